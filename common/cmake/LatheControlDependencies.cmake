@@ -1,0 +1,11 @@
+# What the coordinator, the worker daemon and the CLI are built on. Protobuf comes first, in module
+# mode: gRPC's package file relies on its targets. (pkg-config for grpc++ takes ten seconds.)
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS pull)
+find_package(OpenSSL REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(yaml-cpp REQUIRED)

@@ -1,0 +1,34 @@
+# One library a room, one test program a mirrored test folder.
+
+# lathe_add_library(NAME SOURCES ... [PUBLIC ...] [PRIVATE ...])
+# A static library lathe_NAME with alias lathe::NAME. Without SOURCES it is header-only.
+function(lathe_add_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(lathe_${name} STATIC ${ARG_SOURCES})
+    target_include_directories(lathe_${name} PUBLIC ${PROJECT_SOURCE_DIR})
+    target_link_libraries(lathe_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  else()
+    add_library(lathe_${name} INTERFACE)
+    target_include_directories(lathe_${name} INTERFACE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(lathe_${name} INTERFACE ${ARG_PUBLIC})
+  endif()
+  add_library(lathe::${name} ALIAS lathe_${name})
+endfunction()
+
+# lathe_add_test(NAME LABEL SOURCES ... DEPS ... [ENVIRONMENT ...] [TIMEOUT seconds])
+# A GoogleTest program NAME, registered with ctest under LABEL
+# (unit, contract, sim, integration, e2e, parity, gpu).
+function(lathe_add_test name label)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${ARG_TIMEOUT}
+    ENVIRONMENT "LATHE_SOURCE_DIR=${PROJECT_SOURCE_DIR};LATHE_BINARY_DIR=${CMAKE_BINARY_DIR}/bin;${ARG_ENVIRONMENT}")
+endfunction()

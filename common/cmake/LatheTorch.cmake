@@ -1,0 +1,36 @@
+# libtorch from a Python wheel, found without importing it (importing costs seconds).
+# Gives lathe::torch, and LATHE_TORCH_CUDA where the wheel is a CUDA one.
+if(NOT LATHE_TORCH_ROOT)
+  set(cache_home $ENV{XDG_CACHE_HOME})
+  if(NOT cache_home)
+    set(cache_home $ENV{HOME}/.cache)
+  endif()
+  file(GLOB candidates ${cache_home}/lathe/torch/lib/python3*/site-packages/torch)
+  if(candidates)
+    list(GET candidates 0 LATHE_TORCH_ROOT)
+  else()
+    execute_process(
+      COMMAND python3 -c "import importlib.util as u, os; print(os.path.dirname(u.find_spec('torch').origin))"
+      OUTPUT_VARIABLE LATHE_TORCH_ROOT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  endif()
+endif()
+if(NOT EXISTS ${LATHE_TORCH_ROOT}/include/ATen/ATen.h)
+  message(FATAL_ERROR "No torch wheel found. Run deploy/setup, or give its folder with "
+                      "-DLATHE_TORCH_ROOT=DIR, or build without it: -DLATHE_BUILD_TRAINER=OFF")
+endif()
+message(STATUS "torch: ${LATHE_TORCH_ROOT}")
+
+add_library(lathe_torch INTERFACE)
+add_library(lathe::torch ALIAS lathe_torch)
+# -idirafter: the wheel carries its own old copies of other libraries' headers (protobuf, fmt).
+target_compile_options(lathe_torch INTERFACE
+  "SHELL:-idirafter ${LATHE_TORCH_ROOT}/include"
+  "SHELL:-idirafter ${LATHE_TORCH_ROOT}/include/torch/csrc/api/include")
+target_link_directories(lathe_torch INTERFACE ${LATHE_TORCH_ROOT}/lib)
+target_link_libraries(lathe_torch INTERFACE -Wl,--no-as-needed torch torch_cpu c10 -Wl,--as-needed)
+target_link_options(lathe_torch INTERFACE
+  -Wl,-rpath,${LATHE_TORCH_ROOT}/lib -Wl,--allow-shlib-undefined)
+
+if(EXISTS ${LATHE_TORCH_ROOT}/include/c10/cuda/impl/cuda_cmake_macros.h)
+  set(LATHE_TORCH_CUDA ON)
+endif()

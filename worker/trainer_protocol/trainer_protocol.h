@@ -1,0 +1,62 @@
+#pragma once
+// The contract between whoever starts `lathe-trainer run PLAN.json` and the trainer: names of files
+// and keys, event types, exit codes. Text only, so that a person can follow along with `tail -f`.
+//
+// PLAN.json
+//   {"planVersion": 1, "jobId": "...", "attempt": 1, "device": "cpu|cuda:0",
+//    "configuration": { JobConfiguration as JSON },
+//    "paths": {"baseModel", "train", "validation"|null, "output", "initAdapter"|null},
+//    "distributed": {"rank": 0, "worldSize": 1, "rendezvous": null}}
+//
+// OUTPUT/events.jsonl, one JSON object a line, appended and never rewritten:
+//   {"seq": 1, "time": "RFC 3339", "type": "...", ...}
+//   seq starts at 1 and has no gap, over all runs of the same plan. Each step has exactly one
+//   metric line: a run that repeats steps after a crash computes the same values and does not log
+//   them again.
+// A line without its newline is still being written: readers leave it for later.
+//
+// Signals: TERM = write a checkpoint and leave with kExitInterrupted; USR1 = write a checkpoint now.
+
+namespace lathe::trainer_protocol {
+
+inline constexpr int kPlanVersion = 1;
+
+// Files below paths.output.
+inline constexpr char kEventLogFile[] = "events.jsonl";
+inline constexpr char kCheckpointsFolder[] = "checkpoints";  ///< one step-N folder a checkpoint
+inline constexpr char kAdapterFolder[] = "adapter";          ///< PEFT layout, when succeeded
+/// Held with flock(2) while a trainer works on the folder: a second one is refused.
+inline constexpr char kLockFile[] = "trainer.lock";
+
+// Event types and what they carry beside seq, time, type.
+/// {attempt, device, threads, totalSteps, stepsDone, trainableParameters, totalParameters,
+///  trainExamples, validationExamples}: once a run of the program, before the first step.
+inline constexpr char kEventStarted[] = "started";
+/// {step, epoch, loss, learningRate, gradientNorm, targetTokens, tokensPerSecond, memoryBytes}
+inline constexpr char kEventMetric[] = "metric";
+/// {step, epoch, loss, targetTokens}: the validation set.
+inline constexpr char kEventEvaluation[] = "evaluation";
+/// {step, path, bytes}: a complete checkpoint lies at `path`, relative to the output folder.
+inline constexpr char kEventCheckpoint[] = "checkpoint";
+/// {message}: something a person should know; training goes on.
+inline constexpr char kEventWarning[] = "warning";
+/// {phase: "loading"|"tokenizing"|"training"|"evaluating"|"saving"}
+inline constexpr char kEventPhase[] = "phase";
+/// {step, loss, evaluationLoss|null, seconds, files: [{path, bytes}]}: last line of a job that
+/// succeeded; paths are relative to the output folder.
+inline constexpr char kEventSucceeded[] = "succeeded";
+/// {step}: last line of a run that was told to leave (TERM) and wrote a checkpoint.
+inline constexpr char kEventInterrupted[] = "interrupted";
+/// {code, message, findings?}: last line of a run that failed.
+inline constexpr char kEventFailed[] = "failed";
+
+// Exit codes of `lathe-trainer`.
+inline constexpr int kExitSucceeded = 0;
+inline constexpr int kExitFailed = 1;   ///< trainer or node fault: another try may succeed
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitInvalid = 6;  ///< the plan, model or data is wrong: do not try again
+inline constexpr int kExitOutOfMemory = 70;
+inline constexpr int kExitDiskFull = 73;
+inline constexpr int kExitInterrupted = 75;  ///< TERM: a checkpoint is written, run again to go on
+
+}  // namespace lathe::trainer_protocol
