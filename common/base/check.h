@@ -12,9 +12,9 @@ namespace lathe {
 
 }  // namespace lathe
 
-#define LATHE_CHECK(condition, message)                                   \
-  do {                                                                    \
-    if (!(condition)) [[unlikely]] {                                      \
-      ::lathe::CheckFailed(__FILE__, __LINE__, #condition, (message));    \
-    }                                                                     \
+#define LATHE_CHECK(condition, message)                                \
+  do {                                                                 \
+    if (!(condition)) [[unlikely]] {                                   \
+      ::lathe::CheckFailed(__FILE__, __LINE__, #condition, (message)); \
+    }                                                                  \
   } while (false)

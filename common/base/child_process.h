@@ -25,8 +25,8 @@ struct ExitStatus {
 std::string ToString(const ExitStatus& status);
 
 struct ProcessSpec {
-  std::filesystem::path program;         ///< looked up in PATH when it has no slash
-  std::vector<std::string> arguments;    ///< without the program's own name
+  std::filesystem::path program;                   ///< looked up in PATH when it has no slash
+  std::vector<std::string> arguments;              ///< without the program's own name
   std::map<std::string, std::string> environment;  ///< added to, or replacing, the inherited one
   std::filesystem::path working_directory;         ///< empty: inherited
   /// File descriptors for 0, 1, 2; -1 means /dev/null. They stay owned by the caller.

@@ -16,7 +16,9 @@ Duration ReadClock(clockid_t id) {
 
 }  // namespace
 
-Instant SystemClock::Now() const { return Instant(ReadClock(CLOCK_REALTIME)); }
+Instant SystemClock::Now() const {
+  return Instant(ReadClock(CLOCK_REALTIME));
+}
 
 MonotonicInstant SystemClock::MonotonicNow() const {
   return MonotonicInstant(ReadClock(CLOCK_BOOTTIME));

@@ -47,8 +47,12 @@ class ManualClock final : public Clock {
   Instant now_;
 };
 
-inline std::int64_t ToMicros(Instant t) { return t.time_since_epoch().count(); }
-inline Instant FromMicros(std::int64_t micros) { return Instant(Duration(micros)); }
+inline std::int64_t ToMicros(Instant t) {
+  return t.time_since_epoch().count();
+}
+inline Instant FromMicros(std::int64_t micros) {
+  return Instant(Duration(micros));
+}
 
 /// RFC 3339 in UTC with milliseconds: "2026-11-21T10:22:00.123Z".
 std::string ToRfc3339(Instant t);

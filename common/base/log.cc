@@ -47,7 +47,9 @@ void AppendQuoted(std::string& line, std::string_view value) {
 
 }  // namespace
 
-void SetLevel(Level level) { Threshold() = level; }
+void SetLevel(Level level) {
+  Threshold() = level;
+}
 
 bool SetLevel(std::string_view name) {
   const auto found = std::find(kLevelNames.begin(), kLevelNames.end(), name);

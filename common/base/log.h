@@ -23,8 +23,8 @@ struct Field {
   Field(std::string_view k, bool v) : key(k), value(v ? "true" : "false") {}
   Field(std::string_view k, double v) : key(k), value(std::to_string(v)) {}
   template <class Integer>
-    requires std::is_integral_v<Integer>
-  Field(std::string_view k, Integer v) : key(k), value(std::to_string(v)) {}
+  requires std::is_integral_v<Integer> Field(std::string_view k, Integer v)
+      : key(k), value(std::to_string(v)) {}
 
   std::string key;
   std::string value;

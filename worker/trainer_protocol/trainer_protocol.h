@@ -15,7 +15,8 @@
 //   them again.
 // A line without its newline is still being written: readers leave it for later.
 //
-// Signals: TERM = write a checkpoint and leave with kExitInterrupted; USR1 = write a checkpoint now.
+// Signals: TERM = write a checkpoint and leave with kExitInterrupted; USR1 = write a checkpoint
+// now.
 
 namespace lathe::trainer_protocol {
 
@@ -52,7 +53,7 @@ inline constexpr char kEventFailed[] = "failed";
 
 // Exit codes of `lathe-trainer`.
 inline constexpr int kExitSucceeded = 0;
-inline constexpr int kExitFailed = 1;   ///< trainer or node fault: another try may succeed
+inline constexpr int kExitFailed = 1;  ///< trainer or node fault: another try may succeed
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitInvalid = 6;  ///< the plan, model or data is wrong: do not try again
 inline constexpr int kExitOutOfMemory = 70;
