@@ -41,7 +41,7 @@ const Parameter* FindParameter(std::string_view path);
 /// "integer", "list of enumeration", "map to number": for readers.
 std::string TypeName(const Parameter& parameter);
 
-/// "1 to 256", "> 0 to 1", ">= 1", or empty.
+/// "1 to 256", "> 0 to 1", ">= 1", "4 or 8", or empty.
 std::string RangeText(const v1::ParameterSpec& spec);
 
 }  // namespace lathe::schema

@@ -1,0 +1,23 @@
+// lathe-schema-export table|markdown|json-schema: writes one form of the schema to standard output.
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "common/schema/export.h"
+
+int main(int argc, char** argv) {
+  std::string text;
+  if (argc == 2 && std::strcmp(argv[1], "table") == 0) {
+    text = lathe::schema::ExportTrainerTable();
+  } else if (argc == 2 && std::strcmp(argv[1], "markdown") == 0) {
+    text = lathe::schema::ExportMarkdown();
+  } else if (argc == 2 && std::strcmp(argv[1], "json-schema") == 0) {
+    text = lathe::schema::ExportJsonSchema();
+  } else {
+    std::fputs("usage: lathe-schema-export table|markdown|json-schema\n", stderr);
+    return 2;
+  }
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  return written && std::fflush(stdout) == 0 ? 0 : 1;
+}

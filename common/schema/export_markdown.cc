@@ -1,0 +1,91 @@
+#include <sstream>
+
+#include "common/schema/export.h"
+#include "common/schema/parameters.h"
+#include "common/schema/reflection_internal.h"
+
+namespace lathe::schema {
+namespace {
+
+constexpr char kHeader[] = R"(# The job configuration
+
+Generated from the schema in `proto/lathe/v1`; do not edit. One configuration describes a fine-tuning
+job for every engine that can run it. It is written as JSON or YAML; a parameter that is not given
+has its default. A value outside its range is an error; a warning never blocks a job.
+
+Refresh: `build/release/tools/lathe-schema-export markdown > deploy/docs/reference/job_configuration.md`
+)";
+
+/// The heading of a parameter: its section's or list's name, for the few outside of them General.
+std::string SectionOf(const Parameter& parameter) {
+  const std::size_t end = parameter.path.find_first_of(".[");
+  if (end == std::string::npos && !IsSection(*parameter.field)) {
+    return "General";
+  }
+  return parameter.path.substr(0, end);
+}
+
+std::string CardName(v1::Card card) {
+  std::string name = TokenOf(*v1::Card_descriptor(), card);
+  if (!name.empty()) {
+    name[0] = static_cast<char>(name[0] - 'a' + 'A');
+  }
+  return name;
+}
+
+std::string DefaultText(const v1::ParameterSpec& spec) {
+  if (!spec.default_rule().empty()) {
+    return spec.default_rule();
+  }
+  return spec.default_value().empty() ? "none" : "`" + spec.default_value() + "`";
+}
+
+void WriteFacts(const Parameter& parameter, std::ostream& out) {
+  const v1::ParameterSpec& spec = *parameter.spec;
+  out << "- Type: " << TypeName(parameter);
+  for (std::size_t i = 0; i < parameter.tokens.size(); ++i) {
+    out << (i == 0 ? ": `" : ", `") << parameter.tokens[i] << "`";
+  }
+  out << (spec.unit().empty() ? "" : "; unit: " + spec.unit()) << "\n";
+  if (const std::string range = RangeText(spec); !range.empty()) {
+    out << "- Range: " << range << "\n";
+  }
+  out << "- Default: " << (spec.required() ? "required" : DefaultText(spec)) << "\n";
+  if (!parameter.depends_on.empty()) {
+    out << "- Applies when: `" << parameter.depends_on << "`\n";
+  }
+  if (spec.has_warn_above()) {
+    out << "- Warning above " << JsonNumber(spec.warn_above()) << ": " << spec.warning() << "\n";
+  }
+  if (spec.has_warn_below()) {
+    out << "- Warning below " << JsonNumber(spec.warn_below()) << ": " << spec.warning() << "\n";
+  }
+  if (!spec.warn_value().empty()) {
+    out << "- Warning with `" << spec.warn_value() << "`: " << spec.warning() << "\n";
+  }
+  if (spec.secret()) {
+    out << "- Secret: write-only\n";
+  }
+  out << "- Card: " << CardName(spec.card())
+      << (spec.tier() == v1::TIER_ADVANCED ? ", advanced" : ", basic") << "\n";
+}
+
+}  // namespace
+
+std::string ExportMarkdown() {
+  std::ostringstream out;
+  out << kHeader;
+  std::string section;
+  for (const Parameter& parameter : ParameterPaths()) {
+    if (std::string its_section = SectionOf(parameter); its_section != section) {
+      out << "\n## " << its_section << "\n";
+      section = std::move(its_section);
+    }
+    out << "\n### `" << parameter.path << "`\n\n**" << parameter.spec->label() << ".** "
+        << parameter.spec->help() << "\n\n";
+    WriteFacts(parameter, out);
+  }
+  return out.str();
+}
+
+}  // namespace lathe::schema
