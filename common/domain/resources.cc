@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 
 namespace lathe::domain {
 namespace {
@@ -20,10 +19,11 @@ std::string Counted(std::uint32_t count, std::string_view noun) {
   return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
 }
 
+/// With one decimal, rounded down.
 std::string Gibibytes(std::uint64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) / (1ULL << 30));
-  return text;
+  constexpr std::uint64_t kGibibyte = 1ULL << 30;
+  const std::uint64_t tenths = bytes % kGibibyte * 10 / kGibibyte;
+  return std::to_string(bytes / kGibibyte) + "." + std::to_string(tenths) + " GiB";
 }
 
 }  // namespace
