@@ -7,7 +7,7 @@ each other as long as no cycle arises (the rule checks that too). A new room get
 TIERS = [
     ["proto", "common/base"],
     ["common/domain", "worker/trainer_protocol"],
-    ["common/rpc", "common/schema", "common/telemetry", "common/estimator"],
+    ["common/rpc", "common/schema", "common/telemetry", "common/estimator", "common/daemon_config"],
     ["common/artifacts"],
     # The coordinator's rooms.
     ["coordinator/scheduler"],
