@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Lathe's trainer beside PEFT on the demo model, alternately in one run.
+
+usage: trainer_vs_peft.py --peer-python PYTHON --peer-model DIR [--rounds 3] [--threads 2]
+                          [--precision fp32] [--batch 4] [--length 128]
+
+PYTHON is an interpreter with torch, transformers and peft; DIR is the demo model as a Hugging Face
+folder (tests/golden/demo_adapter/make_reference.py --export DIR writes it). Both train LoRA r=8 on
+every linear layer on rows of random tokens. Prints each round, then the ratios of the medians.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+VOCABULARY = 49152
+
+
+def plan(folder: pathlib.Path, options: argparse.Namespace) -> pathlib.Path:
+    generator = random.Random(0)
+    rows = folder / "rows.jsonl"
+    with rows.open("w") as file:
+        for _ in range(options.batch):
+            ids = [generator.randrange(VOCABULARY) for _ in range(options.length)]
+            file.write(json.dumps({"input_ids": ids, "labels": ids}) + "\n")
+    path = folder / "plan.json"
+    path.write_text(json.dumps({
+        "planVersion": 1, "jobId": "bench", "attempt": 1, "device": "cpu",
+        "configuration": {
+            "model": {"baseModel": "demo", "precision": options.precision},
+            "datasets": {"format": "tokenized", "shuffle": False, "trainSplit": 1.0},
+            "method": {"type": "lora", "loraConfig": {"rank": 8, "alpha": 16}},
+            "schedule": {"maxSteps": options.steps, "batchSize": options.batch, "evaluations": 0,
+                         "checkpoints": 0, "sequenceLength": 512},
+            "optimizer": {"learningRate": 1e-4}},
+        "paths": {"baseModel": str(options.model), "train": str(rows), "validation": None,
+                  "output": str(folder / "out"), "initAdapter": None},
+        "distributed": {"rank": 0, "worldSize": 1, "rendezvous": None}}))
+    return path
+
+
+def run_lathe(options: argparse.Namespace) -> dict:
+    with tempfile.TemporaryDirectory(prefix="lathe-bench-") as name:
+        folder = pathlib.Path(name)
+        path = plan(folder, options)
+        log = folder / "out/events.jsonl"
+        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+        begin = time.time()
+        process = subprocess.Popen([str(options.trainer), "run", str(path)], env=environment)
+        first = None
+        while process.poll() is None:
+            if first is None and log.exists() and '"metric"' in log.read_text():
+                first = time.time() - begin
+            time.sleep(0.005)
+        if process.returncode != 0:
+            sys.exit(f"lathe-trainer left with {process.returncode}")
+        events = [json.loads(line) for line in log.read_text().splitlines()]
+        speeds = [e["tokensPerSecond"] for e in events if e["type"] == "metric"][1:]
+        return {"startToFirstStep": first, "tokensPerSecond": max(speeds),
+                "peakRssMb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}
+
+
+def run_peer(options: argparse.Namespace) -> dict:
+    command = [options.peer_python, str(ROOT / "tests/bench/peer_peft.py"), options.peer_model,
+               options.precision, *(str(n) for n in (options.threads, options.batch,
+                                                     options.length, options.steps))]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+    parser.add_argument("--peer-python", required=True)
+    parser.add_argument("--peer-model", required=True)
+    parser.add_argument("--trainer", default=ROOT / "build/release/bin/lathe-trainer")
+    parser.add_argument("--model", default=cache / "lathe/models/smollm2-135m-instruct.gguf")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=6)
+    options = parser.parse_args()
+    ours, peers = [], []
+    for number in range(1, options.rounds + 1):
+        # RUSAGE_CHILDREN keeps the largest child so far: ours runs in a process of its own.
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            os.write(writer, json.dumps(run_lathe(options)).encode())
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as pipe:
+            ours.append(json.loads(pipe.read()))
+        os.wait()
+        peers.append(run_peer(options))
+        print(f"round {number}: lathe {ours[-1]}\n         peft  {peers[-1]}", flush=True)
+
+    def median(rows: list[dict], key: str) -> float:
+        return statistics.median(row[key] for row in rows)
+
+    print(f"\n{options.precision}, {options.threads} threads, {options.batch} x {options.length}: "
+          "medians, and the ratio lathe : peft")
+    for key in ("startToFirstStep", "tokensPerSecond", "peakRssMb"):
+        mine, other = median(ours, key), median(peers, key)
+        print(f"  {key:17} {mine:9.2f} {other:9.2f}   {mine / other:.2f}")
+
+
+main()
