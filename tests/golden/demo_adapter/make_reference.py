@@ -14,7 +14,7 @@ import sys
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 HERE = pathlib.Path(__file__).parent
 # Full rows of 49152 logits are kept for these positions only.
@@ -22,8 +22,14 @@ POSITIONS = [10, 40, -1]
 
 
 def load(path: pathlib.Path):
-    return AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name,
+    read = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name,
                                                 dtype=torch.float32)
+    # A model that was read from GGUF refuses to be saved; one with the same weights does not.
+    config = LlamaConfig(**{key: value for key, value in read.config.to_dict().items()
+                            if key != "quantization_config"})
+    model = LlamaForCausalLM(config)
+    model.load_state_dict(read.state_dict())
+    return model.eval()
 
 
 def main() -> None:
