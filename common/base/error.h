@@ -52,6 +52,7 @@ struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;            ///< names the object and, where there is one, the remedy
   std::vector<Finding> findings;  ///< all at once, for bad input
+  std::string hint;               ///< what a person can do about it; empty when the message says it
 
   /// The same error, its message prefixed with what was being done: "read plan.json: ...".
   Error WithContext(std::string_view context) const;
