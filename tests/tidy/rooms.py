@@ -20,8 +20,8 @@ TIERS = [
     ["coordinator/gateway", "coordinator/console"],
     # The worker daemon's rooms.
     ["worker/agent"],
-    ["worker/process", "worker/devices", "worker/cache"],
-    ["worker/session"],
+    ["worker/process", "worker/devices", "worker/cache", "worker/spool"],
+    ["worker/session", "worker/attempt", "worker/generate"],
     # The trainer's rooms.
     ["worker/trainer/formats", "worker/trainer/kernels", "worker/trainer/quantization"],
     ["worker/trainer/tokenizer", "worker/trainer/distributed"],
@@ -62,7 +62,8 @@ FORBIDDEN = [
      r"^(lathe/v1/|grpc|google/protobuf/|hiredis|common/(rpc|schema|artifacts|telemetry)/)",
      "the trainer is built without gRPC, protobuf and Redis"),
     (["coordinator", "common"], r"^(torch/|ATen/|c10/)", "only the trainer knows torch"),
-    (["worker/agent", "worker/process", "worker/devices", "worker/cache", "worker/session"],
+    (["worker/agent", "worker/process", "worker/devices", "worker/cache", "worker/spool",
+      "worker/session", "worker/attempt", "worker/generate"],
      r"^(torch/|ATen/|c10/|worker/trainer/)", "the daemon knows the trainer by its protocol only"),
     (["coordinator/api", "coordinator/core", "coordinator/scheduler", "coordinator/runtime",
       "coordinator/sessions", "coordinator/gateway", "coordinator/cli", "worker", "common"],
