@@ -1,6 +1,7 @@
 #include "common/base/child_process.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,6 +50,9 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   for (int target = 0; target < 3 && ready; ++target) {
     ready = ::dup2(sources[target] >= 0 ? sources[target] : null_fd, target) == target;
   }
+  // Nothing else of the parent's leaks into the child, whoever forgot O_CLOEXEC. Before Linux 5.11
+  // this fails and close-on-exec alone protects.
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   if (ready && spec.new_session) ready = ::setsid() >= 0;
   if (ready && !spec.working_directory.empty()) {
     ready = ::chdir(spec.working_directory.c_str()) == 0;
