@@ -1,0 +1,105 @@
+#include "worker/process/outcome.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+namespace lathe::worker::process {
+namespace {
+
+struct Case {
+  const char* name;
+  Remains remains;
+  OutcomeKind kind;
+  FailureKind failure;
+  const char* message;  ///< part of it
+};
+
+TEST(Outcome, FollowsTheProtocol) {
+  const ExitStatus killed{.signal = SIGKILL};
+  const Case cases[] = {
+      {"success",
+       {.exit = ExitStatus{.code = 0}, .last_event = "succeeded"},
+       OutcomeKind::kSucceeded,
+       FailureKind::kNone,
+       ""},
+      {"code 0 without a result",
+       {.exit = ExitStatus{.code = 0}, .last_event = "metric"},
+       OutcomeKind::kFailed,
+       FailureKind::kFault,
+       "without a result"},
+      {"told to leave",
+       {.exit = ExitStatus{.code = 75}, .last_event = "interrupted"},
+       OutcomeKind::kInterrupted,
+       FailureKind::kNone,
+       ""},
+      {"wrong input",
+       {.exit = ExitStatus{.code = 6}, .last_event = "failed", .message = "train.jsonl:3: bad"},
+       OutcomeKind::kFailed,
+       FailureKind::kUser,
+       "train.jsonl:3: bad"},
+      {"out of memory",
+       {.exit = ExitStatus{.code = 70}, .last_event = "failed", .message = "oom"},
+       OutcomeKind::kFailed,
+       FailureKind::kOutOfMemory,
+       "oom"},
+      {"disk full",
+       {.exit = ExitStatus{.code = 73}, .last_event = "failed", .message = "no room"},
+       OutcomeKind::kFailed,
+       FailureKind::kFault,
+       "disk is full: no room"},
+      {"fault",
+       {.exit = ExitStatus{.code = 1}, .last_event = "failed", .message = "nan"},
+       OutcomeKind::kFailed,
+       FailureKind::kFault,
+       "nan"},
+      {"killed by the kernel",
+       {.exit = killed, .last_event = "metric"},
+       OutcomeKind::kFailed,
+       FailureKind::kFault,
+       "ran out of memory"},
+      {"killed by us",
+       {.exit = killed, .last_event = "metric", .kill_reason = "lease over"},
+       OutcomeKind::kFailed,
+       FailureKind::kFault,
+       "lease over"},
+      {"crash with last words",
+       {.exit = ExitStatus{.signal = SIGSEGV}, .last_log_lines = {"assertion failed"}},
+       OutcomeKind::kFailed,
+       FailureKind::kFault,
+       "assertion failed"},
+      {"adopted, success",
+       {.last_event = "succeeded"},
+       OutcomeKind::kSucceeded,
+       FailureKind::kNone,
+       ""},
+      {"adopted, interrupted",
+       {.last_event = "interrupted"},
+       OutcomeKind::kInterrupted,
+       FailureKind::kNone,
+       ""},
+      {"adopted, wrong input",
+       {.last_event = "failed", .code = "invalid_argument", .message = "rank"},
+       OutcomeKind::kFailed,
+       FailureKind::kUser,
+       "rank"},
+      {"adopted, out of memory",
+       {.last_event = "failed", .code = "out_of_memory"},
+       OutcomeKind::kFailed,
+       FailureKind::kOutOfMemory,
+       ""},
+      {"adopted, crash",
+       {.last_event = "metric"},
+       OutcomeKind::kFailed,
+       FailureKind::kFault,
+       "without saying why"},
+  };
+  for (const Case& c : cases) {
+    const Outcome outcome = Judge(c.remains);
+    EXPECT_EQ(outcome.kind, c.kind) << c.name;
+    EXPECT_EQ(outcome.failure, c.failure) << c.name;
+    EXPECT_NE(outcome.message.find(c.message), std::string::npos) << c.name << outcome.message;
+  }
+}
+
+}  // namespace
+}  // namespace lathe::worker::process

@@ -1,0 +1,87 @@
+#include "worker/process/outcome.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "worker/trainer_protocol/trainer_protocol.h"
+
+namespace lathe::worker::process {
+namespace {
+
+namespace protocol = trainer_protocol;
+
+Outcome Failed(FailureKind failure, std::string message, const Remains& remains) {
+  return {OutcomeKind::kFailed, failure, std::move(message), remains.findings};
+}
+
+// An adopted trainer's exit code went to another process; its failed event carries the error's
+// code.
+int ExitCodeOf(std::string_view error_code) {
+  constexpr std::array<std::string_view, 3> kWrongInput = {"invalid_argument", "not_found",
+                                                           "data_loss"};
+  if (std::find(kWrongInput.begin(), kWrongInput.end(), error_code) != kWrongInput.end()) {
+    return protocol::kExitInvalid;
+  }
+  if (error_code == "out_of_memory") return protocol::kExitOutOfMemory;
+  if (error_code == "disk_full") return protocol::kExitDiskFull;
+  return protocol::kExitFailed;
+}
+
+int EffectiveExitCode(const Remains& remains) {
+  if (remains.exit && remains.exit->code) return *remains.exit->code;
+  if (remains.exit) return protocol::kExitFailed;
+  if (remains.last_event == protocol::kEventSucceeded) return protocol::kExitSucceeded;
+  if (remains.last_event == protocol::kEventInterrupted) return protocol::kExitInterrupted;
+  if (remains.last_event == protocol::kEventFailed) return ExitCodeOf(remains.code);
+  return protocol::kExitFailed;
+}
+
+std::string HowItEnded(const Remains& remains) {
+  if (!remains.exit) return "the trainer ended without saying why";
+  std::string text = "the trainer ended with " + ToString(*remains.exit);
+  if (remains.exit->signal == SIGKILL) {
+    text += "; if nobody killed it, the node ran out of memory";
+  }
+  return text;
+}
+
+std::string Why(const Remains& remains) {
+  if (remains.last_event == protocol::kEventFailed && !remains.message.empty()) {
+    return remains.message;
+  }
+  std::string text = HowItEnded(remains);
+  if (remains.last_log_lines.empty()) return text;
+  text += ". Its last words:";
+  for (const std::string& line : remains.last_log_lines) text += "\n" + line;
+  return text;
+}
+
+}  // namespace
+
+Outcome Judge(const Remains& remains) {
+  switch (EffectiveExitCode(remains)) {
+    case protocol::kExitSucceeded:
+      if (remains.last_event == protocol::kEventSucceeded)
+        return {OutcomeKind::kSucceeded, {}, {}, {}};
+      return Failed(FailureKind::kFault, "the trainer ended without a result", remains);
+    case protocol::kExitInterrupted:
+      return {OutcomeKind::kInterrupted, {}, {}, {}};
+    case protocol::kExitInvalid:
+      return Failed(FailureKind::kUser, Why(remains), remains);
+    case protocol::kExitOutOfMemory:
+      return Failed(FailureKind::kOutOfMemory, Why(remains), remains);
+    case protocol::kExitDiskFull:
+      return Failed(FailureKind::kFault, "the node's disk is full: " + Why(remains), remains);
+    default:
+      break;
+  }
+  if (!remains.kill_reason.empty()) {
+    return Failed(FailureKind::kFault, remains.kill_reason, remains);
+  }
+  return Failed(FailureKind::kFault, Why(remains), remains);
+}
+
+}  // namespace lathe::worker::process

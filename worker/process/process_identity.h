@@ -1,0 +1,35 @@
+#pragma once
+// Names a process so that a later one with the same pid is not taken for it: pid, kernel start
+// time, boot. Thread-safe functions.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "common/base/unique_fd.h"
+
+namespace lathe::worker::process {
+
+struct ProcessIdentity {
+  pid_t pid = 0;
+  std::uint64_t start_ticks = 0;  ///< field 22 of /proc/PID/stat: clock ticks since boot
+  std::string boot_id;            ///< /proc/sys/kernel/random/boot_id
+  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
+};
+
+/// kNotFound when there is no such process.
+Result<ProcessIdentity> Identify(pid_t pid);
+
+/// A pidfd of that very process; nullopt when it is gone, ended without having been waited for, or
+/// its pid belongs to another one by now.
+std::optional<UniqueFd> OpenIfAlive(const ProcessIdentity& identity);
+
+/// The process of this user whose environment holds `name=value`: how a trainer is found when the
+/// daemon died between starting it and writing down its pid. nullopt: none.
+std::optional<ProcessIdentity> FindByEnvironment(std::string_view name, std::string_view value);
+
+}  // namespace lathe::worker::process
