@@ -53,8 +53,9 @@ struct Job {
   Manifest adapter;       ///< set when succeeded
 
   bool cancel_requested = false;
-  std::uint32_t faults = 0;  ///< since the last checkpoint progress
-  NodeId fault_node;         ///< where the last fault happened
+  std::string cancel_reason;  ///< a person's words; may be empty
+  std::uint32_t faults = 0;   ///< since the last checkpoint progress
+  NodeId fault_node;          ///< where the last fault happened
 
   const JobId& id() const { return spec.id; }
   AttemptKey key() const { return {spec.id, attempt}; }

@@ -16,6 +16,7 @@
 #include "common/domain/job.h"
 #include "common/domain/lease.h"
 #include "common/domain/node.h"
+#include "coordinator/scheduler/snapshot.h"
 
 namespace lathe::core {
 
@@ -44,6 +45,7 @@ struct NodeEntry {
   domain::Node node;
   domain::SessionId session;  ///< 0: no stream
   domain::Lease lease;        ///< meaningful while the node is ready
+  Instant last_heard{};       ///< registration or heartbeat; not stored
   std::set<domain::JobId> jobs;
   std::set<std::uint32_t> gpus_in_use;
   std::uint32_t cpu_slots_in_use = 0;
@@ -60,12 +62,6 @@ struct QueueEntry {
 /// Priority, then age, then id.
 struct QueueOrder {
   bool operator()(const QueueEntry& a, const QueueEntry& b) const;
-};
-
-struct Shape {
-  domain::ResourceRequest resources;
-  std::string base_model;
-  friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 
 /// What a store holds at start.
@@ -88,7 +84,9 @@ struct State {
   /// Pending jobs that may not start yet, by when they may.
   std::unordered_map<domain::JobId, MonotonicInstant> retry_at;
   std::unordered_map<std::string, domain::JobId> requests;  ///< by RequestKey
-  std::map<Shape, std::uint32_t> shapes;
+  /// Numbered in order of appearance; the keys stay where they are.
+  std::map<scheduler::Shape, std::uint32_t> shapes;
+  std::vector<const scheduler::Shape*> shape_by_number;
   std::unordered_set<std::string> configurations;  ///< hashes that the store has
   std::uint64_t last_commit = 0;
   MonotonicInstant last_step{};

@@ -1,0 +1,62 @@
+#include "coordinator/scheduler/filter.h"
+
+#include <algorithm>
+
+namespace lathe::scheduler {
+namespace {
+
+const domain::Gpu* FindGpu(const domain::NodeResources& resources, std::uint32_t index) {
+  if (index < resources.gpus.size() && resources.gpus[index].index == index) {
+    return &resources.gpus[index];
+  }
+  const auto found = std::find_if(resources.gpus.begin(), resources.gpus.end(),
+                                  [index](const domain::Gpu& gpu) { return gpu.index == index; });
+  return found == resources.gpus.end() ? nullptr : &*found;
+}
+
+bool AnyGpuWillDo(const domain::ResourceRequest& request) {
+  return request.gpu_type.empty() && request.min_gpu_memory_bytes == 0;
+}
+
+}  // namespace
+
+bool SuitsByIndex(const NodeView& node, const Shape& shape, std::uint32_t index) {
+  const domain::Gpu* gpu = FindGpu(node.description->resources, index);
+  return gpu != nullptr && domain::Suits(*gpu, shape.resources);
+}
+
+bool HasModel(const NodeView& node, const std::string& base_model) {
+  const auto& models = node.description->models;
+  return std::binary_search(models.begin(), models.end(), base_model);
+}
+
+std::uint32_t FreeUnits(const NodeView& node, const Shape& shape) {
+  if (shape.resources.gpus == 0) return node.free_cpu_slots;
+  if (AnyGpuWillDo(shape.resources)) return static_cast<std::uint32_t>(node.free_gpus.size());
+  return static_cast<std::uint32_t>(
+      std::count_if(node.free_gpus.begin(), node.free_gpus.end(),
+                    [&](std::uint32_t index) { return SuitsByIndex(node, shape, index); }));
+}
+
+std::uint32_t TotalUnits(const NodeView& node, const Shape& shape) {
+  const domain::NodeResources& resources = node.description->resources;
+  if (shape.resources.gpus == 0) return resources.cpu_slots;
+  if (!resources.cuda) return 0;
+  return static_cast<std::uint32_t>(
+      std::count_if(resources.gpus.begin(), resources.gpus.end(),
+                    [&](const domain::Gpu& gpu) { return domain::Suits(gpu, shape.resources); }));
+}
+
+std::vector<std::size_t> Feasible(const std::vector<NodeView>& nodes, const Shape& shape) {
+  std::vector<std::size_t> feasible;
+  const std::uint32_t wanted = WantedUnits(shape);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    // Room first: in a full cluster it spares the comparisons of names.
+    if (FreeUnits(nodes[i], shape) >= wanted && HasModel(nodes[i], shape.base_model)) {
+      feasible.push_back(i);
+    }
+  }
+  return feasible;
+}
+
+}  // namespace lathe::scheduler

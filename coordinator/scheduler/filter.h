@@ -1,0 +1,30 @@
+#pragma once
+// Which nodes can take a job of a shape: base model, GPU type and memory, room.
+
+#include <cstdint>
+#include <vector>
+
+#include "coordinator/scheduler/snapshot.h"
+
+namespace lathe::scheduler {
+
+bool HasModel(const NodeView& node, const std::string& base_model);
+
+/// Whether that GPU of the node is of the type and memory asked for.
+bool SuitsByIndex(const NodeView& node, const Shape& shape, std::uint32_t index);
+
+/// How many of the node's free units (suitable GPUs, or CPU slots) the shape could use.
+std::uint32_t FreeUnits(const NodeView& node, const Shape& shape);
+
+/// The same of an empty node.
+std::uint32_t TotalUnits(const NodeView& node, const Shape& shape);
+
+/// Units that the shape asks for.
+inline std::uint32_t WantedUnits(const Shape& shape) {
+  return shape.resources.gpus > 0 ? shape.resources.gpus : shape.resources.cpu_slots;
+}
+
+/// Indices of the nodes that can take the shape now.
+std::vector<std::size_t> Feasible(const std::vector<NodeView>& nodes, const Shape& shape);
+
+}  // namespace lathe::scheduler
