@@ -1,0 +1,117 @@
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/schema/field_access_internal.h"
+#include "common/schema/reflection_internal.h"
+#include "lathe/v1/job_configuration.pb.h"
+
+namespace lathe::schema {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+FieldChain ChainOf(std::string_view path) {
+  FieldChain chain;
+  const Descriptor* message = v1::JobConfiguration::descriptor();
+  while (!path.empty()) {
+    const std::string_view key = path.substr(0, path.find('.'));
+    path.remove_prefix(std::min(path.size(), key.size() + 1));
+    for (int i = 0; i < message->field_count(); ++i) {
+      if (message->field(i)->json_name() == key) {
+        chain.push_back(message->field(i));
+      }
+    }
+    message = chain.back()->message_type();
+  }
+  return chain;
+}
+
+int NumberOf(const FieldDescriptor& field, std::string_view value) {
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+    return value == "true" ? 1 : 0;
+  }
+  const auto number = NumberOfToken(*field.enum_type(), value);
+  LATHE_CHECK(number.has_value(), "a depends_on names an unknown token");
+  return *number;
+}
+
+std::optional<Condition> ConditionOf(std::string_view text) {
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  const std::size_t equals = text.find('=');
+  LATHE_CHECK(FindParameter(text.substr(0, equals)) != nullptr, "a depends_on names no parameter");
+  Condition condition{ChainOf(text.substr(0, equals)), {}};
+  std::string_view values = text.substr(equals + 1);
+  while (!values.empty()) {
+    const std::string_view value = values.substr(0, values.find(','));
+    condition.numbers.push_back(NumberOf(*condition.chain.back(), value));
+    values.remove_prefix(std::min(values.size(), value.size() + 1));
+  }
+  return condition;
+}
+
+}  // namespace
+
+const std::vector<AccessibleParameter>& AccessibleParameters() {
+  static const std::vector<AccessibleParameter> accessible = [] {
+    std::vector<AccessibleParameter> all;
+    for (const Parameter& parameter : ParameterPaths()) {
+      if (parameter.path.find('[') == std::string::npos) {
+        all.push_back({&parameter, ChainOf(parameter.path), ConditionOf(parameter.depends_on)});
+      }
+    }
+    return all;
+  }();
+  return accessible;
+}
+
+const Message* OwnerOf(const Message& root, const FieldChain& chain) {
+  const Message* message = &root;
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
+    const auto& reflection = *message->GetReflection();
+    if (!reflection.HasField(*message, chain[i])) {
+      return nullptr;
+    }
+    message = &reflection.GetMessage(*message, chain[i]);
+  }
+  return message;
+}
+
+Message& MutableOwner(Message& root, const FieldChain& chain) {
+  Message* message = &root;
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
+    message = message->GetReflection()->MutableMessage(message, chain[i]);
+  }
+  return *message;
+}
+
+bool IsSet(const Message& root, const FieldChain& chain) {
+  const Message* owner = OwnerOf(root, chain);
+  if (owner == nullptr) {
+    return false;
+  }
+  const FieldDescriptor* field = chain.back();
+  return field->is_repeated() ? owner->GetReflection()->FieldSize(*owner, field) > 0
+                              : owner->GetReflection()->HasField(*owner, field);
+}
+
+bool Holds(const Message& root, const std::optional<Condition>& condition) {
+  if (!condition) {
+    return true;
+  }
+  const Message* owner = OwnerOf(root, condition->chain);
+  if (owner == nullptr || !IsSet(root, condition->chain)) {
+    return false;
+  }
+  const FieldDescriptor* field = condition->chain.back();
+  const int number = field->cpp_type() == FieldDescriptor::CPPTYPE_BOOL
+                         ? static_cast<int>(owner->GetReflection()->GetBool(*owner, field))
+                         : owner->GetReflection()->GetEnumValue(*owner, field);
+  return std::find(condition->numbers.begin(), condition->numbers.end(), number) !=
+         condition->numbers.end();
+}
+
+}  // namespace lathe::schema

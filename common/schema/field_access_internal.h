@@ -1,0 +1,45 @@
+#pragma once
+// Parameters outside of lists with the way to their field and their condition, worked out once, so
+// that checking and filling in walk descriptors and not strings. Pure and thread-safe.
+
+#include <google/protobuf/message.h>
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/schema/parameters.h"
+
+namespace lathe::schema {
+
+/// From the configuration's message down to a field.
+using FieldChain = std::vector<const google::protobuf::FieldDescriptor*>;
+
+/// A `depends_on`: the field at the end of the chain has one of these numbers (of tokens; 0 and 1
+/// for booleans).
+struct Condition {
+  FieldChain chain;
+  std::vector<int> numbers;
+};
+
+struct AccessibleParameter {
+  const Parameter* parameter = nullptr;
+  FieldChain chain;
+  std::optional<Condition> condition;
+};
+
+/// ParameterPaths without what is inside of lists, in the same order.
+const std::vector<AccessibleParameter>& AccessibleParameters();
+
+/// The message that holds the chain's last field, or null when a section on the way is not set.
+const google::protobuf::Message* OwnerOf(const google::protobuf::Message& root,
+                                         const FieldChain& chain);
+
+/// The same, with sections on the way set.
+google::protobuf::Message& MutableOwner(google::protobuf::Message& root, const FieldChain& chain);
+
+bool IsSet(const google::protobuf::Message& root, const FieldChain& chain);
+
+bool Holds(const google::protobuf::Message& root, const std::optional<Condition>& condition);
+
+}  // namespace lathe::schema
