@@ -1,0 +1,20 @@
+#pragma once
+// The recorded tokenizers of tests/golden/tokenizers: the reference's own file, test strings with
+// its ids, and conversations with its renderings.
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "worker/trainer/tokenizer/tokenizer.h"
+
+namespace lathe::trainer::tokenizer {
+
+/// The content of tokenizer.json; `name` is smollm2 or qwen3.
+std::string GoldenTokenizerJson(const std::string& name);
+Tokenizer GoldenTokenizer(const std::string& name);
+/// [{i, text, ids, ids_special, decoded}].
+nlohmann::json GoldenVectors(const std::string& name);
+/// {chat_template, training_template, cases: [...]}, keys in the file's order.
+nlohmann::ordered_json GoldenChats(const std::string& name);
+
+}  // namespace lathe::trainer::tokenizer

@@ -1,0 +1,149 @@
+// Makes a tokenizer out of a GGUF file's metadata (tokenizer.ggml.*). GGUF names its word pattern
+// instead of holding it; a name that is not in the table is refused.
+
+#include <array>
+
+#include "worker/trainer/tokenizer/tokenizer.h"
+
+namespace lathe::trainer::tokenizer {
+namespace {
+
+using formats::Gguf;
+
+constexpr std::string_view kDigit = R"(\p{N})";
+constexpr std::string_view kLlama3Pattern =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
+    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kQwen2Pattern =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
+    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+/// What the models behind a name of tokenizer.ggml.pre do.
+struct NamedPreTokenizer {
+  std::string_view name;
+  std::string_view first;  ///< a split before the second one, or empty
+  std::string_view second;
+  bool nfc = false;
+  bool ignore_merges = false;
+};
+const std::array<NamedPreTokenizer, 9>& NamedPreTokenizers() {
+  static const std::array<NamedPreTokenizer, 9> kTable = {{
+      {"gpt-2", "", kGpt2Pattern},
+      {"default", "", kGpt2Pattern},
+      {"smollm", kDigit, kGpt2Pattern},
+      {"starcoder", kDigit, kGpt2Pattern},
+      {"refact", kDigit, kGpt2Pattern},
+      {"command-r", kDigit, kGpt2Pattern},
+      {"llama-bpe", "", kLlama3Pattern, false, true},
+      {"llama3", "", kLlama3Pattern, false, true},
+      {"qwen2", "", kQwen2Pattern, true},
+  }};
+  return kTable;
+}
+
+Status ReadPreTokenizer(std::string_view name, TokenizerParts& parts) {
+  std::string known;
+  for (const NamedPreTokenizer& named : NamedPreTokenizers()) {
+    known += (known.empty() ? "" : ", ") + std::string(named.name);
+    if (named.name != name) continue;
+    for (const std::string_view pattern : {named.first, named.second}) {
+      if (pattern.empty()) continue;
+      LATHE_ASSIGN_OR_RETURN(Regex regex, Regex::Compile(pattern));
+      parts.pre_tokenizer.steps.push_back({std::move(regex), SplitBehavior::kIsolated, false});
+    }
+    if (named.nfc) parts.normal_forms.push_back(NormalForm::kNfc);
+    parts.model.ignore_merges = named.ignore_merges;
+    return {};
+  }
+  return Failure(ErrorCode::kInvalidArgument, "tokenizer.ggml.pre \"" + std::string(name) +
+                                                  "\" is not supported; " + known + " are");
+}
+
+enum TokenType : std::int64_t { kControl = 3, kUserDefined = 4 };
+
+Status ReadVocabulary(const Gguf& gguf, TokenizerParts& parts) {
+  using Strings = std::vector<std::string_view>;
+  const auto* tokens = gguf.FindAs<Strings>("tokenizer.ggml.tokens");
+  const auto* merges = gguf.FindAs<Strings>("tokenizer.ggml.merges");
+  const auto* types = gguf.FindAs<std::vector<std::int64_t>>("tokenizer.ggml.token_type");
+  if (tokens == nullptr || merges == nullptr) {
+    return Failure(ErrorCode::kDataLoss,
+                   "tokenizer.ggml.tokens or tokenizer.ggml.merges is missing");
+  }
+  if (types != nullptr && types->size() != tokens->size()) {
+    return Failure(ErrorCode::kDataLoss,
+                   "tokenizer.ggml.token_type has another length than tokens");
+  }
+  parts.model.vocabulary.reserve(tokens->size());
+  for (std::size_t i = 0; i < tokens->size(); ++i) {
+    const auto id = static_cast<std::int32_t>(i);
+    parts.model.vocabulary.emplace((*tokens)[i], id);
+    const std::int64_t type = types == nullptr ? 0 : (*types)[i];
+    if (type != kControl && type != kUserDefined) continue;
+    parts.added_tokens.push_back(
+        {.content = std::string((*tokens)[i]), .id = id, .special = type == kControl});
+  }
+  parts.model.merges.reserve(merges->size());
+  for (const std::string_view merge : *merges) {
+    const std::size_t space = merge.find(' ', 1);
+    if (space == std::string_view::npos) {
+      return Failure(ErrorCode::kDataLoss, "merge \"" + std::string(merge) + "\" is no pair");
+    }
+    parts.model.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
+  }
+  return {};
+}
+
+Result<std::optional<std::int32_t>> ReadId(const Gguf& gguf, const char* key, std::size_t tokens) {
+  const auto* id = gguf.FindAs<std::int64_t>(key);
+  if (id == nullptr) return std::nullopt;
+  if (*id < 0 || static_cast<std::uint64_t>(*id) >= tokens) {
+    return Failure(ErrorCode::kDataLoss,
+                   std::string(key) + " " + std::to_string(*id) + " is no token");
+  }
+  return static_cast<std::int32_t>(*id);
+}
+
+Status ReadSpecialIds(const Gguf& gguf, TokenizerParts& parts) {
+  const std::size_t tokens = parts.model.vocabulary.size();
+  SpecialIds& ids = parts.special_ids;
+  LATHE_ASSIGN_OR_RETURN(ids.bos, ReadId(gguf, "tokenizer.ggml.bos_token_id", tokens));
+  LATHE_ASSIGN_OR_RETURN(ids.eos, ReadId(gguf, "tokenizer.ggml.eos_token_id", tokens));
+  LATHE_ASSIGN_OR_RETURN(ids.pad, ReadId(gguf, "tokenizer.ggml.padding_token_id", tokens));
+  LATHE_ASSIGN_OR_RETURN(const auto turn, ReadId(gguf, "tokenizer.ggml.eot_token_id", tokens));
+  if (ids.eos) ids.stop.push_back(*ids.eos);
+  if (turn && turn != ids.eos) ids.stop.push_back(*turn);
+  const auto* add_bos = gguf.FindAs<bool>("tokenizer.ggml.add_bos_token");
+  const auto* add_eos = gguf.FindAs<bool>("tokenizer.ggml.add_eos_token");
+  const bool adds_bos = add_bos != nullptr ? *add_bos : parts.model.ignore_merges;  // Llama 3.
+  if (adds_bos && ids.bos) parts.prefix.push_back(*ids.bos);
+  if (add_eos != nullptr && *add_eos && ids.eos) parts.suffix.push_back(*ids.eos);
+  return {};
+}
+
+Result<TokenizerParts> ReadParts(const Gguf& gguf) {
+  LATHE_ASSIGN_OR_RETURN(const std::string_view model, gguf.String("tokenizer.ggml.model"));
+  if (model != "gpt2") {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "tokenizer.ggml.model \"" + std::string(model) +
+                       "\" is not supported; gpt2 (byte-level BPE) is");
+  }
+  TokenizerParts parts;
+  const auto* pre = gguf.FindAs<std::string_view>("tokenizer.ggml.pre");
+  LATHE_RETURN_IF_ERROR(ReadPreTokenizer(pre == nullptr ? "default" : *pre, parts));
+  LATHE_RETURN_IF_ERROR(ReadVocabulary(gguf, parts));
+  LATHE_RETURN_IF_ERROR(ReadSpecialIds(gguf, parts));
+  return parts;
+}
+
+}  // namespace
+
+Result<Tokenizer> Tokenizer::FromGguf(const Gguf& gguf) {
+  auto parts = ReadParts(gguf);
+  if (!parts) return Failure(parts.error().WithContext(gguf.path().string()));
+  auto made = Create(*std::move(parts));
+  if (!made) return Failure(made.error().WithContext(gguf.path().string()));
+  return made;
+}
+
+}  // namespace lathe::trainer::tokenizer
