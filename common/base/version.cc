@@ -1,0 +1,7 @@
+#include "common/base/version.h"
+
+namespace lathe {
+
+const char* Version() { return LATHE_VERSION; }
+
+}  // namespace lathe
