@@ -1,0 +1,35 @@
+#pragma once
+// The calls of lathe.lua as commands, and where everything lies.
+
+#include <span>
+#include <string>
+
+#include "coordinator/core/commit.h"
+#include "coordinator/storage/redis_connection.h"
+#include "coordinator/storage/store.h"
+
+namespace lathe::storage {
+
+/// Key names behind one prefix.
+class RedisKeys {
+ public:
+  explicit RedisKeys(std::string prefix) : prefix_(std::move(prefix)) {}
+
+  std::string Schema() const { return prefix_ + "schema"; }
+  std::string Leader() const { return prefix_ + "leader"; }
+  std::string Epoch() const { return prefix_ + "epoch"; }
+  std::string Applied() const { return prefix_ + "applied"; }
+  std::string Jobs() const { return prefix_ + "jobs"; }
+  std::string Nodes() const { return prefix_ + "nodes"; }
+  std::string Configurations() const { return prefix_ + "configurations"; }
+  std::string Feed() const { return prefix_ + "feed"; }
+  std::string Events(const domain::JobId& job) const { return prefix_ + "events:" + job.value(); }
+
+ private:
+  std::string prefix_;
+};
+
+RedisCommand CommitCommand(const RedisKeys& keys, std::uint64_t epoch, const core::Commit& commit);
+RedisCommand AppendCommand(const RedisKeys& keys, const EventBatch& batch);
+
+}  // namespace lathe::storage
