@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "coordinator/storage/sigpipe_guard.h"
+
 namespace lathe::storage {
 namespace {
 
@@ -72,6 +74,7 @@ Result<RedisReply> RedisConnection::Call(const RedisCommand& command) {
 Result<std::vector<Result<RedisReply>>> RedisConnection::Pipeline(
     const std::vector<RedisCommand>& commands) {
   const std::lock_guard lock(mutex_);
+  const SigpipeGuard guard;
   if (context_) {
     if (auto replies = Exchange(commands)) return replies;
   }
@@ -86,7 +89,7 @@ Status RedisConnection::Connect() {
                      : redisConnectUnixWithTimeout(options_.unix_socket.c_str(), limit));
   if (!context_ || context_->err != 0) return Failure(Broken());
   redisSetTimeout(context_.get(), ToTimeval(options_.call_timeout));
-  redisEnableKeepAlive(context_.get());
+  if (options_.unix_socket.empty()) redisEnableKeepAlive(context_.get());
   if (auto greeted = Greet(); !greeted) {
     context_.reset();
     return greeted;
