@@ -2,6 +2,8 @@
 
 namespace lathe {
 
-const char* Version() { return LATHE_VERSION; }
+const char* Version() {
+  return LATHE_VERSION;
+}
 
 }  // namespace lathe
