@@ -1,0 +1,165 @@
+#include "coordinator/cli/client/coordinator_client.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <chrono>
+#include <utility>
+
+#include "common/rpc/channel.h"
+#include "common/rpc/status.h"
+#include "lathe/v1/inference_service.grpc.pb.h"
+#include "lathe/v1/job_service.grpc.pb.h"
+#include "lathe/v1/node_service.grpc.pb.h"
+
+namespace lathe::cli {
+namespace {
+
+constexpr std::chrono::seconds kUnaryTimeout{30};
+
+/// gRPC wraps the system's words ("Connection refused") in several layers of its own.
+std::string Reason(const std::string& message) {
+  for (const char* layer : {"Failed to connect to remote host: ", "last error: UNKNOWN: "}) {
+    const std::size_t at = message.rfind(layer);
+    if (at != std::string::npos) return message.substr(at + std::string_view(layer).size());
+  }
+  return message;
+}
+
+}  // namespace
+
+struct CoordinatorClient::Stubs {
+  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
+      : jobs(channel), nodes(channel), inference(channel) {}
+  v1::JobService::Stub jobs;
+  v1::NodeService::Stub nodes;
+  v1::InferenceService::Stub inference;
+};
+
+/// The context of one call, known to CancelCalls while it lives.
+class CoordinatorClient::Call {
+ public:
+  explicit Call(CoordinatorClient& client) : client_(client) {
+    const std::lock_guard lock(client_.mutex_);
+    if (client_.cancelled_) context_.TryCancel();
+    client_.calls_.insert(&context_);
+  }
+  ~Call() {
+    const std::lock_guard lock(client_.mutex_);
+    client_.calls_.erase(&context_);
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  grpc::ClientContext& context() { return context_; }
+
+ private:
+  CoordinatorClient& client_;
+  grpc::ClientContext context_;
+};
+
+CoordinatorClient::CoordinatorClient(Address address, std::shared_ptr<grpc::Channel> channel)
+    : address_(std::move(address)),
+      channel_(std::move(channel)),
+      stubs_(std::make_unique<Stubs>(channel_)) {}
+
+CoordinatorClient::~CoordinatorClient() = default;
+
+Result<std::unique_ptr<CoordinatorClient>> CoordinatorClient::Create(const Context& context) {
+  Address address = ChooseAddress(context.options.address, context.environment);
+  LATHE_ASSIGN_OR_RETURN(auto channel, rpc::CreateChannel(address.value, context.options.tls));
+  return std::unique_ptr<CoordinatorClient>(
+      new CoordinatorClient(std::move(address), std::move(channel)));
+}
+
+Error CoordinatorClient::Explained(Error error) const {
+  if (error.code == ErrorCode::kUnavailable) {
+    error.message = "cannot reach the coordinator at " + address_.value + " (" + address_.source +
+                    ") — " + Reason(error.message);
+    error.hint =
+        "start one on this machine with `lathe up`, or name another with --address or "
+        "LATHE_ADDRESS";
+  } else if (error.code == ErrorCode::kDeadlineExceeded) {
+    error.message = "the coordinator at " + address_.value + " (" + address_.source +
+                    ") did not answer in time — " + error.message;
+  }
+  return error;
+}
+
+Error CoordinatorClient::ErrorOf(const grpc::Status& status) const {
+  Error error = rpc::FromStatus(status);
+  // With details the coordinator itself said it: it was reached.
+  return status.error_details().empty() ? Explained(std::move(error)) : error;
+}
+
+void CoordinatorClient::CancelCalls() {
+  const std::lock_guard lock(mutex_);
+  cancelled_ = true;
+  for (grpc::ClientContext* context : calls_) context->TryCancel();
+}
+
+template <class Stub, class Request, class Response>
+Result<Response> CoordinatorClient::Unary(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                       const Request&, Response*),
+                                          Stub& stub, const Request& request) {
+  Call call(*this);
+  rpc::SetTimeout(call.context(), kUnaryTimeout);
+  Response response;
+  const grpc::Status status = (stub.*method)(&call.context(), request, &response);
+  if (!status.ok()) return Failure(ErrorOf(status));
+  return response;
+}
+
+template <class Reader, class Message>
+Status CoordinatorClient::ReadAll(Reader& reader, const OnMessage<Message>& on_message) {
+  Message message;
+  while (reader.Read(&message)) on_message(message);
+  const grpc::Status status = reader.Finish();
+  if (!status.ok()) return Failure(ErrorOf(status));
+  return {};
+}
+
+Result<v1::CreateJobResponse> CoordinatorClient::CreateJob(const v1::CreateJobRequest& request) {
+  return Unary(&v1::JobService::Stub::CreateJob, stubs_->jobs, request);
+}
+
+Result<v1::Job> CoordinatorClient::GetJob(const std::string& id) {
+  v1::GetJobRequest request;
+  request.set_id(id);
+  return Unary(&v1::JobService::Stub::GetJob, stubs_->jobs, request);
+}
+
+Result<v1::ListJobsResponse> CoordinatorClient::ListJobs(const v1::ListJobsRequest& request) {
+  return Unary(&v1::JobService::Stub::ListJobs, stubs_->jobs, request);
+}
+
+Result<v1::Job> CoordinatorClient::CancelJob(const v1::CancelJobRequest& request) {
+  return Unary(&v1::JobService::Stub::CancelJob, stubs_->jobs, request);
+}
+
+Result<v1::ListNodesResponse> CoordinatorClient::ListNodes() {
+  return Unary(&v1::NodeService::Stub::ListNodes, stubs_->nodes, v1::ListNodesRequest{});
+}
+
+Status CoordinatorClient::WatchJob(const std::string& id, const OnMessage<v1::Job>& on_job) {
+  Call call(*this);
+  v1::WatchJobRequest request;
+  request.set_id(id);
+  return ReadAll<grpc::ClientReader<v1::Job>, v1::Job>(
+      *stubs_->jobs.WatchJob(&call.context(), request), on_job);
+}
+
+Status CoordinatorClient::StreamJobEvents(const v1::StreamJobEventsRequest& request,
+                                          const OnMessage<v1::JobEvent>& on_event) {
+  Call call(*this);
+  return ReadAll<grpc::ClientReader<v1::JobEvent>, v1::JobEvent>(
+      *stubs_->jobs.StreamJobEvents(&call.context(), request), on_event);
+}
+
+Status CoordinatorClient::Generate(const v1::GenerateRequest& request,
+                                   const OnMessage<v1::GenerateResponse>& on_piece) {
+  Call call(*this);
+  return ReadAll<grpc::ClientReader<v1::GenerateResponse>, v1::GenerateResponse>(
+      *stubs_->inference.Generate(&call.context(), request), on_piece);
+}
+
+}  // namespace lathe::cli

@@ -1,0 +1,79 @@
+#include "coordinator/cli/commands/get.h"
+
+#include "common/schema/configuration.h"
+#include "coordinator/cli/client/coordinator_client.h"
+#include "coordinator/cli/client/job_reference.h"
+#include "coordinator/cli/commands/job_text.h"
+#include "coordinator/cli/output/format.h"
+#include "coordinator/cli/output/print.h"
+
+namespace lathe::cli {
+namespace {
+
+std::string Resources(const v1::ResourceRequest& resources) {
+  if (resources.gpus() == 0) return std::to_string(resources.cpu_slots()) + " CPU slot(s)";
+  return std::to_string(resources.gpus()) + " GPU(s) " + resources.gpu_type();
+}
+
+/// What a person asks first, then the configuration as YAML.
+std::string TextOf(const Context& context, const v1::Job& job) {
+  const v1::Progress& progress = job.progress();
+  std::string text;
+  const auto line = [&](const char* label, const std::string& value) {
+    if (!value.empty()) text += std::string(label) + value + "\n";
+  };
+  line("id           ", job.id());
+  line("name         ", job.name());
+  line("state        ", ColoredState(context.terminal, job.state()));
+  line("reason       ", job.reason());
+  line("progress     ", ProgressText(progress));
+  line("loss         ", progress.has_loss() ? FormatLoss(progress.loss()) : "");
+  line("eval loss    ",
+       progress.has_evaluation_loss() ? FormatLoss(progress.evaluation_loss()) : "");
+  line("ETA          ", progress.has_eta_seconds() && !IsFinal(job.state())
+                            ? FormatDuration(progress.eta_seconds())
+                            : "");
+  line("attempt      ", job.attempt() > 0 ? std::to_string(job.attempt()) : "");
+  line("node         ", job.node_id());
+  line("needs        ", Resources(job.resources()));
+  line("priority     ", std::to_string(job.priority()));
+  line("created      ", AgeText(job.create_time(), NowSeconds()));
+  line("started      ", AgeText(job.start_time(), NowSeconds()));
+  line("ended        ", AgeText(job.end_time(), NowSeconds()));
+  for (const auto& file : job.adapter().files()) {
+    line("adapter      ", file.path() + " (" + FormatBytes(file.blob().size_bytes()) + ")");
+  }
+  text += "configuration:\n";
+  const std::string yaml = ToYaml(ToDocument(job.configuration()));
+  for (std::size_t start = 0; start < yaml.size();) {
+    const std::size_t end = yaml.find('\n', start);
+    text += "  " + yaml.substr(start, end - start) + "\n";
+    start = end + 1;
+  }
+  return text;
+}
+
+}  // namespace
+
+Outcome RunGet(Context& context, const GetOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
+  LATHE_ASSIGN_OR_RETURN(const std::string id, ResolveJobId(*client, options.job));
+  LATHE_ASSIGN_OR_RETURN(const v1::Job job, client->GetJob(id));
+  PrintResult(context, ToDocument(job), TextOf(context, job));
+  return ExitCode::kOk;
+}
+
+Outcome RunCancel(Context& context, const CancelOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
+  LATHE_ASSIGN_OR_RETURN(const std::string id, ResolveJobId(*client, options.job));
+  v1::CancelJobRequest request;
+  request.set_id(id);
+  request.set_reason(options.reason);
+  LATHE_ASSIGN_OR_RETURN(const v1::Job job, client->CancelJob(request));
+  PrintResult(context, ToDocument(job),
+              job.id() + " " + ColoredState(context.terminal, job.state()) +
+                  (job.reason().empty() ? "" : ": " + job.reason()) + "\n");
+  return ExitCode::kOk;
+}
+
+}  // namespace lathe::cli

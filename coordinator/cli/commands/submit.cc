@@ -1,0 +1,167 @@
+#include "coordinator/cli/commands/submit.h"
+
+#include <chrono>
+#include <ostream>
+#include <thread>
+
+#include "common/artifacts/sha256.h"
+#include "common/rpc/backoff.h"
+#include "common/schema/configuration.h"
+#include "coordinator/cli/client/configuration_file.h"
+#include "coordinator/cli/client/coordinator_client.h"
+#include "coordinator/cli/client/request_id.h"
+#include "coordinator/cli/commands/watch.h"
+#include "coordinator/cli/output/format.h"
+#include "coordinator/cli/output/print.h"
+
+namespace lathe::cli {
+namespace {
+
+// How long a coordinator that restarts is waited for.
+constexpr std::chrono::seconds kRetryLimit{10};
+
+/// Calls until it succeeds, fails for good, or the coordinator stays away. `call` is safe to
+/// repeat.
+template <class Call>
+auto WithRetry(Context& context, const Call& call) -> decltype(call()) {
+  rpc::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(2), 1);
+  const auto deadline = std::chrono::steady_clock::now() + kRetryLimit;
+  bool noted = false;
+  while (true) {
+    auto result = call();
+    if (result || result.error().code != ErrorCode::kUnavailable) return result;
+    const Duration wait = backoff.Next();
+    if (std::chrono::steady_clock::now() + wait >= deadline) return result;
+    if (!noted) Note(context, result.error().message + "; trying again ...");
+    noted = true;
+    std::this_thread::sleep_for(wait);
+  }
+}
+
+struct Dataset {
+  std::filesystem::path file;
+  v1::Blob blob;
+};
+
+Result<std::vector<Dataset>> Describe(const SubmitOptions& options,
+                                      v1::JobConfiguration& configuration) {
+  std::vector<Dataset> datasets;
+  const auto add = [&](const std::filesystem::path& file, auto set_id) -> Status {
+    if (file.empty()) return {};
+    LATHE_ASSIGN_OR_RETURN(const v1::Blob blob, artifacts::DescribeFile(file));
+    if (blob.size_bytes() == 0) {
+      return Failure(ErrorCode::kInvalidArgument, "the dataset " + file.string() + " is empty");
+    }
+    set_id("sha256:" + blob.sha256());
+    datasets.push_back({file, blob});
+    return {};
+  };
+  auto& fields = *configuration.mutable_datasets();
+  LATHE_RETURN_IF_ERROR(
+      add(options.dataset, [&](const std::string& id) { fields.set_training_file_id(id); }));
+  LATHE_RETURN_IF_ERROR(
+      add(options.validation, [&](const std::string& id) { fields.set_validation_file_id(id); }));
+  return datasets;
+}
+
+struct Prepared {
+  v1::JobConfiguration configuration;
+  std::vector<Dataset> datasets;
+};
+
+/// All that can be done without the coordinator; every finding at once.
+Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(schema::Parsed parsed, ReadConfiguration(options.file, context.in));
+  std::vector<Finding> findings = std::move(parsed.findings);
+  for (const std::string& assignment : options.set) {
+    if (Status set = schema::Set(parsed.configuration, assignment); !set) {
+      if (set.error().findings.empty()) return Failure(set.error().WithContext("--set"));
+      findings.insert(findings.end(), set.error().findings.begin(), set.error().findings.end());
+    }
+  }
+  LATHE_ASSIGN_OR_RETURN(std::vector<Dataset> datasets, Describe(options, parsed.configuration));
+  for (Finding& finding : schema::Validate(parsed.configuration)) {
+    // Warnings come from the coordinator, once.
+    if (finding.severity == Severity::kError) findings.push_back(std::move(finding));
+  }
+  if (HasErrors(findings)) {
+    return Failure(Error{ErrorCode::kInvalidArgument, "the configuration is not valid",
+                         std::move(findings), "`lathe config schema` describes every parameter"});
+  }
+  return Prepared{std::move(parsed.configuration), std::move(datasets)};
+}
+
+Status Upload(Context& context, CoordinatorClient& client, const std::vector<Dataset>& datasets) {
+  for (const Dataset& dataset : datasets) {
+    Note(context, "dataset " + dataset.file.string() + " (" +
+                      FormatBytes(dataset.blob.size_bytes()) + ") ...");
+    const auto stored = WithRetry(context, [&]() -> Result<v1::Blob> {
+      auto uploaded = client.Artifacts().UploadFile(dataset.file);
+      if (!uploaded) return Failure(client.Explained(std::move(uploaded.error())));
+      return uploaded;
+    });
+    if (!stored) return Failure(stored.error());
+    if (stored->sha256() != dataset.blob.sha256()) {
+      return Failure(ErrorCode::kAborted, dataset.file.string() + " changed while it was sent");
+    }
+  }
+  return {};
+}
+
+v1::CreateJobRequest RequestOf(const SubmitOptions& options,
+                               const v1::JobConfiguration& configuration) {
+  v1::CreateJobRequest request;
+  // As a message an older coordinator would silently drop what it does not know; as text it says
+  // so.
+  request.set_configuration_json(schema::ToJson(configuration));
+  request.set_name(options.name);
+  request.set_priority(options.priority);
+  request.set_request_id(options.request_id.empty() ? NewRequestId() : options.request_id);
+  request.set_validate_only(options.dry_run);
+  return request;
+}
+
+std::vector<Finding> FindingsOf(const v1::CreateJobResponse& response) {
+  std::vector<Finding> findings;
+  for (const v1::Finding& f : response.findings()) {
+    findings.push_back(
+        {f.path(), Severity::kWarning, f.code(), f.message(), f.given(), f.expected()});
+  }
+  return findings;
+}
+
+void PrintDryRun(Context& context, const v1::CreateJobResponse& response) {
+  const Document resolved = Document::parse(response.resolved_configuration_json(), nullptr, false);
+  const std::vector<Finding> findings = FindingsOf(response);
+  PrintResult(context, {{"configuration", resolved}, {"findings", FindingsDocument(findings)}},
+              ToYaml(resolved));
+}
+
+void PrintCreated(Context& context, const v1::CreateJobResponse& response) {
+  PrintResult(context,
+              {{"id", response.job().id()},
+               {"job", ToDocument(response.job())},
+               {"findings", FindingsDocument(FindingsOf(response))}},
+              response.job().id() + "\n");
+}
+
+}  // namespace
+
+Outcome RunSubmit(Context& context, const SubmitOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(context, options));
+  LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
+  LATHE_RETURN_IF_ERROR(Upload(context, *client, prepared.datasets));
+  const v1::CreateJobRequest request = RequestOf(options, prepared.configuration);
+  LATHE_ASSIGN_OR_RETURN(const v1::CreateJobResponse response,
+                         WithRetry(context, [&] { return client->CreateJob(request); }));
+  if (context.options.format == OutputFormat::kTable) PrintFindings(context, FindingsOf(response));
+  if (options.dry_run) {
+    PrintDryRun(context, response);
+    return ExitCode::kOk;
+  }
+  PrintCreated(context, response);
+  if (!options.watch) return ExitCode::kOk;
+  return RunWatch(context, {.job = response.job().id()});
+}
+
+}  // namespace lathe::cli

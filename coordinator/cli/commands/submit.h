@@ -1,0 +1,29 @@
+#pragma once
+// lathe submit: a configuration file, datasets and overrides become a job.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "coordinator/cli/context.h"
+
+namespace lathe::cli {
+
+struct SubmitOptions {
+  std::string file;  ///< YAML or JSON; "-" is standard input
+  std::filesystem::path dataset;
+  std::filesystem::path validation;
+  std::string name;
+  std::int32_t priority = 0;
+  std::vector<std::string> set;  ///< path=value, applied in order
+  std::string request_id;        ///< empty: a fresh one
+  bool watch = false;
+  bool dry_run = false;
+};
+
+/// Everything that can be checked here is checked before a byte is sent; datasets are sent only
+/// when the coordinator lacks them. A lost answer is asked for again under the same request id.
+Outcome RunSubmit(Context& context, const SubmitOptions& options);
+
+}  // namespace lathe::cli
