@@ -48,6 +48,10 @@ std::string ToJson(const v1::JobConfiguration& configuration, Secrets secrets = 
 /// was given (defaults are taken into account). Without an error among the findings it can run.
 std::vector<Finding> Validate(const v1::JobConfiguration& configuration);
 
+/// Every finding on what was read: those of the structure, then Validate's, except where they would
+/// only repeat that a value could not be read. Text that cannot be read at all is not validated.
+std::vector<Finding> AllFindings(const Parsed& parsed);
+
 /// The configuration with every default filled in that applies to it. Stay not set: what has no
 /// default; what only the machine or the model decides (model.precision unless the device is the
 /// CPU, prefixHiddenSize); what the run derives (saveSteps, evalSteps, saveTotalLimit).

@@ -10,6 +10,7 @@
 #include "common/schema/read_internal.h"
 #include "common/schema/reflection_internal.h"
 #include "common/schema/suggest.h"
+#include "common/schema/suggest_internal.h"
 
 namespace lathe::schema {
 namespace {
@@ -58,17 +59,6 @@ const FieldDescriptor* FindField(const Descriptor& message, const std::string& k
   return nullptr;
 }
 
-/// Where else a parameter of this name is: `learningRate` at the top is optimizer.learningRate.
-std::string Elsewhere(const std::string& key) {
-  for (const Parameter& parameter : ParameterPaths()) {
-    const std::size_t dot = parameter.path.rfind('.');
-    if (dot != std::string::npos && EditDistance(parameter.path.substr(dot + 1), key) == 0) {
-      return "; did you mean `" + parameter.path + "`?";
-    }
-  }
-  return "";
-}
-
 /// One value as a scalar of protobuf, or nothing and a finding.
 class ScalarReader {
  public:
@@ -90,6 +80,8 @@ class ScalarReader {
     } else if (value.is_number_float() && std::trunc(value.get<double>()) == value.get<double>() &&
                std::abs(value.get<double>()) < kLargestExact) {
       number = static_cast<std::int64_t>(value.get<double>());  // 8.0 is 8, as in JSON Schema
+    } else if (value.is_number_float() && std::abs(value.get<double>()) >= kLargestExact) {
+      return Fail<std::int64_t>(value, "out_of_range", "too large", "an integer");
     } else {
       return Fail<std::int64_t>(value, "wrong_type", "not an integer", "an integer");
     }
@@ -185,12 +177,9 @@ class Reader {
 
  private:
   void ReportUnknown(const std::string& key, const std::string& path, const Descriptor& message) {
-    std::string hint = DidYouMean(key, KeysOf(message));
-    if (hint.empty()) {
-      hint = Elsewhere(key);
-    }
     findings_.push_back(
-        {path, Severity::kError, "unknown_key", "no parameter of this name" + hint,
+        {path, Severity::kError, "unknown_key",
+         "no parameter of this name" + KeyHint(key, KeysOf(message)),
          Tree(key.substr(0, kLongestGiven)).dump(-1, ' ', false, Tree::error_handler_t::replace),
          "one of " + ListOf(KeysOf(message))});
   }

@@ -67,7 +67,7 @@ std::string JsonNumber(double value) {
     return std::to_string(static_cast<std::int64_t>(value));
   }
   char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value);
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::general);
   return {buffer, end.ptr};
 }
 

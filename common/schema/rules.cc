@@ -153,19 +153,6 @@ void ObjectiveFitsData(const RuleInput& in, Findings& findings) {
   }
 }
 
-void DatasetTypeFitsFormat(const RuleInput& in, Findings& findings) {
-  const auto& data = in.given.datasets();
-  const bool contradiction =
-      (data.type() == v1::DATASET_TYPE_PREFERENCE && IsSupervisedFormat(data.format())) ||
-      (data.type() == v1::DATASET_TYPE_SUPERVISED &&
-       data.format() == v1::DATASET_FORMAT_PREFERENCE);
-  if (contradiction) {
-    AddError(findings, "datasets.format", "contradiction",
-             {"not a format of data of the type in datasets.type", Token(data.format()),
-              "\"auto\", or another datasets.type"});
-  }
-}
-
 void Rewards(const RuleInput& in, Findings& findings) {
   if (in.resolved.objective().type() != v1::OBJECTIVE_TYPE_RLHF) {
     return;
@@ -233,7 +220,8 @@ void Warmup(const RuleInput& in, Findings& findings) {
               std::to_string(scheduler.warmup_steps()), "one of the two"});
   }
   const auto& schedule = in.given.schedule();
-  if (schedule.has_max_steps() && scheduler.warmup_steps() >= schedule.max_steps()) {
+  if (schedule.has_max_steps() && scheduler.has_warmup_steps() &&
+      scheduler.warmup_steps() >= schedule.max_steps()) {
     AddWarning(findings, "optimizer.scheduler.warmupSteps", "long_warmup",
                {"the warm-up is as long as the run", std::to_string(scheduler.warmup_steps()),
                 "far fewer than schedule.maxSteps"});
@@ -281,9 +269,9 @@ void Tools(const RuleInput& in, Findings& findings) {
 }  // namespace
 
 void CheckRules(const RuleInput& input, std::vector<Finding>& findings) {
-  for (const auto rule : {Devices, CpuIgnoresGpuWishes, FullNeedsFloats, FourBitFormats,
-                          TargetModules, ObjectiveFitsData, DatasetTypeFitsFormat, Rewards, Split,
-                          Evaluations, Warmup, Addresses, Tools}) {
+  for (const auto rule :
+       {Devices, CpuIgnoresGpuWishes, FullNeedsFloats, FourBitFormats, TargetModules,
+        ObjectiveFitsData, Rewards, Split, Evaluations, Warmup, Addresses, Tools}) {
     rule(input, findings);
   }
 }

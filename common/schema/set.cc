@@ -3,7 +3,7 @@
 #include "common/schema/parameters.h"
 #include "common/schema/read_internal.h"
 #include "common/schema/reflection_internal.h"
-#include "common/schema/suggest.h"
+#include "common/schema/suggest_internal.h"
 #include "common/schema/tree_internal.h"
 
 namespace lathe::schema {
@@ -68,16 +68,7 @@ Finding UnknownPath(const std::string& path) {
       known.push_back(parameter.path);
     }
   }
-  std::string hint;
-  for (const std::string& candidate : known) {
-    const std::size_t dot = candidate.rfind('.');
-    if (hint.empty() && dot != std::string::npos &&
-        EditDistance(candidate.substr(dot + 1), path) == 0) {
-      hint = "; did you mean `" + candidate + "`?";
-    }
-  }
-  return MakeError(path, "unknown_key",
-                   "no parameter of this name" + (hint.empty() ? DidYouMean(path, known) : hint));
+  return MakeError(path, "unknown_key", "no parameter of this name" + KeyHint(path, known));
 }
 
 Tree TokensFromText(std::string_view text) {

@@ -123,9 +123,10 @@ class ValueChecker {
   void CheckNumber(const Message& message, const FieldDescriptor& field,
                    const v1::ParameterSpec& spec, const Location& here) {
     const double value = NumberIn(message, field);
-    const std::string given = FieldToJson(message, field);
+    const auto given = [&] { return FieldToJson(message, field); };
     if (!std::isfinite(value)) {
-      return Add(here, Severity::kError, "not_finite", {"not a finite number", given, "a number"});
+      return Add(here, Severity::kError, "not_finite",
+                 {"not a finite number", given(), "a number"});
     }
     const bool low =
         spec.has_min() && (value < spec.min() || (spec.exclusive_min() && value == spec.min()));
@@ -136,15 +137,15 @@ class ValueChecker {
     if (low || high || other) {
       const std::string why = spec.range_help().empty() || !low ? "" : ": " + spec.range_help();
       return Add(here, Severity::kError, "out_of_range",
-                 {"outside the range" + why, given, RangeText(spec)});
+                 {"outside the range" + why, given(), RangeText(spec)});
     }
     if (spec.has_warn_above() && value > spec.warn_above()) {
       Add(here, Severity::kWarning, "unusually_high",
-          {spec.warning(), given, "at most " + JsonNumber(spec.warn_above())});
+          {spec.warning(), given(), "at most " + JsonNumber(spec.warn_above())});
     }
     if (spec.has_warn_below() && value < spec.warn_below()) {
       Add(here, Severity::kWarning, "unusually_low",
-          {spec.warning(), given, "at least " + JsonNumber(spec.warn_below())});
+          {spec.warning(), given(), "at least " + JsonNumber(spec.warn_below())});
     }
   }
 
@@ -202,7 +203,33 @@ void CheckPresence(const RuleInput& input, std::vector<Finding>& findings) {
   }
 }
 
+/// True when a value was given at the path, and was refused for what it is.
+bool IsRefused(const std::vector<Finding>& findings, const std::string& path) {
+  return std::any_of(findings.begin(), findings.end(), [&path](const Finding& finding) {
+    return finding.path == path || path.rfind(finding.path + ".", 0) == 0;
+  });
+}
+
+bool IsUnreadable(const std::vector<Finding>& findings) {
+  return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.code == "syntax_error" || finding.code == "too_large" || finding.path.empty();
+  });
+}
+
 }  // namespace
+
+std::vector<Finding> AllFindings(const Parsed& parsed) {
+  std::vector<Finding> findings = parsed.findings;
+  if (IsUnreadable(parsed.findings)) {
+    return findings;
+  }
+  for (Finding& finding : Validate(parsed.configuration)) {
+    if (finding.code != "required" || !IsRefused(parsed.findings, finding.path)) {
+      findings.push_back(std::move(finding));
+    }
+  }
+  return findings;
+}
 
 std::vector<Finding> Validate(const v1::JobConfiguration& configuration) {
   std::vector<Finding> findings;

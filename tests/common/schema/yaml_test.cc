@@ -1,0 +1,62 @@
+#include <gmock/gmock.h>
+
+#include "tests/common/schema/testing.h"
+
+namespace lathe::schema {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::string Json(const char* yaml) {
+  const Parsed parsed = FromYaml(yaml);
+  EXPECT_THAT(Brief(parsed.findings), IsEmpty()) << yaml;
+  return ToJson(parsed.configuration);
+}
+
+TEST(YamlTest, TypesPlainScalarsByTheCoreSchema) {
+  EXPECT_EQ(
+      Json("metadata: {a: 1, b: '1', c: true, d: yes, e: ~, f: 1e3, g: .5, h: 0x1F, i: 0o17}"),
+      R"({"metadata":{"a":1,"b":"1","c":true,"d":"yes","e":null,"f":1000,"g":0.5,"h":31,"i":15}})");
+  EXPECT_EQ(Json("metadata: {a: +5, b: -5, c: 1.2.3, d: 08, e: \"\", f: , g: !!str 5, h: 1_000}"),
+            R"({"metadata":{"a":5,"b":-5,"c":"1.2.3","d":8,"e":"","f":null,"g":"5","h":"1_000"}})");
+}
+
+TEST(YamlTest, JsonIsYaml) {
+  const std::string text = FileText(SourceFolder() / "tests/golden/configurations/good/full.json");
+  const Parsed yaml = FromYaml(text);
+  EXPECT_THAT(Brief(yaml.findings), IsEmpty());
+  EXPECT_EQ(ToJson(yaml.configuration), ToJson(FromJson(text).configuration));
+}
+
+TEST(YamlTest, AnEmptyDocumentIsAnEmptyConfiguration) {
+  EXPECT_EQ(Json(""), "{}");
+  EXPECT_EQ(Json("# nothing\n"), "{}");
+}
+
+TEST(YamlTest, AliasesAreReadAndBombsAreNot) {
+  EXPECT_EQ(Json("metadata: {a: &x [1, 2], b: *x}"), R"({"metadata":{"a":[1,2],"b":[1,2]}})");
+  std::string bomb = "metadata:\n  a0: &a0 [x]\n";
+  for (int i = 1; i < 25; ++i) {
+    const std::string last = "*a" + std::to_string(i - 1);
+    bomb += "  a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + last + ", " + last +
+            ", " + last + ", " + last + "]\n";
+  }
+  const Parsed parsed = FromYaml(bomb);
+  ASSERT_EQ(parsed.findings.size(), 1U);
+  EXPECT_EQ(parsed.findings[0].code, "too_deep");
+}
+
+TEST(YamlTest, DeepNestingIsRefused) {
+  const std::string text = "metadata: " + std::string(3000, '[') + std::string(3000, ']');
+  EXPECT_EQ(FromYaml(text).findings.size(), 1U);
+}
+
+TEST(YamlTest, RefusesWhatIsNotUtf8AndKeysThatAreNotText) {
+  EXPECT_TRUE(HasErrors(FromYaml("metadata: {a: \"\\xff\xff\"}").findings));
+  EXPECT_THAT(Brief(FromYaml("metadata: {[1]: 2}").findings),
+              ElementsAre("error metadata bad_key"));
+}
+
+}  // namespace
+}  // namespace lathe::schema
