@@ -94,8 +94,9 @@ bool IsSet(const Message& root, const FieldChain& chain) {
     return false;
   }
   const FieldDescriptor* field = chain.back();
-  return field->is_repeated() ? owner->GetReflection()->FieldSize(*owner, field) > 0
-                              : owner->GetReflection()->HasField(*owner, field);
+  const auto& reflection = *owner->GetReflection();
+  return field->is_repeated() ? reflection.FieldSize(*owner, field) > 0
+                              : reflection.HasField(*owner, field);
 }
 
 bool Holds(const Message& root, const std::optional<Condition>& condition) {

@@ -28,8 +28,8 @@ std::string MakeToken(const EnumDescriptor& type, int index) {
 }  // namespace
 
 bool IsFreeForm(const FieldDescriptor& field) {
-  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
-         field.message_type() == google::protobuf::Struct::descriptor();
+  static const auto* const free_form = google::protobuf::Struct::descriptor();
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && field.message_type() == free_form;
 }
 
 bool IsSection(const FieldDescriptor& field) {

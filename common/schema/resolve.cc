@@ -45,18 +45,28 @@ void Copy(const Message& from, Message& to, const FieldDescriptor* field) {
   }
 }
 
-/// True when anything was filled in. `conditional` chooses the parameters with a depends_on.
-bool FillDefaults(v1::JobConfiguration& configuration, bool conditional) {
-  bool filled = false;
+/// The parameters with a default; `conditional` chooses those with a depends_on.
+std::vector<const AccessibleParameter*> WithDefault(bool conditional) {
+  std::vector<const AccessibleParameter*> chosen;
   for (const AccessibleParameter& accessible : AccessibleParameters()) {
-    if (accessible.parameter->spec->default_value().empty() ||
-        accessible.condition.has_value() != conditional || IsSet(configuration, accessible.chain) ||
-        !Holds(configuration, accessible.condition)) {
-      continue;
+    if (!accessible.parameter->spec->default_value().empty() &&
+        accessible.condition.has_value() == conditional) {
+      chosen.push_back(&accessible);
     }
-    Copy(*OwnerOf(Defaults(), accessible.chain), MutableOwner(configuration, accessible.chain),
-         accessible.chain.back());
-    filled = true;
+  }
+  return chosen;
+}
+
+/// True when anything was filled in.
+bool FillDefaults(const std::vector<const AccessibleParameter*>& parameters,
+                  v1::JobConfiguration& configuration) {
+  bool filled = false;
+  for (const AccessibleParameter* accessible : parameters) {
+    if (!IsSet(configuration, accessible->chain) && Holds(configuration, accessible->condition)) {
+      Copy(*OwnerOf(Defaults(), accessible->chain), MutableOwner(configuration, accessible->chain),
+           accessible->chain.back());
+      filled = true;
+    }
   }
   return filled;
 }
@@ -78,10 +88,12 @@ void FillDerived(const v1::JobConfiguration& given, v1::JobConfiguration& config
 }  // namespace
 
 v1::JobConfiguration Resolve(const v1::JobConfiguration& given) {
+  static const std::vector<const AccessibleParameter*> plain = WithDefault(false);
+  static const std::vector<const AccessibleParameter*> conditional = WithDefault(true);
   v1::JobConfiguration resolved = given;
   FillDerived(given, resolved);
-  FillDefaults(resolved, false);
-  while (FillDefaults(resolved, true)) {
+  FillDefaults(plain, resolved);
+  while (FillDefaults(conditional, resolved)) {
     // a default may make another one apply
   }
   if (!given.datasets().has_seed()) {

@@ -188,6 +188,9 @@ bool IsEmptyText(const v1::JobConfiguration& configuration, const AccessiblePara
 void CheckPresence(const RuleInput& input, std::vector<Finding>& findings) {
   for (const AccessibleParameter& accessible : AccessibleParameters()) {
     const Parameter& parameter = *accessible.parameter;
+    if (!parameter.spec->required() && !accessible.condition) {
+      continue;
+    }
     const bool set = IsSet(input.given, accessible.chain);
     if (parameter.spec->required() && (!set || IsEmptyText(input.given, accessible))) {
       findings.push_back({parameter.path, Severity::kError, "required", "must be given",

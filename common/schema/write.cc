@@ -39,7 +39,7 @@ class Writer {
       const bool is_set = field.is_repeated() ? reflection.FieldSize(message, &field) > 0
                                               : reflection.HasField(message, &field);
       if (is_set) {
-        out_ += separator + Quoted(field.json_name()) + ":";
+        out_ += separator + ('"' + field.json_name()) + "\":";
         WriteField(message, field);
         separator = ",";
       }
