@@ -18,7 +18,7 @@ namespace lathe::cli {
 namespace {
 
 // How long a coordinator that restarts is waited for.
-constexpr std::chrono::seconds kRetryLimit{10};
+constexpr std::chrono::seconds kRetryLimit{5};
 
 /// Calls until it succeeds, fails for good, or the coordinator stays away. `call` is safe to
 /// repeat.

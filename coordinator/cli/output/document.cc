@@ -117,6 +117,8 @@ void Emit(YAML::Emitter& out, const Document& value) {
     out << YAML::Flow << YAML::BeginMap << YAML::EndMap;
   } else if (value.is_array()) {
     out << YAML::Flow << YAML::BeginSeq << YAML::EndSeq;
+  } else if (value.is_null()) {
+    out << YAML::Null;
   } else {
     // Numbers as JSON prints them: the shortest text that reads back as the same value.
     out << value.dump();
