@@ -26,6 +26,8 @@ add_library(lathe::torch ALIAS lathe_torch)
 target_compile_options(lathe_torch INTERFACE
   "SHELL:-idirafter ${LATHE_TORCH_ROOT}/include"
   "SHELL:-idirafter ${LATHE_TORCH_ROOT}/include/torch/csrc/api/include")
+# Headers pull in only the operators they use.
+target_compile_definitions(lathe_torch INTERFACE AT_PER_OPERATOR_HEADERS)
 target_link_directories(lathe_torch INTERFACE ${LATHE_TORCH_ROOT}/lib)
 target_link_libraries(lathe_torch INTERFACE -Wl,--no-as-needed torch torch_cpu c10 -Wl,--as-needed)
 target_link_options(lathe_torch INTERFACE
@@ -33,4 +35,7 @@ target_link_options(lathe_torch INTERFACE
 
 if(EXISTS ${LATHE_TORCH_ROOT}/include/c10/cuda/impl/cuda_cmake_macros.h)
   set(LATHE_TORCH_CUDA ON)
+  # Nothing refers to these two by name: linking them registers the CUDA back end.
+  target_link_libraries(lathe_torch INTERFACE
+    -Wl,--no-as-needed torch_cuda c10_cuda -Wl,--as-needed)
 endif()

@@ -95,6 +95,8 @@ def declared_dependencies(tree):
         seen = cmake_targets.visible(target, targets)
         for path in _files_of(tree, target, libraries):
             for line, quote, included in tree.includes(path):
+                if included.endswith(".inc"):
+                    continue  # Text with nothing to link.
                 owners = _owners(tree, included, libraries)
                 if owners and not owners & seen:
                     wanted = " or ".join(sorted(owners))

@@ -23,11 +23,13 @@ TIERS = [
     ["worker/process", "worker/devices", "worker/cache", "worker/spool"],
     ["worker/session", "worker/attempt", "worker/generate"],
     # The trainer's rooms.
-    ["worker/trainer/formats", "worker/trainer/kernels", "worker/trainer/quantization"],
+    ["worker/trainer/formats", "worker/trainer/kernels", "worker/trainer/quantization",
+     "worker/trainer/device", "worker/trainer/plan"],
     ["worker/trainer/tokenizer", "worker/trainer/distributed"],
     ["worker/trainer/data", "worker/trainer/model", "worker/trainer/adapters"],
     ["worker/trainer/objectives", "worker/trainer/optim", "worker/trainer/checkpoint"],
     ["worker/trainer/loop", "worker/trainer/inference"],
+    ["worker/trainer/commands"],
     # Programs: composition roots and the CLI.
     ["coordinator", "coordinator/cli", "worker", "worker/trainer"],
 ]

@@ -1,0 +1,98 @@
+// Logits of the tiny reference models through the real program, and of the demo model.
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/topk.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+
+#include "common/base/temp_dir.h"
+#include "tests/parity/support.h"
+#include "worker/trainer/model/loader.h"
+
+namespace lathe::parity {
+namespace {
+
+namespace fs = std::filesystem;
+namespace model = trainer::model;
+
+class LogitsParity : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(LogitsParity, AgreesWithTheReference) {
+  const fs::path folder = Golden("models") / GetParam();
+  auto out = TempDir::Create();
+  ASSERT_TRUE(out.has_value());
+  const fs::path file = out->path() / "logits.safetensors";
+  ASSERT_EQ(RunTrainer({"logits", folder, folder / "logits.safetensors", file}).code, 0);
+  const auto reference = Open(folder / "logits.safetensors");
+  const auto want = Values(reference, "logits");
+  const auto mask = Values(reference, "attention_mask");
+  const auto got = Values(Open(file), "logits");
+  ASSERT_EQ(got.size(), want.size());
+  const std::size_t vocabulary = want.size() / mask.size();
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (mask[i / vocabulary] == 0) continue;
+    ASSERT_NEAR(got[i], want[i], 1e-4) << "position " << i / vocabulary;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, LogitsParity,
+                         ::testing::Values("llama_tiny", "llama3_tiny", "qwen2_tiny"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+fs::path DemoModel() {
+  if (const char* path = std::getenv("LATHE_DEMO_MODEL")) return path;
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const fs::path base = cache != nullptr ? fs::path(cache) : fs::path(home ? home : "") / ".cache";
+  return base / "lathe/models/smollm2-135m-instruct.gguf";
+}
+
+at::Tensor WidenedLinear(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.to(at::kFloat) : tensor;
+}
+
+/// The reference computes in fp32 with weights rounded to bf16.
+void Widen(model::Decoder& decoder) {
+  for (at::Tensor* tensor : {&decoder.embedding, &decoder.final_norm, &decoder.head.weight}) {
+    *tensor = tensor->to(at::kFloat);
+  }
+  for (model::LayerWeights& layer : decoder.layers) {
+    for (at::Tensor* tensor : {&layer.attention_norm, &layer.mlp_norm, &layer.qkv.weight,
+                               &layer.output.weight, &layer.gate_up.weight, &layer.down.weight}) {
+      *tensor = WidenedLinear(*tensor);
+    }
+  }
+}
+
+TEST(DemoModelParity, LogitsOfAChatAgree) {
+  const fs::path path = DemoModel();
+  if (!fs::exists(path)) GTEST_SKIP() << "the demo model is not at " << path;
+  const auto reference = Open(Golden("gguf") / "smollm2_bf16weights_fp32compute_check.safetensors");
+  const auto ids = Values(reference, "input_ids");
+  const auto length = static_cast<std::int64_t>(ids.size());
+  auto decoder = model::LoadDecoder(path, {.dtype = at::kBFloat16, .max_positions = length});
+  ASSERT_TRUE(decoder.has_value()) << decoder.error().message;
+  Widen(*decoder);
+  at::Tensor tokens = at::arange(length, at::kLong);
+  for (std::int64_t i = 0; i < length; ++i) {
+    tokens.data_ptr<std::int64_t>()[i] =
+        static_cast<std::int64_t>(ids[static_cast<std::size_t>(i)]);
+  }
+  const model::MicroBatch batch{
+      .tokens = tokens, .positions = at::arange(length, at::kLong), .lengths = {length}};
+  const model::PassOptions options;
+  const model::LowRankSet none;
+  const at::Tensor hidden = model::ForwardLayers({*decoder, none, batch, options}, nullptr);
+  const auto [top, indices] = at::topk(model::Logits(*decoder, none, hidden), 8);
+  const auto want = Values(reference, "top8_logits");
+  ASSERT_EQ(want.size(), static_cast<std::size_t>(top.numel()));
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    EXPECT_NEAR(static_cast<double>(top.contiguous().data_ptr<float>()[i]), want[i], 1e-3);
+  }
+}
+
+}  // namespace
+}  // namespace lathe::parity

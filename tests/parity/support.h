@@ -1,0 +1,32 @@
+#pragma once
+// What the parity tests share: reference files, and the trainer as a program.
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/base/child_process.h"
+#include "worker/trainer/formats/safetensors.h"
+
+namespace lathe::parity {
+
+/// tests/golden/NAME.
+std::filesystem::path Golden(const std::string& name);
+
+/// The values of a floating-point, I64 or I32 tensor as doubles; empty when it is not there.
+std::vector<double> Values(const trainer::formats::Safetensors& file, const std::string& name);
+
+/// Opens a file that must be there.
+trainer::formats::Safetensors Open(const std::filesystem::path& path);
+
+/// Parses a file that must be there.
+nlohmann::json ReadJson(const std::filesystem::path& path);
+
+/// The lines of an event log.
+std::vector<nlohmann::json> ReadEvents(const std::filesystem::path& path);
+
+/// Runs lathe-trainer with arguments to its end; standard error is inherited.
+ExitStatus RunTrainer(const std::vector<std::string>& arguments);
+
+}  // namespace lathe::parity

@@ -1,0 +1,156 @@
+// The Python reference's LoRA runs, step by step, through the real program.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "common/base/temp_dir.h"
+#include "tests/parity/support.h"
+
+namespace lathe::parity {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+/// Rows of the fixture's micro-batches as JSON lines, in the order in which a run uses them.
+void WriteTokenized(const Json& run, const fs::path& fixture, const fs::path& to) {
+  const auto file = Open(fixture / "batches.safetensors");
+  const auto width = run["seq_len"].get<std::size_t>();
+  std::ofstream out(to);
+  for (int batch = 0; batch < run["distinct_microbatches"].get<int>(); ++batch) {
+    const std::string prefix = std::to_string(batch) + ".";
+    const auto ids = Values(file, prefix + "input_ids");
+    const auto mask = Values(file, prefix + "attention_mask");
+    const auto labels = Values(file, prefix + "labels");
+    for (std::size_t begin = 0; begin < ids.size(); begin += width) {
+      Json row = {{"input_ids", Json::array()}, {"labels", Json::array()}};
+      for (std::size_t i = begin; i < begin + width && mask[i] != 0; ++i) {
+        row["input_ids"].push_back(static_cast<int>(ids[i]));
+        row["labels"].push_back(static_cast<int>(labels[i]));
+      }
+      out << row.dump() << "\n";
+    }
+  }
+}
+
+std::string JoinedModules(const Json& modules) {
+  if (modules.is_string()) return modules;
+  std::string text;
+  for (const Json& name : modules) text += (text.empty() ? "" : ",") + name.get<std::string>();
+  return text;
+}
+
+Json MakePlan(const Json& run, const fs::path& fixture, const fs::path& folder) {
+  const Json& optimizer = run["optimizer"];
+  const Json configuration = {
+      {"model", {{"baseModel", run["model"]}, {"precision", "fp32"}}},
+      {"datasets",
+       {{"format", "tokenized"}, {"shuffle", false}, {"trainSplit", 1}, {"trainingFileId", "x"}}},
+      {"method",
+       {{"type", "lora"},
+        {"loraConfig",
+         {{"rank", run["method"]["r"]},
+          {"alpha", run["method"]["lora_alpha"]},
+          {"trainableModules", JoinedModules(run["method"]["target_modules"])},
+          {"useRslora", run["method"].value("use_rslora", false)}}}}},
+      {"schedule",
+       {{"maxSteps", run["steps"]},
+        {"batchSize", run["batch_size"]},
+        {"gradientAccumulation", run["grad_accum"]},
+        {"evaluations", 0}}},
+      {"optimizer",
+       {{"name", "adamw"},
+        {"learningRate", optimizer["lr"]},
+        {"beta1", optimizer["betas"][0]},
+        {"beta2", optimizer["betas"][1]},
+        {"epsilon", optimizer["eps"]},
+        {"weightDecay", optimizer["weight_decay"]},
+        {"maxGradientNorm", run["max_grad_norm"]},
+        {"scheduler",
+         {{"type", run["schedule"]["type"]}, {"warmupSteps", run["schedule"]["warmup_steps"]}}}}}};
+  return {{"planVersion", 1},
+          {"jobId", "parity"},
+          {"attempt", 1},
+          {"device", "cpu"},
+          {"configuration", configuration},
+          {"paths",
+           {{"baseModel", Golden(run["model"])},
+            {"train", folder / "train.jsonl"},
+            {"validation", nullptr},
+            {"output", folder / "out"},
+            {"initAdapter", fixture / "initial_adapter"}}},
+          {"distributed", {{"rank", 0}, {"worldSize", 1}, {"rendezvous", nullptr}}}};
+}
+
+/// trainable_final.safetensors has names as PyTorch gives them: with the adapter's name in them.
+std::string TorchName(std::string name) {
+  for (const char* suffix : {".lora_A.weight", ".lora_B.weight"}) {
+    if (name.ends_with(suffix)) name.insert(name.size() - sizeof ".weight" + 1, ".default");
+  }
+  return name;
+}
+
+void ExpectSameSteps(const Json& run, const std::vector<Json>& events) {
+  std::vector<Json> metrics;
+  for (const Json& event : events) {
+    if (event["type"] == "metric") metrics.push_back(event);
+  }
+  ASSERT_EQ(metrics.size(), run["steps_log"].size());
+  for (std::size_t i = 0; i < metrics.size(); ++i) {
+    const Json& want = run["steps_log"][i];
+    const Json& got = metrics[i];
+    SCOPED_TRACE("step " + want["step"].dump());
+    EXPECT_EQ(got["step"], want["step"]);
+    EXPECT_NEAR(got["loss"].get<double>(), want["loss"].get<double>(), 2e-5);
+    const double norm = want["grad_norm"].get<double>();
+    EXPECT_NEAR(got["gradientNorm"].get<double>(), norm, 1e-5 * norm);
+    EXPECT_NEAR(got["learningRate"].get<double>(), want["lr"].get<double>(), 1e-9);
+    EXPECT_EQ(got["targetTokens"], want["num_tokens"]);
+  }
+}
+
+void ExpectSameWeights(const fs::path& fixture, const fs::path& adapter) {
+  const auto got = Open(adapter / "adapter_model.safetensors");
+  const auto initial = Open(fixture / "trainable_initial.safetensors");
+  const auto want = Open(fixture / "trainable_final.safetensors");
+  ASSERT_EQ(got.tensors().size(), want.tensors().size());
+  double difference = 0;
+  double change = 0;
+  for (const auto& tensor : got.tensors()) {
+    const auto values = Values(got, tensor.name);
+    const auto expected = Values(want, TorchName(tensor.name));
+    const auto before = Values(initial, TorchName(tensor.name));
+    ASSERT_EQ(values.size(), expected.size()) << tensor.name;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      ASSERT_NEAR(values[i], expected[i], 1e-3) << tensor.name << " element " << i;
+      difference += (values[i] - expected[i]) * (values[i] - expected[i]);
+      change += (expected[i] - before[i]) * (expected[i] - before[i]);
+    }
+  }
+  EXPECT_LT(std::sqrt(difference / change), 1e-3);
+}
+
+class TrainingParity : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(TrainingParity, EveryStepAgrees) {
+  const fs::path fixture = Golden("runs") / GetParam();
+  const Json run = ReadJson(fixture / "run.json");
+  auto folder = TempDir::Create();
+  ASSERT_TRUE(folder.has_value());
+  WriteTokenized(run, fixture, folder->path() / "train.jsonl");
+  std::ofstream(folder->path() / "plan.json") << MakePlan(run, fixture, folder->path()).dump(1);
+  ASSERT_EQ(RunTrainer({"run", folder->path() / "plan.json"}).code, 0);
+  ExpectSameSteps(run, ReadEvents(folder->path() / "out/events.jsonl"));
+  ExpectSameWeights(fixture, folder->path() / "out/adapter");
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, TrainingParity,
+                         ::testing::Values("llama_lora_qv", "llama_lora_all",
+                                           "llama_lora_all_nonzeroB_clip", "llama3_lora_lmhead",
+                                           "qwen2_lora_all"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+}  // namespace
+}  // namespace lathe::parity

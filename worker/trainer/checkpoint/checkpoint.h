@@ -1,0 +1,59 @@
+#pragma once
+// Checkpoints from which a run goes on bit for bit: CHECKPOINTS/step-N holds the adapter (a PEFT
+// folder of its own), the optimizer's moments and the progress. Randomness needs no state: data
+// order and dropout are functions of the seed and the step. A checkpoint is written under a
+// temporary name, synced and renamed, and every file has a checksum, so that a torn or damaged one
+// is never taken for whole.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "worker/trainer/adapters/lora.h"
+#include "worker/trainer/optim/optimizer.h"
+
+namespace lathe::trainer::checkpoint {
+
+/// Where a run stands after `step` completed steps.
+struct Progress {
+  std::int64_t step = 0;
+  double loss = 0;                        ///< of the last step
+  std::optional<double> evaluation_loss;  ///< of the last evaluation
+  std::optional<double> best_evaluation_loss;
+  std::int64_t evaluations_without_gain = 0;
+  bool stopped_early = false;
+  std::int64_t nonfinite_in_a_row = 0;
+  double seconds = 0;  ///< spent training, over all runs
+};
+
+/// What a checkpoint belongs to.
+struct Identity {
+  std::string settings;  ///< hash of all that the result depends on
+  std::string base_model_name;
+};
+
+struct Written {
+  std::filesystem::path path;
+  std::int64_t bytes = 0;
+};
+
+/// Writes CHECKPOINTS/step-N. On failure (kResourceExhausted: disk full) nothing is left behind.
+Result<Written> Write(const std::filesystem::path& checkpoints, const Identity& identity,
+                      const Progress& progress, const adapters::LoraAdapter& adapter,
+                      const optim::OptimizerState& optimizer);
+
+struct Restored {
+  std::optional<Progress> progress;   ///< nullopt: there is nothing to go on from
+  std::vector<std::string> warnings;  ///< a sentence for each damaged checkpoint
+};
+
+/// Loads the newest intact checkpoint. kFailedPrecondition when it belongs to other settings.
+Result<Restored> RestoreNewest(const std::filesystem::path& checkpoints, const Identity& identity,
+                               adapters::LoraAdapter& adapter, optim::OptimizerState& optimizer);
+
+/// Removes all but the newest `keep` checkpoints, and what interrupted writes left.
+void Prune(const std::filesystem::path& checkpoints, std::int64_t keep);
+
+}  // namespace lathe::trainer::checkpoint

@@ -1,0 +1,16 @@
+#pragma once
+// The optimizer's moments as a safetensors file in a checkpoint's folder.
+
+#include <filesystem>
+
+#include "common/base/result.h"
+#include "worker/trainer/optim/optimizer.h"
+
+namespace lathe::trainer::checkpoint {
+
+/// Writes optimizer.safetensors; an optimizer without moments writes nothing.
+Status WriteMoments(const optim::OptimizerState& state, const std::filesystem::path& folder);
+/// Fills the moments that the state has.
+Status ReadMoments(const std::filesystem::path& folder, optim::OptimizerState& state);
+
+}  // namespace lathe::trainer::checkpoint

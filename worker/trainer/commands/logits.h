@@ -1,0 +1,19 @@
+#pragma once
+// `lathe-trainer logits MODEL IN.safetensors OUT.safetensors`.
+
+#include <filesystem>
+#include <optional>
+
+namespace lathe::trainer::commands {
+
+struct LogitsArguments {
+  std::filesystem::path model;
+  std::filesystem::path input;   ///< input_ids [B, T] and attention_mask [B, T]
+  std::filesystem::path output;  ///< logits fp32 [B, T, V]; 0 where the mask is 0
+  std::optional<std::filesystem::path> adapter;
+};
+
+/// Computes in fp32 on the CPU. Returns an exit code.
+int RunLogits(const LogitsArguments& arguments);
+
+}  // namespace lathe::trainer::commands

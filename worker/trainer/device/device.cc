@@ -1,0 +1,66 @@
+#include "worker/trainer/device/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <fstream>
+
+namespace lathe::trainer::device {
+namespace {
+
+std::int64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::int64_t total = 0;
+  std::int64_t resident = 0;
+  statm >> total >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+Result<at::Device> OpenCuda(const std::string& name, int index) {
+  if (!at::globalContext().hasCUDA()) {
+    return Failure(ErrorCode::kFailedPrecondition,
+                   "device " + name +
+                       ": no usable GPU: this program was built with a CPU torch, or the machine "
+                       "has no NVIDIA driver. Use device cpu, or build with a CUDA torch wheel");
+  }
+  const int count = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
+  if (index >= count) {
+    return Failure(ErrorCode::kFailedPrecondition,
+                   "device " + name + ": this machine has " + std::to_string(count) + " GPU(s)");
+  }
+  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+}  // namespace
+
+Result<at::Device> Open(const std::string& name) {
+  if (name == "cpu") return at::Device(at::kCPU);
+  constexpr std::string_view kPrefix = "cuda:";
+  if (name.starts_with(kPrefix)) {
+    int index = -1;
+    const char* end = name.data() + name.size();
+    const auto [stop, code] = std::from_chars(name.data() + kPrefix.size(), end, index);
+    if (code == std::errc() && stop == end && index >= 0 && index < 128) {
+      return OpenCuda(name, index);
+    }
+  }
+  return Failure(ErrorCode::kInvalidArgument,
+                 "device \"" + name + "\" is neither cpu nor cuda:N (cuda:0, cuda:1, ...)");
+}
+
+std::int64_t MemoryBytes(const at::Device& device) {
+  if (device.is_cpu()) return ResidentBytes();
+  const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)]
+      .current;
+}
+
+int Threads() {
+  return at::get_num_threads();
+}
+
+}  // namespace lathe::trainer::device

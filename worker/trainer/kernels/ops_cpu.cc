@@ -1,0 +1,152 @@
+#include "worker/trainer/kernels/ops_cpu.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <numeric>
+#include <vector>
+
+#include "common/base/check.h"
+#include "worker/trainer/kernels/cpu/row_kernels.h"
+
+namespace lathe::trainer::kernels::cpu {
+namespace {
+
+/// Rows below this many elements together are not worth another thread.
+constexpr std::int64_t kGrainElements = 16384;
+
+template <class T>
+T* Data(const at::Tensor& tensor) {
+  return static_cast<T*>(tensor.data_ptr());
+}
+
+/// Calls body(kernels, pointer-type tag) for the tensor's element type.
+template <class Body>
+void Dispatch(const at::Tensor& tensor, const Body& body) {
+  if (tensor.scalar_type() == at::kFloat) {
+    body(Float32Kernels(), float{});
+  } else {
+    LATHE_CHECK(tensor.scalar_type() == at::kBFloat16, "row kernels take fp32 and bf16");
+    body(Bfloat16Kernels(), std::uint16_t{});
+  }
+}
+
+template <class Body>
+void ForRows(std::int64_t rows, std::int64_t row_elements, const Body& body) {
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, kGrainElements / std::max<std::int64_t>(1, row_elements));
+  at::parallel_for(0, rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) body(row);
+  });
+}
+
+}  // namespace
+
+RmsNormResult RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  const std::int64_t n = x.size(1);
+  RmsNormResult result{at::empty_like(x), at::empty({x.size(0)}, x.options().dtype(at::kFloat))};
+  float* rstd = Data<float>(result.rstd);
+  Dispatch(x, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(x.size(0), n, [&](std::int64_t row) {
+      rstd[row] = kernels.rms_norm(Data<T>(x) + row * n, Data<T>(weight),
+                                   Data<T>(result.y) + row * n, n, static_cast<float>(epsilon));
+    });
+  });
+  return result;
+}
+
+void AddRmsNormBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
+                        const at::Tensor& rstd, at::Tensor& dx) {
+  const std::int64_t n = x.size(1);
+  Dispatch(x, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(x.size(0), n, [&](std::int64_t row) {
+      kernels.rms_norm_backward(Data<T>(dy) + row * n, Data<T>(x) + row * n, Data<T>(weight),
+                                Data<T>(dx) + row * n, n, Data<float>(rstd)[row]);
+    });
+  });
+}
+
+void ApplyRope(at::Tensor& x, std::int64_t heads, const at::Tensor& cosine, const at::Tensor& sine,
+               Rotation rotation) {
+  const std::int64_t half = cosine.size(1);
+  const float direction = rotation == Rotation::kForward ? 1.0F : -1.0F;
+  Dispatch(x, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(x.size(0), heads * half * 2, [&](std::int64_t row) {
+      T* head = Data<T>(x) + row * x.stride(0);
+      for (std::int64_t h = 0; h < heads; ++h, head += 2 * half) {
+        kernels.rope(head, Data<float>(cosine) + row * half, Data<float>(sine) + row * half, half,
+                     direction);
+      }
+    });
+  });
+}
+
+at::Tensor SwiGlu(const at::Tensor& gate_up) {
+  const std::int64_t n = gate_up.size(1) / 2;
+  at::Tensor out = at::empty({gate_up.size(0), n}, gate_up.options());
+  Dispatch(gate_up, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(gate_up.size(0), n, [&](std::int64_t row) {
+      const T* gate = Data<T>(gate_up) + row * 2 * n;
+      kernels.swiglu(gate, gate + n, Data<T>(out) + row * n, n);
+    });
+  });
+  return out;
+}
+
+at::Tensor SwiGluBackward(const at::Tensor& dout, const at::Tensor& gate_up) {
+  const std::int64_t n = dout.size(1);
+  at::Tensor gradient = at::empty_like(gate_up);
+  Dispatch(gate_up, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(gate_up.size(0), n, [&](std::int64_t row) {
+      const T* gate = Data<T>(gate_up) + row * 2 * n;
+      T* dgate = Data<T>(gradient) + row * 2 * n;
+      kernels.swiglu_backward(Data<T>(dout) + row * n, gate, gate + n, dgate, dgate + n, n);
+    });
+  });
+  return gradient;
+}
+
+void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, double scale) {
+  const std::int64_t keys = scores.size(2);
+  Dispatch(scores, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(scores.size(0) * scores.size(1), keys, [&](std::int64_t row) {
+      const std::int64_t visible = rows.first + row % rows.queries + 1;
+      kernels.softmax(Data<T>(scores) + row * keys, visible, keys, static_cast<float>(scale));
+    });
+  });
+}
+
+void SoftmaxBackward(const at::Tensor& p, at::Tensor& dp, double scale) {
+  const std::int64_t keys = p.size(2);
+  Dispatch(p, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(p.size(0) * p.size(1), keys, [&](std::int64_t row) {
+      kernels.softmax_backward(Data<T>(p) + row * keys, Data<T>(dp) + row * keys, keys,
+                               static_cast<float>(scale));
+    });
+  });
+}
+
+double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale) {
+  const std::int64_t vocabulary = logits.size(1);
+  // Losses are added up in the order of the rows: the sum does not depend on the thread count.
+  std::vector<double> losses(static_cast<std::size_t>(logits.size(0)));
+  Dispatch(logits, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(logits.size(0), vocabulary, [&](std::int64_t row) {
+      losses[static_cast<std::size_t>(row)] = static_cast<double>(kernels.cross_entropy(
+          Data<T>(logits) + row * vocabulary, vocabulary, Data<std::int64_t>(targets)[row],
+          static_cast<float>(gradient_scale)));
+    });
+  });
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
+}
+
+}  // namespace lathe::trainer::kernels::cpu

@@ -1,0 +1,50 @@
+#include "worker/trainer/loop/batch.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+namespace lathe::trainer::loop {
+namespace {
+
+at::Tensor ToTensor(const std::vector<std::int64_t>& values, const at::Device& device) {
+  at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
+  std::copy(values.begin(), values.end(), static_cast<std::int64_t*>(tensor.data_ptr()));
+  return tensor.to(device);
+}
+
+}  // namespace
+
+std::int64_t CountTargets(const Example& example) {
+  if (example.labels.empty()) return 0;
+  return std::count_if(example.labels.begin() + 1, example.labels.end(),
+                       [](std::int64_t label) { return label != kIgnoredLabel; });
+}
+
+Batch MakeBatch(const std::vector<Example>& examples, std::span<const std::size_t> indices,
+                const at::Device& device) {
+  std::vector<std::int64_t> tokens;
+  std::vector<std::int64_t> positions;
+  std::vector<std::int64_t> rows;
+  std::vector<std::int64_t> labels;
+  Batch batch;
+  for (const std::size_t index : indices) {
+    const Example& example = examples[index];
+    const auto first = static_cast<std::int64_t>(tokens.size());
+    const auto length = static_cast<std::int64_t>(example.tokens.size());
+    tokens.insert(tokens.end(), example.tokens.begin(), example.tokens.end());
+    for (std::int64_t t = 0; t < length; ++t) {
+      positions.push_back(t);
+      if (t == 0 || example.labels[static_cast<std::size_t>(t)] == kIgnoredLabel) continue;
+      rows.push_back(first + t - 1);
+      labels.push_back(example.labels[static_cast<std::size_t>(t)]);
+    }
+    batch.inputs.lengths.push_back(length);
+  }
+  batch.inputs.tokens = ToTensor(tokens, device);
+  batch.inputs.positions = ToTensor(positions, device);
+  batch.targets = {ToTensor(rows, device), ToTensor(labels, device)};
+  return batch;
+}
+
+}  // namespace lathe::trainer::loop

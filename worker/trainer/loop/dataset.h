@@ -1,0 +1,21 @@
+#pragma once
+// The examples of a plan, as tokens and labels.
+
+#include <vector>
+
+#include "common/base/result.h"
+#include "worker/trainer/loop/batch.h"
+#include "worker/trainer/plan/plan.h"
+
+namespace lathe::trainer::loop {
+
+struct Dataset {
+  std::vector<Example> train;
+  std::vector<Example> validation;
+  std::vector<std::string> warnings;  ///< a sentence each
+};
+
+/// kInvalidArgument names file and line of what is wrong, also when nothing is left to train on.
+Result<Dataset> LoadDataset(const plan::Plan& plan, std::int64_t vocabulary);
+
+}  // namespace lathe::trainer::loop

@@ -1,0 +1,176 @@
+#include "worker/trainer/loop/job.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/file_io.h"
+#include "worker/trainer/adapters/peft.h"
+#include "worker/trainer/checkpoint/content_hash.h"
+#include "worker/trainer/device/device.h"
+#include "worker/trainer/model/loader.h"
+#include "worker/trainer_protocol/trainer_protocol.h"
+
+namespace lathe::trainer::loop {
+namespace {
+
+namespace protocol = trainer_protocol;
+using Json = nlohmann::json;
+
+constexpr char kJobFile[] = "job.json";
+
+Result<std::string> HashOfPath(const std::filesystem::path& path, const std::string& field) {
+  auto hash = checkpoint::HashOfModel(path);
+  if (!hash) return Failure(hash.error().WithContext(field));
+  return hash;
+}
+
+Result<std::string> HashInputs(const plan::Plan& plan) {
+  std::string text = plan.settings;
+  LATHE_ASSIGN_OR_RETURN(const std::string base,
+                         HashOfPath(plan.paths.base_model, "paths.baseModel"));
+  text += "\n" + base;
+  const auto add_file = [&](const std::filesystem::path& path, const char* field) -> Status {
+    auto hash = checkpoint::HashOfFile(path);
+    if (!hash) return Failure(hash.error().WithContext(field));
+    text += "\n" + *hash;
+    return {};
+  };
+  LATHE_RETURN_IF_ERROR(add_file(plan.paths.train, "paths.train"));
+  if (plan.paths.validation) {
+    LATHE_RETURN_IF_ERROR(add_file(*plan.paths.validation, "paths.validation"));
+  }
+  if (plan.paths.init_adapter) {
+    LATHE_RETURN_IF_ERROR(
+        add_file(*plan.paths.init_adapter / "adapter_model.safetensors", "paths.initAdapter"));
+  }
+  return checkpoint::HashOf(text);
+}
+
+adapters::LoraSettings ToSettings(const plan::LoraPlan& lora) {
+  return {.rank = lora.rank,
+          .alpha = lora.alpha,
+          .dropout = lora.dropout,
+          .rslora = lora.rslora,
+          .modules = lora.modules,
+          .rank_pattern = lora.rank_pattern,
+          .alpha_pattern = lora.alpha_pattern};
+}
+
+Status CheckScale(const adapters::LoraSettings& ours, const adapters::LoraSettings& theirs,
+                  const std::filesystem::path& folder) {
+  if (ours.alpha == theirs.alpha && ours.rank == theirs.rank && ours.rslora == theirs.rslora) {
+    return {};
+  }
+  return Failure(ErrorCode::kInvalidArgument,
+                 "paths.initAdapter: " + folder.string() + " has rank " +
+                     std::to_string(theirs.rank) + ", alpha " + std::to_string(theirs.alpha) +
+                     ", rsLoRA " + (theirs.rslora ? "on" : "off") +
+                     "; set rank, alpha and useRslora of method.loraConfig to the same");
+}
+
+Result<adapters::LoraAdapter> StartAdapter(const plan::Plan& plan, const model::Decoder& decoder) {
+  const adapters::LoraSettings settings = ToSettings(plan.lora);
+  LATHE_ASSIGN_OR_RETURN(
+      auto adapter, adapters::LoraAdapter::Create(decoder, settings, adapters::Purpose::kTraining));
+  if (!plan.paths.init_adapter) {
+    adapter.Initialize(static_cast<std::uint64_t>(plan.seed));
+    return adapter;
+  }
+  LATHE_ASSIGN_OR_RETURN(const auto theirs, adapters::ReadPeftSettings(*plan.paths.init_adapter));
+  LATHE_RETURN_IF_ERROR(CheckScale(settings, theirs, *plan.paths.init_adapter));
+  LATHE_RETURN_IF_ERROR(adapters::ReadPeftWeights(*plan.paths.init_adapter, adapter));
+  return adapter;
+}
+
+StepperSettings ToStepperSettings(const plan::Plan& plan) {
+  const plan::OptimizerPlan& o = plan.optimizer;
+  return {.optimizer = {.type = o.name == "sgd" ? optim::OptimizerType::kSgd
+                                                : optim::OptimizerType::kAdamW,
+                        .beta1 = o.beta1,
+                        .beta2 = o.beta2,
+                        .epsilon = o.epsilon,
+                        .weight_decay = o.weight_decay},
+          .maximum_gradient_norm = o.maximum_gradient_norm,
+          .recompute = plan.gradient_checkpointing,
+          .seed = static_cast<std::uint64_t>(plan.seed)};
+}
+
+Status LoadModel(Job& job) {
+  const plan::Plan& plan = job.plan;
+  LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(plan.device));
+  const model::LoadOptions options{.dtype = plan.precision == "bf16" ? at::kBFloat16 : at::kFloat,
+                                   .device = device,
+                                   .max_positions = plan.data.sequence_length};
+  auto decoder = model::LoadDecoder(plan.paths.base_model, options);
+  if (!decoder) return Failure(decoder.error().WithContext("paths.baseModel"));
+  job.decoder = std::make_unique<model::Decoder>(std::move(*decoder));
+  LATHE_ASSIGN_OR_RETURN(auto adapter, StartAdapter(plan, *job.decoder));
+  job.stepper =
+      std::make_unique<Stepper>(*job.decoder, std::move(adapter), ToStepperSettings(plan));
+  return {};
+}
+
+void PlanSteps(Job& job) {
+  const plan::Plan& plan = job.plan;
+  job.sampler = std::make_unique<Sampler>(
+      SamplerSettings{.examples = static_cast<std::int64_t>(job.data.train.size()),
+                      .batch_size = plan.schedule.batch_size,
+                      .gradient_accumulation = plan.schedule.gradient_accumulation,
+                      .shuffle = plan.data.shuffle,
+                      .seed = static_cast<std::uint64_t>(plan.data.seed)});
+  job.milestones = MakeMilestones(plan.schedule, job.sampler->StepsPerEpoch());
+  job.schedule = MakeScheduleSettings(plan.optimizer, job.milestones.total_steps);
+}
+
+Status Resume(Job& job, EventLog& log) {
+  LATHE_ASSIGN_OR_RETURN(
+      auto restored,
+      checkpoint::RestoreNewest(job.plan.paths.output / protocol::kCheckpointsFolder, job.identity,
+                                job.stepper->adapter(), job.stepper->optimizer()));
+  for (const std::string& warning : restored.warnings) {
+    LATHE_RETURN_IF_ERROR(log.Append(protocol::kEventWarning, {{"message", warning}}));
+  }
+  if (restored.progress) job.progress = *restored.progress;
+  return {};
+}
+
+}  // namespace
+
+Result<checkpoint::Identity> ClaimOutput(const plan::Plan& plan) {
+  LATHE_ASSIGN_OR_RETURN(const std::string hash, HashInputs(plan));
+  const std::filesystem::path path = plan.paths.output / kJobFile;
+  if (const auto text = ReadFile(path)) {
+    const Json json = Json::parse(*text, nullptr, false);
+    if (!json.is_object() || json.value("settings", "") != hash) {
+      return Failure(ErrorCode::kFailedPrecondition,
+                     plan.paths.output.string() +
+                         " belongs to a run with other settings, data or model: use a new output "
+                         "folder, or remove it to start anew");
+    }
+  } else {
+    LATHE_RETURN_IF_ERROR(
+        WriteFileAtomically(path, Json{{"jobId", plan.job_id}, {"settings", hash}}.dump() + "\n"));
+  }
+  return checkpoint::Identity{.settings = hash, .base_model_name = plan.base_model_name};
+}
+
+Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity, EventLog& log) {
+  Job job{.plan = plan, .identity = identity};
+  const auto phase = [&](const char* name) {
+    return log.Append(protocol::kEventPhase, {{"phase", name}});
+  };
+  for (const std::string& warning : plan.warnings) {
+    LATHE_RETURN_IF_ERROR(log.Append(protocol::kEventWarning, {{"message", warning}}));
+  }
+  LATHE_RETURN_IF_ERROR(phase("loading"));
+  LATHE_RETURN_IF_ERROR(LoadModel(job));
+  LATHE_RETURN_IF_ERROR(phase("tokenizing"));
+  LATHE_ASSIGN_OR_RETURN(job.data, LoadDataset(plan, job.decoder->description.vocabulary));
+  for (const std::string& warning : job.data.warnings) {
+    LATHE_RETURN_IF_ERROR(log.Append(protocol::kEventWarning, {{"message", warning}}));
+  }
+  PlanSteps(job);
+  LATHE_RETURN_IF_ERROR(Resume(job, log));
+  return job;
+}
+
+}  // namespace lathe::trainer::loop

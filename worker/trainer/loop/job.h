@@ -1,0 +1,36 @@
+#pragma once
+// All that a run has loaded before its first step. Private to this room.
+
+#include <memory>
+
+#include "worker/trainer/checkpoint/checkpoint.h"
+#include "worker/trainer/loop/dataset.h"
+#include "worker/trainer/loop/event_log.h"
+#include "worker/trainer/loop/milestones.h"
+#include "worker/trainer/loop/sampler.h"
+#include "worker/trainer/loop/stepper.h"
+#include "worker/trainer/model/decoder.h"
+#include "worker/trainer/plan/plan.h"
+
+namespace lathe::trainer::loop {
+
+struct Job {
+  const plan::Plan& plan;
+  checkpoint::Identity identity;
+  Dataset data;
+  std::unique_ptr<const model::Decoder> decoder;  ///< at a fixed address: the stepper refers to it
+  std::unique_ptr<Stepper> stepper;
+  std::unique_ptr<Sampler> sampler;
+  Milestones milestones;
+  optim::ScheduleSettings schedule;
+  checkpoint::Progress progress;
+};
+
+/// The hash of everything that the result depends on. kFailedPrecondition when the output folder
+/// was begun with another one.
+Result<checkpoint::Identity> ClaimOutput(const plan::Plan& plan);
+
+/// Loads model, data and adapter, and the newest checkpoint. Tells phases and warnings.
+Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity, EventLog& log);
+
+}  // namespace lathe::trainer::loop

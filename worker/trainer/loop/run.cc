@@ -1,0 +1,278 @@
+#include "worker/trainer/loop/run.h"
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "common/base/file_io.h"
+#include "worker/trainer/adapters/peft.h"
+#include "worker/trainer/device/device.h"
+#include "worker/trainer/loop/job.h"
+#include "worker/trainer_protocol/trainer_protocol.h"
+
+namespace lathe::trainer::loop {
+namespace {
+
+namespace protocol = trainer_protocol;
+using Json = nlohmann::json;
+
+/// Steps without a finite loss after which a run gives up.
+constexpr std::int64_t kNonfiniteLimit = 5;
+
+Json Finite(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
+}
+
+class Runner {
+ public:
+  Runner(Job job, EventLog& log, StopSignals& signals, const Clock& clock)
+      : job_(std::move(job)), log_(log), signals_(signals), clock_(clock) {}
+
+  Result<Outcome> Run();
+
+ private:
+  Status TellStart();
+  /// False when told to leave.
+  Result<bool> TrainStep();
+  Status TellStep(const StepResult& result, double learning_rate, double seconds);
+  Status CheckFinite(const StepResult& result);
+  Result<bool> Evaluate();
+  void NoteEvaluation(double loss);
+  Status SaveCheckpoint();
+  Status SaveAdapter(Json& files);
+  Result<Outcome> Interrupt();
+  Result<Outcome> Finish();
+  bool Done() const {
+    return progress().step >= job_.milestones.total_steps || progress().stopped_early;
+  }
+  std::function<bool()> Stop() {
+    return [this] { return signals_.StopRequested(); };
+  }
+  double Seconds() const {
+    return static_cast<double>(clock_.MonotonicNow().time_since_epoch().count()) * 1e-6;
+  }
+  double Epoch() const {
+    return static_cast<double>(progress().step) /
+           static_cast<double>(job_.milestones.steps_per_epoch);
+  }
+  Status Phase(const char* name) { return log_.Append(protocol::kEventPhase, {{"phase", name}}); }
+  checkpoint::Progress& progress() { return job_.progress; }
+  const checkpoint::Progress& progress() const { return job_.progress; }
+
+  Job job_;
+  EventLog& log_;
+  StopSignals& signals_;
+  const Clock& clock_;
+  std::int64_t saved_step_ = -1;
+};
+
+Result<Outcome> Runner::Run() {
+  saved_step_ = progress().step > 0 ? progress().step : -1;
+  LATHE_RETURN_IF_ERROR(TellStart());
+  LATHE_RETURN_IF_ERROR(Phase("training"));
+  while (!Done()) {
+    LATHE_ASSIGN_OR_RETURN(const bool trained, TrainStep());
+    if (!trained) return Interrupt();
+    const std::int64_t step = progress().step;
+    if (job_.milestones.IsEvaluation(step) && !job_.data.validation.empty()) {
+      LATHE_ASSIGN_OR_RETURN(const bool evaluated, Evaluate());
+      if (!evaluated) return Interrupt();
+    }
+    if (job_.milestones.IsSave(step) || signals_.TakeCheckpointRequest()) {
+      LATHE_RETURN_IF_ERROR(SaveCheckpoint());
+    }
+  }
+  return Finish();
+}
+
+Status Runner::TellStart() {
+  std::int64_t total = 0;
+  const auto count = [&](const at::Tensor& tensor) {
+    total += tensor.defined() ? tensor.numel() : 0;
+  };
+  const model::Decoder& decoder = *job_.decoder;
+  for (std::size_t group = 0; group < model::HeadGroupIndex(decoder); ++group) {
+    count(model::LinearAt(decoder, group).weight);
+    count(model::LinearAt(decoder, group).bias);
+  }
+  for (const model::LayerWeights& layer : decoder.layers) {
+    count(layer.attention_norm);
+    count(layer.mlp_norm);
+  }
+  count(decoder.embedding);
+  count(decoder.final_norm);
+  if (!decoder.description.tied_embeddings) count(decoder.head.weight);
+  const std::int64_t trainable = job_.stepper->adapter().parameters().numel();
+  return log_.Append(protocol::kEventStarted,
+                     {{"attempt", job_.plan.attempt},
+                      {"device", job_.plan.device},
+                      {"precision", job_.plan.precision},
+                      {"threads", device::Threads()},
+                      {"totalSteps", job_.milestones.total_steps},
+                      {"stepsDone", progress().step},
+                      {"trainableParameters", trainable},
+                      {"totalParameters", total + trainable},
+                      {"trainExamples", job_.data.train.size()},
+                      {"validationExamples", job_.data.validation.size()}});
+}
+
+Result<bool> Runner::TrainStep() {
+  const double begin = Seconds();
+  const std::int64_t step = progress().step;
+  const double learning_rate = optim::LearningRate(job_.schedule, step);
+  const auto micro_batches = job_.sampler->MicroBatches(step);
+  const auto result =
+      job_.stepper->Step({step, learning_rate, job_.data.train, micro_batches}, Stop());
+  if (!result) return false;
+  progress().step = step + 1;
+  progress().loss = result->loss;
+  const double seconds = Seconds() - begin;
+  progress().seconds += seconds;
+  LATHE_RETURN_IF_ERROR(TellStep(*result, learning_rate, seconds));
+  LATHE_RETURN_IF_ERROR(CheckFinite(*result));
+  return true;
+}
+
+Status Runner::TellStep(const StepResult& result, double learning_rate, double seconds) {
+  return log_.AppendStep(
+      protocol::kEventMetric,
+      {{"step", progress().step},
+       {"epoch", Epoch()},
+       {"loss", Finite(result.loss)},
+       {"learningRate", learning_rate},
+       {"gradientNorm", Finite(result.gradient_norm)},
+       {"targetTokens", result.targets},
+       {"tokensPerSecond", static_cast<double>(result.tokens) / std::max(seconds, 1e-9)},
+       {"memoryBytes", device::MemoryBytes(job_.decoder->device())}});
+}
+
+Status Runner::CheckFinite(const StepResult& result) {
+  if (result.finite) {
+    progress().nonfinite_in_a_row = 0;
+    return {};
+  }
+  const std::int64_t count = ++progress().nonfinite_in_a_row;
+  if (count >= kNonfiniteLimit) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "loss or gradient was not a finite number in " + std::to_string(count) +
+                       " steps in a row: lower optimizer.learningRate, add warm-up, or use "
+                       "model.precision fp32");
+  }
+  return log_.Append(
+      protocol::kEventWarning,
+      {{"message", "step " + std::to_string(progress().step) +
+                       " was skipped: its loss or gradient is not a finite number"}});
+}
+
+Result<bool> Runner::Evaluate() {
+  LATHE_RETURN_IF_ERROR(Phase("evaluating"));
+  const auto evaluation =
+      job_.stepper->Evaluate(job_.data.validation, job_.plan.schedule.batch_size, Stop());
+  if (!evaluation) {
+    return false;
+  }
+  LATHE_RETURN_IF_ERROR(
+      log_.AppendStep(protocol::kEventEvaluation, {{"step", progress().step},
+                                                   {"epoch", Epoch()},
+                                                   {"loss", Finite(evaluation->loss)},
+                                                   {"targetTokens", evaluation->targets}}));
+  NoteEvaluation(evaluation->loss);
+  LATHE_RETURN_IF_ERROR(Phase("training"));
+  return true;
+}
+
+void Runner::NoteEvaluation(double loss) {
+  checkpoint::Progress& p = progress();
+  p.evaluation_loss = loss;
+  const plan::SchedulePlan& schedule = job_.plan.schedule;
+  if (!p.best_evaluation_loss ||
+      loss < *p.best_evaluation_loss - schedule.early_stopping_threshold) {
+    p.best_evaluation_loss = loss;
+    p.evaluations_without_gain = 0;
+  } else {
+    ++p.evaluations_without_gain;
+  }
+  p.stopped_early = schedule.early_stopping_patience &&
+                    p.evaluations_without_gain >= *schedule.early_stopping_patience;
+}
+
+Status Runner::SaveCheckpoint() {
+  if (saved_step_ == progress().step) return {};
+  LATHE_RETURN_IF_ERROR(Phase("saving"));
+  const std::filesystem::path folder = job_.plan.paths.output / protocol::kCheckpointsFolder;
+  if (const auto keep = job_.plan.schedule.save_total_limit; keep && *keep > 1) {
+    checkpoint::Prune(folder, *keep - 1);  // Before writing: the disk may be nearly full.
+  }
+  LATHE_ASSIGN_OR_RETURN(const auto written,
+                         checkpoint::Write(folder, job_.identity, progress(),
+                                           job_.stepper->adapter(), job_.stepper->optimizer()));
+  saved_step_ = progress().step;
+  if (const auto keep = job_.plan.schedule.save_total_limit) checkpoint::Prune(folder, *keep);
+  LATHE_RETURN_IF_ERROR(log_.Append(
+      protocol::kEventCheckpoint,
+      {{"step", progress().step},
+       {"path", std::filesystem::relative(written.path, job_.plan.paths.output).string()},
+       {"bytes", written.bytes}}));
+  return Phase("training");
+}
+
+Result<Outcome> Runner::Interrupt() {
+  // An evaluation that was cut short is made up for: the step before it is done again.
+  if (progress().step > 0) LATHE_RETURN_IF_ERROR(SaveCheckpoint());
+  LATHE_RETURN_IF_ERROR(log_.Append(protocol::kEventInterrupted, {{"step", progress().step}}));
+  return Outcome::kInterrupted;
+}
+
+Status Runner::SaveAdapter(Json& files) {
+  namespace fs = std::filesystem;
+  const fs::path final_path = job_.plan.paths.output / protocol::kAdapterFolder;
+  const fs::path temporary = job_.plan.paths.output / ".writing-adapter";
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directories(temporary, error);
+  if (error) return Failure(FileError("create", temporary, error.value()));
+  if (Status written =
+          adapters::WritePeft(job_.stepper->adapter(), job_.plan.base_model_name, temporary);
+      !written) {
+    fs::remove_all(temporary, error);
+    return written;
+  }
+  LATHE_RETURN_IF_ERROR(SyncFolder(temporary));
+  fs::remove_all(final_path, error);
+  fs::rename(temporary, final_path, error);
+  if (error) return Failure(FileError("rename", final_path, error.value()));
+  LATHE_RETURN_IF_ERROR(SyncFolder(job_.plan.paths.output));
+  for (const auto& entry : fs::directory_iterator(final_path)) {
+    files.push_back(
+        {{"path", std::string(protocol::kAdapterFolder) + "/" + entry.path().filename().string()},
+         {"bytes", entry.file_size()}});
+  }
+  std::sort(files.begin(), files.end());
+  return {};
+}
+
+Result<Outcome> Runner::Finish() {
+  LATHE_RETURN_IF_ERROR(Phase("saving"));
+  Json files = Json::array();
+  LATHE_RETURN_IF_ERROR(SaveAdapter(files));
+  const auto& evaluation = progress().evaluation_loss;
+  LATHE_RETURN_IF_ERROR(log_.Append(protocol::kEventSucceeded,
+                                    {{"step", progress().step},
+                                     {"loss", Finite(progress().loss)},
+                                     {"evaluationLoss", evaluation ? Finite(*evaluation) : Json()},
+                                     {"seconds", progress().seconds},
+                                     {"files", files}}));
+  return Outcome::kSucceeded;
+}
+
+}  // namespace
+
+Result<Outcome> Run(const plan::Plan& plan, EventLog& log, StopSignals& signals,
+                    const Clock& clock) {
+  LATHE_ASSIGN_OR_RETURN(const auto identity, ClaimOutput(plan));
+  if (log.last_type() == protocol::kEventSucceeded) return Outcome::kSucceeded;
+  LATHE_ASSIGN_OR_RETURN(Job job, Prepare(plan, identity, log));
+  return Runner(std::move(job), log, signals, clock).Run();
+}
+
+}  // namespace lathe::trainer::loop

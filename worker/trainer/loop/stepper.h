@@ -1,0 +1,68 @@
+#pragma once
+// One training step and one evaluation: forward, loss, backward, clipping, update. Holds what
+// changes from step to step except the count itself. Not thread-safe.
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "worker/trainer/adapters/lora.h"
+#include "worker/trainer/loop/batch.h"
+#include "worker/trainer/model/decoder.h"
+#include "worker/trainer/optim/optimizer.h"
+
+namespace lathe::trainer::loop {
+
+struct StepperSettings {
+  optim::OptimizerSettings optimizer;
+  double maximum_gradient_norm = 1;
+  bool recompute = false;  ///< gradient checkpointing
+  std::uint64_t seed = 42;
+};
+
+/// The examples of one step.
+struct StepInput {
+  std::int64_t step = 0;  ///< completed before this one
+  double learning_rate = 0;
+  const std::vector<Example>& examples;
+  const std::vector<std::vector<std::size_t>>& micro_batches;
+};
+
+struct StepResult {
+  double loss = 0;           ///< sum over target tokens / their number, over all micro-batches
+  double gradient_norm = 0;  ///< before clipping
+  std::int64_t targets = 0;
+  std::int64_t tokens = 0;  ///< all that were computed
+  bool finite = true;       ///< else no update was made
+};
+
+struct Evaluation {
+  double loss = 0;
+  std::int64_t targets = 0;
+};
+
+class Stepper {
+ public:
+  Stepper(const model::Decoder& decoder, adapters::LoraAdapter adapter,
+          const StepperSettings& settings);
+
+  adapters::LoraAdapter& adapter() { return adapter_; }
+  optim::OptimizerState& optimizer() { return optimizer_; }
+
+  /// nullopt when stop() became true between micro-batches: nothing has changed then.
+  std::optional<StepResult> Step(const StepInput& input, const std::function<bool()>& stop);
+
+  /// Mean loss per target token over all examples; nullopt when stopped.
+  std::optional<Evaluation> Evaluate(const std::vector<Example>& examples, std::int64_t batch_size,
+                                     const std::function<bool()>& stop);
+
+ private:
+  double ForwardBackward(const Batch& batch, double gradient_scale, std::uint64_t dropout_seed);
+
+  const model::Decoder& decoder_;
+  adapters::LoraAdapter adapter_;
+  StepperSettings settings_;
+  optim::OptimizerState optimizer_;
+};
+
+}  // namespace lathe::trainer::loop

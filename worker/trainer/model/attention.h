@@ -1,0 +1,34 @@
+#pragma once
+// Causal attention of one sequence with grouped key/value heads, by batched matrix products over
+// key/value heads: the queries of a group share one product with their keys, so keys are never
+// repeated. Probabilities of short sequences are kept for the backward pass, those of long ones
+// are computed again block by block, which bounds memory at kBlock * T * heads.
+
+#include <ATen/core/Tensor.h>
+
+namespace lathe::trainer::model {
+
+struct AttentionShape {
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+};
+
+/// Query rows that are worked on at a time.
+inline constexpr std::int64_t kAttentionBlock = 512;
+
+/// qkv [T, (heads + 2 kv_heads) * head_dim], rotated. Writes out [T, heads * head_dim]. Returns the
+/// probabilities [kv_heads, group * T, T] when T <= kAttentionBlock, else an undefined tensor.
+at::Tensor AttentionForward(const AttentionShape& shape, const at::Tensor& qkv, at::Tensor& out);
+
+/// Writes dqkv (the shape of qkv) from dout (the shape of out).
+void AttentionBackward(const AttentionShape& shape, const at::Tensor& qkv,
+                       const at::Tensor& probabilities, const at::Tensor& dout, at::Tensor& dqkv);
+
+/// For generation: the last queries.size(0) positions of a sequence attend to all its keys.
+/// queries [Q, heads * head_dim], keys and values [kv_heads, T, head_dim]; returns [Q, heads *
+/// head_dim].
+at::Tensor AttentionOverCache(const AttentionShape& shape, const at::Tensor& queries,
+                              const at::Tensor& keys, const at::Tensor& values);
+
+}  // namespace lathe::trainer::model

@@ -1,0 +1,109 @@
+#pragma once
+// The weights of a Llama-family decoder and its frozen-base training pass, with a hand-written
+// backward pass: gradients are computed for low-rank matrices only. Sequences of a micro-batch lie
+// one after another without padding ([N, hidden] for N tokens in all) and never see each other.
+//
+// A Decoder is immutable after loading; passes may share it.
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <vector>
+
+#include "worker/trainer/model/description.h"
+#include "worker/trainer/model/linear.h"
+#include "worker/trainer/model/rope.h"
+
+namespace lathe::trainer::model {
+
+struct LayerWeights {
+  at::Tensor attention_norm;  ///< [hidden]
+  at::Tensor mlp_norm;        ///< [hidden]
+  FusedLinear qkv;
+  FusedLinear output;
+  FusedLinear gate_up;
+  FusedLinear down;
+};
+
+struct Decoder {
+  ModelDescription description;
+  at::Tensor embedding;  ///< [vocabulary, hidden]
+  std::vector<LayerWeights> layers;
+  at::Tensor final_norm;
+  FusedLinear head;  ///< its weight is the embedding when they are tied
+  RopeTable rope;    ///< for positions below the LoadOptions' max_positions
+
+  at::Device device() const { return embedding.device(); }
+  at::ScalarType dtype() const { return embedding.scalar_type(); }
+};
+
+/// The fused linear layers of a decoder, numbered: four a layer, then the head.
+enum class Site : std::uint8_t { kQkv, kOutput, kGateUp, kDown };
+inline std::size_t GroupIndex(std::size_t layer, Site site) {
+  return layer * 4 + static_cast<std::size_t>(site);
+}
+inline std::size_t HeadGroupIndex(const Decoder& decoder) {
+  return decoder.layers.size() * 4;
+}
+const FusedLinear& LinearAt(const Decoder& decoder, std::size_t group);
+
+/// The low-rank additions of a whole decoder, by group index; empty: none at all.
+struct LowRankSet {
+  std::vector<std::optional<LowRankGroup>> groups;
+  double dropout = 0;  ///< of the inputs of the low-rank matrices, in training passes only
+
+  const LowRankGroup* Find(std::size_t group) const {
+    return group < groups.size() && groups[group] ? &*groups[group] : nullptr;
+  }
+};
+
+struct MicroBatch {
+  at::Tensor tokens;     ///< int64 [N]
+  at::Tensor positions;  ///< int64 [N]: 0, 1, ... in each sequence
+  std::vector<std::int64_t> lengths;
+};
+
+struct PassOptions {
+  std::uint64_t dropout_seed = 0;  ///< the same seed gives the same masks
+  bool recompute = false;  ///< keep only each layer's input and compute the rest again in backward
+};
+
+/// What one layer keeps for its backward pass.
+struct LayerTape {
+  at::Tensor input;
+  at::Tensor input_rstd;
+  at::Tensor qkv;
+  std::vector<at::Tensor> probabilities;  ///< one a sequence
+  at::Tensor attention;
+  at::Tensor middle;  ///< input + attention output
+  at::Tensor middle_rstd;
+  at::Tensor gate_up;
+  LinearTape qkv_tape;
+  LinearTape output_tape;
+  LinearTape gate_up_tape;
+  LinearTape down_tape;
+};
+
+struct Tape {
+  std::vector<LayerTape> layers;
+};
+
+struct PassContext {
+  const Decoder& decoder;
+  const LowRankSet& low_rank;
+  const MicroBatch& batch;
+  const PassOptions& options;
+};
+
+/// The hidden states before the final norm, [N, hidden]. tape may be nullptr (evaluation: no
+/// dropout either).
+at::Tensor ForwardLayers(const PassContext& pass, Tape* tape);
+
+/// Adds to the gradients of the low-rank matrices of the layers; dx [N, hidden] is the gradient of
+/// what ForwardLayers returned and is used up, as is the tape.
+void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx);
+
+/// fp32 logits [N, vocabulary] of hidden states before the final norm.
+at::Tensor Logits(const Decoder& decoder, const LowRankSet& low_rank, const at::Tensor& hidden);
+
+}  // namespace lathe::trainer::model

@@ -1,0 +1,68 @@
+#pragma once
+// Linear layers that read the same input, computed as one matrix product (q, k, v; gate, up), and
+// the low-rank additions on their outputs. The base weight is frozen: the backward pass computes
+// gradients for the input and for the low-rank matrices only.
+//
+//   y[:, part] = x W_part^T (+ bias) + scale * (dropout(x) A_part^T) B_part^T
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lathe::trainer::model {
+
+/// One linear layer within a fused weight: rows [begin, begin + size) of it.
+struct LinearPart {
+  std::string name;  ///< as in Hugging Face modules: "model.layers.0.self_attn.q_proj"
+  std::int64_t begin = 0;
+  std::int64_t size = 0;
+};
+
+struct FusedLinear {
+  at::Tensor weight;  ///< [out, in] in the compute type
+  at::Tensor bias;    ///< [out], or undefined
+  std::vector<LinearPart> parts;
+};
+
+/// The low-rank matrices of one part. Tensors are views into an adapter's flat storage.
+struct LowRankPart {
+  std::int64_t begin = 0;   ///< first output column
+  std::int64_t size = 0;    ///< output columns
+  std::int64_t offset = 0;  ///< first row within the group's stacked A
+  std::int64_t rank = 0;
+  double scale = 1;
+  at::Tensor b;           ///< [size, rank] in the compute type
+  at::Tensor b_gradient;  ///< [size, rank] fp32; undefined for inference
+};
+
+/// The low-rank matrices of a FusedLinear; parts without any are absent.
+struct LowRankGroup {
+  at::Tensor a;           ///< [sum of ranks, in], stacked, in the compute type
+  at::Tensor a_gradient;  ///< the same shape, fp32; undefined for inference
+  std::vector<LowRankPart> parts;
+};
+
+/// What the backward pass of one FusedLinear needs beside its input.
+struct LinearTape {
+  at::Tensor low_rank;      ///< dropout(x) A^T, [N, sum of ranks]; undefined without a group
+  at::Tensor dropout_mask;  ///< [N, in], 0 or 1/keep; undefined without dropout
+};
+
+/// group may be nullptr. tape may be nullptr for inference; its mask, when set, is applied.
+at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const at::Tensor& x,
+                   LinearTape* tape);
+
+/// What the backward pass of one FusedLinear is to compute.
+struct LinearBackward {
+  const at::Tensor& dy;  ///< [N, out]
+  const at::Tensor& x;   ///< [N, in]; may be undefined without a group
+  const LinearTape& tape;
+  bool input_gradient = true;
+};
+/// Adds to the group's gradients; returns dx [N, in], undefined unless asked for.
+at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
+                    const LinearBackward& arguments);
+
+}  // namespace lathe::trainer::model

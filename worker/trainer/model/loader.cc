@@ -1,0 +1,222 @@
+#include "worker/trainer/model/loader.h"
+
+#include <ATen/Parallel.h>
+
+#include <map>
+#include <mutex>
+#include <variant>
+
+#include "worker/trainer/formats/dequantize.h"
+#include "worker/trainer/formats/gguf.h"
+#include "worker/trainer/formats/safetensors.h"
+#include "worker/trainer/model/weight_plan.h"
+
+namespace lathe::trainer::model {
+namespace {
+
+using formats::TensorInfo;
+
+/// Either kind of file, open.
+struct Source {
+  std::variant<formats::Safetensors, formats::Gguf> file;
+  std::string name;  ///< for messages
+
+  bool is_gguf() const { return std::holds_alternative<formats::Gguf>(file); }
+  const std::vector<TensorInfo>& tensors() const {
+    return std::visit([](const auto& f) -> const std::vector<TensorInfo>& { return f.tensors(); },
+                      file);
+  }
+  const TensorInfo* Find(const std::string& tensor) const {
+    if (is_gguf()) return std::get<formats::Gguf>(file).FindTensor(tensor);
+    return std::get<formats::Safetensors>(file).Find(tensor);
+  }
+};
+
+bool IsFolder(const std::filesystem::path& model) {
+  return std::filesystem::is_directory(model);
+}
+
+Result<Source> OpenSource(const std::filesystem::path& model) {
+  if (IsFolder(model)) {
+    LATHE_ASSIGN_OR_RETURN(auto file, formats::Safetensors::OpenFolder(model));
+    return Source{std::move(file), model.string()};
+  }
+  LATHE_ASSIGN_OR_RETURN(auto file, formats::Gguf::Open(model));
+  return Source{std::move(file), model.string()};
+}
+
+struct Copy {
+  const TensorInfo* source;
+  const Placement* placement;
+  std::int64_t interleaved_head_dim;  ///< 0: rows are in the model's order
+};
+
+/// Which row of the file holds row `row` of the model.
+std::int64_t SourceRow(std::int64_t row, std::int64_t interleaved_head_dim) {
+  if (interleaved_head_dim == 0) return row;
+  const std::int64_t head = row / interleaved_head_dim;
+  const std::int64_t within = row % interleaved_head_dim;
+  const std::int64_t half = interleaved_head_dim / 2;
+  return head * interleaved_head_dim + (within % half) * 2 + within / half;
+}
+
+Status ConvertRows(const Copy& copy, formats::RowRange from, std::int64_t to) {
+  const at::Tensor& destination = copy.placement->destination;
+  const std::int64_t width = formats::RowElements(*copy.source);
+  const auto count = static_cast<std::size_t>((from.end - from.begin) * width);
+  if (destination.scalar_type() == at::kFloat) {
+    auto* out = static_cast<float*>(destination.data_ptr()) + to * width;
+    return formats::DequantizeRows(*copy.source, from, {out, count});
+  }
+  auto* out = static_cast<std::uint16_t*>(destination.data_ptr()) + to * width;
+  return formats::DequantizeRowsToBfloat16(*copy.source, from, {out, count});
+}
+
+Status ConvertInOrder(const Copy& copy, formats::RowRange rows) {
+  const std::int64_t interleaved = copy.interleaved_head_dim;
+  if (interleaved == 0) return ConvertRows(copy, rows, rows.begin);
+  for (std::int64_t row = rows.begin; row < rows.end; ++row) {
+    const std::int64_t from = SourceRow(row, interleaved);
+    LATHE_RETURN_IF_ERROR(ConvertRows(copy, {from, from + 1}, row));
+  }
+  return {};
+}
+
+/// A stored one-dimensional tensor counts as one row; so does its destination.
+Status ConvertAll(const std::vector<Copy>& copies) {
+  struct Chunk {
+    const Copy* copy;
+    formats::RowRange rows;
+  };
+  constexpr std::int64_t kChunkElements = 1 << 18;
+  std::vector<Chunk> chunks;
+  for (const Copy& copy : copies) {
+    const std::int64_t rows = formats::RowCount(*copy.source);
+    const std::int64_t width = std::max<std::int64_t>(1, formats::RowElements(*copy.source));
+    const std::int64_t step = std::max<std::int64_t>(1, kChunkElements / width);
+    for (std::int64_t begin = 0; begin < rows; begin += step) {
+      chunks.push_back({&copy, {begin, std::min(rows, begin + step)}});
+    }
+  }
+  std::mutex mutex;  // Guards `status`.
+  Status status;
+  at::parallel_for(0, static_cast<std::int64_t>(chunks.size()), 1, [&](auto begin, auto end) {
+    for (auto i = begin; i < end; ++i) {
+      const Chunk& chunk = chunks[static_cast<std::size_t>(i)];
+      if (Status done = ConvertInOrder(*chunk.copy, chunk.rows); !done) {
+        const std::scoped_lock lock(mutex);
+        status = std::move(done);
+      }
+    }
+  });
+  return status;
+}
+
+bool MayBeSurplus(const std::string& name, const ModelDescription& description) {
+  if (name == "rope_freqs.weight" || name.ends_with("rotary_emb.inv_freq")) return true;
+  return description.tied_embeddings && name == "lm_head.weight";
+}
+
+/// Pairs every placement with its stored tensor; all that is wrong with names and shapes at once.
+Result<std::vector<Copy>> Match(const std::vector<Placement>& plan, const Source& source,
+                                const ModelDescription& description) {
+  Error error{ErrorCode::kInvalidArgument, source.name + ": the weights do not fit the model", {}};
+  const auto find = [&](const std::string& name, const std::string& code, std::string message,
+                        std::string expected = {}) {
+    error.findings.push_back({.path = name,
+                              .code = code,
+                              .message = std::move(message),
+                              .given = {},
+                              .expected = std::move(expected)});
+  };
+  std::map<std::string, bool> used;
+  std::vector<Copy> copies;
+  for (const Placement& placement : plan) {
+    const std::string& name = source.is_gguf() ? placement.gguf_name : placement.name;
+    used[name] = true;
+    const TensorInfo* stored = source.Find(name);
+    const auto expected = placement.destination.sizes().vec();
+    if (stored == nullptr) {
+      find(name, "missing_weight", "tensor " + name + " is missing from " + source.name,
+           formats::ShapeToString(expected));
+    } else if (stored->shape != expected) {
+      find(name, "wrong_shape",
+           "tensor " + name + " has shape " + formats::ShapeToString(stored->shape) +
+               ", expected " + formats::ShapeToString(expected));
+    } else if (!formats::CanDequantize(stored->dtype)) {
+      find(name, "unsupported_type",
+           "tensor " + name + " has type " + std::string(formats::ToString(stored->dtype)) +
+               ", which is not a floating-point one");
+    } else {
+      copies.push_back({stored, &placement, source.is_gguf() ? placement.interleaved_head_dim : 0});
+    }
+  }
+  for (const TensorInfo& tensor : source.tensors()) {
+    if (used.contains(tensor.name) || MayBeSurplus(tensor.name, description)) continue;
+    find(tensor.name, "surplus_weight",
+         "tensor " + tensor.name + " is not part of a " + description.architecture + " model");
+  }
+  if (!error.findings.empty()) {
+    error.message += ": " + error.findings.front().message;
+    return Failure(std::move(error));
+  }
+  return copies;
+}
+
+void MoveTo(Decoder& decoder, const at::Device& device) {
+  const auto move = [&](at::Tensor& tensor) {
+    if (tensor.defined()) tensor = tensor.to(device);
+  };
+  const auto move_linear = [&](FusedLinear& linear) {
+    move(linear.weight);
+    move(linear.bias);
+  };
+  move(decoder.embedding);
+  move(decoder.final_norm);
+  for (LayerWeights& layer : decoder.layers) {
+    move(layer.attention_norm);
+    move(layer.mlp_norm);
+    for (FusedLinear* linear : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) {
+      move_linear(*linear);
+    }
+  }
+  if (decoder.description.tied_embeddings) {
+    decoder.head.weight = decoder.embedding;
+  } else {
+    move_linear(decoder.head);
+  }
+}
+
+Result<ModelDescription> Describe(const std::filesystem::path& model, const Source& source) {
+  if (source.is_gguf()) return DescribeGguf(std::get<formats::Gguf>(source.file));
+  return DescribeFolder(model);
+}
+
+}  // namespace
+
+Result<ModelDescription> DescribeModel(const std::filesystem::path& model) {
+  if (IsFolder(model)) return DescribeFolder(model);
+  LATHE_ASSIGN_OR_RETURN(const auto gguf, formats::Gguf::Open(model));
+  return DescribeGguf(gguf);
+}
+
+Result<Decoder> LoadDecoder(const std::filesystem::path& model, const LoadOptions& options) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(model, ignored)) {
+    return Failure(ErrorCode::kNotFound, "model " + model.string() + " does not exist");
+  }
+  if (IsFolder(model)) {
+    LATHE_RETURN_IF_ERROR(DescribeFolder(model).map([](auto&&) {}));
+  }
+  LATHE_ASSIGN_OR_RETURN(const Source source, OpenSource(model));
+  LATHE_ASSIGN_OR_RETURN(const ModelDescription description, Describe(model, source));
+  Decoder decoder = AllocateDecoder(description, options.dtype);
+  const std::vector<Placement> plan = PlanWeights(decoder);
+  LATHE_ASSIGN_OR_RETURN(const std::vector<Copy> copies, Match(plan, source, description));
+  LATHE_RETURN_IF_ERROR(ConvertAll(copies));
+  if (!options.device.is_cpu()) MoveTo(decoder, options.device);
+  decoder.rope = MakeRopeTable(description, options.max_positions, options.device);
+  return decoder;
+}
+
+}  // namespace lathe::trainer::model

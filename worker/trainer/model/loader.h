@@ -1,0 +1,26 @@
+#pragma once
+// Loads a decoder from a Hugging Face folder or a GGUF file: the file is mapped, and threads
+// convert rows straight into the compute type at their final place in the fused weights. A weight
+// that is missing, surplus or of the wrong shape is an error that names it and the file.
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+
+#include "common/base/result.h"
+#include "worker/trainer/model/decoder.h"
+
+namespace lathe::trainer::model {
+
+struct LoadOptions {
+  at::ScalarType dtype = at::kFloat;  ///< kFloat or kBFloat16
+  at::Device device = at::kCPU;
+  std::int64_t max_positions = 0;  ///< the longest sequence of any pass
+};
+
+Result<Decoder> LoadDecoder(const std::filesystem::path& model, const LoadOptions& options);
+
+/// The description alone, in milliseconds.
+Result<ModelDescription> DescribeModel(const std::filesystem::path& model);
+
+}  // namespace lathe::trainer::model

@@ -1,0 +1,28 @@
+#pragma once
+// Which stored tensor goes where in a decoder: names, shapes and places, independent of the files.
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "worker/trainer/model/decoder.h"
+
+namespace lathe::trainer::model {
+
+struct Placement {
+  std::string name;        ///< Hugging Face name: "model.layers.0.self_attn.q_proj.weight"
+  std::string gguf_name;   ///< "blk.0.attn_q.weight"
+  at::Tensor destination;  ///< contiguous rows [out, in] or [n] of a CPU tensor
+  /// In GGUF files of Llama models the rows of q and k come in the order of interleaved rotary
+  /// pairs; this is the head size to restore the order of half-split pairs by, else 0.
+  std::int64_t interleaved_head_dim = 0;
+};
+
+/// An allocated, uninitialised decoder on the CPU.
+Decoder AllocateDecoder(const ModelDescription& description, at::ScalarType dtype);
+
+/// Every tensor that the decoder needs.
+std::vector<Placement> PlanWeights(Decoder& decoder);
+
+}  // namespace lathe::trainer::model

@@ -1,0 +1,40 @@
+#pragma once
+// The schema of the job configuration as a table, for a program without protobuf: what each
+// parameter may be and its default. Generated from the proto options; see parameter_table.inc.
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace lathe::trainer::plan {
+
+enum class ParameterType : std::uint8_t {
+  kInteger,
+  kNumber,
+  kBoolean,
+  kString,
+  kEnumeration,
+  kObject,
+  kSet,
+  kList,
+  kIntegerMap,
+  kNumberMap,
+};
+
+struct Parameter {
+  std::string_view path;
+  ParameterType type;
+  std::string_view default_json;
+  double min;
+  double max;
+  bool exclusive_min;
+  std::string_view depends_on;
+  std::string_view tokens;
+};
+
+std::span<const Parameter> Parameters();
+
+/// nullptr when there is none of that path.
+const Parameter* FindParameter(std::string_view path);
+
+}  // namespace lathe::trainer::plan

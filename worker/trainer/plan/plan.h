@@ -1,0 +1,101 @@
+#pragma once
+// A training job, ready to run: the plan file read, checked and completed. A plain value; nothing
+// in it is looked up anywhere else. See worker/trainer_protocol/trainer_protocol.h for the file.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace lathe::trainer::plan {
+
+struct Paths {
+  std::filesystem::path base_model;
+  std::filesystem::path train;
+  std::optional<std::filesystem::path> validation;
+  std::filesystem::path output;
+  std::optional<std::filesystem::path> init_adapter;
+};
+
+struct DataPlan {
+  std::string format;           ///< "auto", "messages", ..., "tokenized"
+  std::string train_on_inputs;  ///< "auto", "enabled", "disabled"
+  std::optional<std::string> chat_template;
+  std::optional<std::int64_t> max_samples;
+  double train_split = 1;  ///< share of the training file that is trained on
+  bool shuffle = true;
+  std::int64_t seed = 42;
+  std::int64_t sequence_length = 2048;  ///< tokens
+};
+
+struct LoraPlan {
+  std::int64_t rank = 8;
+  double alpha = 16;
+  double dropout = 0;
+  std::vector<std::string> modules;  ///< empty: every linear layer but the output head
+  bool rslora = false;
+  std::map<std::string, std::int64_t> rank_pattern;
+  std::map<std::string, double> alpha_pattern;
+};
+
+struct SchedulePlan {
+  std::int64_t epochs = 3;
+  std::optional<std::int64_t> max_steps;
+  std::int64_t batch_size = 4;
+  std::int64_t gradient_accumulation = 1;
+  std::int64_t checkpoints = 1;  ///< spread evenly over the run, unless save_steps is given
+  std::int64_t evaluations = 1;  ///< likewise, unless eval_steps is given
+  std::optional<std::int64_t> save_steps;
+  std::optional<std::int64_t> save_total_limit;
+  std::optional<std::int64_t> eval_steps;
+  std::optional<std::int64_t> early_stopping_patience;
+  double early_stopping_threshold = 0;
+};
+
+struct OptimizerPlan {
+  std::string name;  ///< "adamw", "sgd"
+  double learning_rate = 1e-5;
+  std::string schedule;  ///< "cosine", "linear", ...
+  double minimum_ratio = 0;
+  double warmup_ratio = 0;
+  std::optional<std::int64_t> warmup_steps;
+  double cycles = 0.5;
+  double weight_decay = 0;
+  double maximum_gradient_norm = 1;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+};
+
+struct Plan {
+  std::string job_id;
+  std::int64_t attempt = 1;
+  std::string device;
+  Paths paths;
+  std::string base_model_name;
+  std::string precision;  ///< "fp32" or "bf16"
+  DataPlan data;
+  LoraPlan lora;
+  SchedulePlan schedule;
+  OptimizerPlan optimizer;
+  bool gradient_checkpointing = false;
+  std::int64_t seed = 42;
+  /// What is set but does not concern this program: told as warnings.
+  std::vector<std::string> warnings;
+  /// Every setting that the result depends on, as canonical text. Two plans of equal settings and
+  /// equal files give the same adapter on the same machine.
+  std::string settings;
+};
+
+/// kInvalidArgument with everything that is wrong as findings, each with its path in the file.
+Result<Plan> ParsePlan(const std::string& text);
+
+/// Where a plan wants its output even if the rest of it is wrong, so that the failure can be
+/// recorded there; nullopt when that cannot be told either.
+std::optional<std::filesystem::path> OutputOf(const std::string& text);
+
+}  // namespace lathe::trainer::plan

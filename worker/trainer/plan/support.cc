@@ -1,0 +1,91 @@
+#include "worker/trainer/plan/support.h"
+
+#include <algorithm>
+
+namespace lathe::trainer::plan {
+namespace {
+
+struct Supported {
+  const char* path;
+  std::vector<std::string> values;
+};
+
+const std::vector<Supported>& SupportedTokens() {
+  static const std::vector<Supported> table = {
+      {"method.type", {"lora"}},
+      {"objective.type", {"sft"}},
+      {"optimizer.name", {"adamw", "sgd"}},
+      {"model.precision", {"fp32", "bf16"}},
+      {"method.loraConfig.bias", {"none"}},
+      {"tokenizer.paddingSide", {"right"}},
+      {"datasets.type", {"supervised"}},
+      {"datasets.format",
+       {"auto", "messages", "prompt_completion", "instruction", "alpaca", "sharegpt", "text",
+        "tokenized"}},
+  };
+  return table;
+}
+
+/// Sequences are never padded and kernels are always fused here, so that these change nothing.
+const std::vector<std::string>& SupportedOptimizations() {
+  static const std::vector<std::string> names = {"gradient_checkpointing", "fused_kernels",
+                                                 "flash_attention", "dynamic_padding"};
+  return names;
+}
+
+bool Contains(const std::vector<std::string>& values, const std::string& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+std::string Joined(const std::vector<std::string>& values) {
+  std::string text;
+  for (const std::string& value : values) text += (text.empty() ? "" : ", ") + value;
+  return text;
+}
+
+Finding Unsupported(const std::string& path, const std::string& given,
+                    const std::vector<std::string>& supported) {
+  return {.path = "configuration." + path,
+          .code = "unsupported",
+          .message = given + " is not supported by this trainer; supported: " + Joined(supported),
+          .given = "\"" + given + "\"",
+          .expected = "one of " + Joined(supported)};
+}
+
+}  // namespace
+
+void CheckSupport(const Configuration& configuration, std::vector<Finding>& findings) {
+  for (const Supported& row : SupportedTokens()) {
+    const auto value = configuration.OptionalText(row.path);
+    if (value && !Contains(row.values, *value)) {
+      findings.push_back(Unsupported(row.path, *value, row.values));
+    }
+  }
+  for (const std::string& name : configuration.Tokens("optimizations.enabled")) {
+    if (Contains(SupportedOptimizations(), name)) continue;
+    findings.push_back(Unsupported("optimizations.enabled", name, SupportedOptimizations()));
+  }
+  if (configuration.Flag("method.loraConfig.useDora")) {
+    findings.push_back(Unsupported("method.loraConfig.useDora", "true", {"false"}));
+  }
+}
+
+std::vector<std::string> IgnoredSettings(const Configuration& configuration) {
+  std::vector<std::string> ignored;
+  const auto check = [&](const char* path, const std::string& why) {
+    if (configuration.IsGiven(path))
+      ignored.push_back(std::string(path) + " has no effect: " + why);
+  };
+  check("evaluation.metrics", "evaluations report the loss");
+  check("integrations.wandb.project", "the trainer writes its own event log only");
+  check("tokenizer.name", "the model's own tokenizer is used");
+  if (configuration.Flag("integrations.tensorboard.enabled")) {
+    check("integrations.tensorboard.enabled", "the trainer writes its own event log only");
+  }
+  if (configuration.Flag("model.trustRemoteCode")) {
+    check("model.trustRemoteCode", "downloaded code is never executed");
+  }
+  return ignored;
+}
+
+}  // namespace lathe::trainer::plan

@@ -1,0 +1,18 @@
+#pragma once
+// What this program can do of all that a configuration can ask for.
+
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "worker/trainer/plan/configuration.h"
+
+namespace lathe::trainer::plan {
+
+/// A finding for each value that is legal but not supported, naming what is.
+void CheckSupport(const Configuration& configuration, std::vector<Finding>& findings);
+
+/// A sentence for each setting that has no effect here.
+std::vector<std::string> IgnoredSettings(const Configuration& configuration);
+
+}  // namespace lathe::trainer::plan
