@@ -9,8 +9,8 @@
 #include <cmath>
 
 #include "common/base/check.h"
-#include "common/daemon_config/closest_match.h"
 #include "common/daemon_config/yaml_file.h"
+#include "common/schema/suggest.h"
 
 namespace lathe::daemon_config {
 namespace {
@@ -160,7 +160,7 @@ class Loader {
   }
 
   void AddUnknown(const std::string& name, const std::string& origin) {
-    const std::string closest = ClosestMatch(name, names_);
+    const std::string closest = schema::Nearest(name, names_);
     const std::string hint = closest.empty() ? "" : " Did you mean " + closest + "?";
     findings_.push_back({name, Severity::kError, "unknown_key",
                          origin + ": there is no key " + name + "." + hint, "",

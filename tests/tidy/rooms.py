@@ -7,8 +7,8 @@ each other as long as no cycle arises (the rule checks that too). A new room get
 TIERS = [
     ["proto", "common/base"],
     ["common/domain", "worker/trainer_protocol"],
-    ["common/rpc", "common/schema", "common/telemetry", "common/estimator", "common/daemon_config"],
-    ["common/artifacts"],
+    ["common/rpc", "common/schema", "common/telemetry", "common/estimator"],
+    ["common/artifacts", "common/daemon_config"],
     # The coordinator's rooms.
     ["coordinator/scheduler"],
     ["coordinator/core"],

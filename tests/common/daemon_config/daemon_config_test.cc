@@ -4,7 +4,6 @@
 
 #include "common/base/file_io.h"
 #include "common/base/temp_dir.h"
-#include "common/daemon_config/closest_match.h"
 
 namespace lathe::daemon_config {
 namespace {
@@ -84,13 +83,6 @@ TEST_F(DaemonConfigTest, ActionsOfTheCommandLine) {
   EXPECT_NE(help.find("--tls-cert"), std::string::npos);
   EXPECT_NE(help.find("LATHE_TEST_MAX_ATTEMPTS"), std::string::npos);
   EXPECT_FALSE(Load(Table(), {"--nonsense"}, {}));
-}
-
-TEST(ClosestMatch, OnlyNearWords) {
-  const std::vector<std::string> words = {"listen", "lease", "redis"};
-  EXPECT_EQ(ClosestMatch("lisen", words), "listen");
-  EXPECT_EQ(ClosestMatch("reddis", words), "redis");
-  EXPECT_EQ(ClosestMatch("nothing_like_it", words), "");
 }
 
 }  // namespace
