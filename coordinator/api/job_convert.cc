@@ -1,0 +1,90 @@
+#include "coordinator/api/job_convert.h"
+
+#include <utility>
+
+#include "common/schema/configuration.h"
+#include "coordinator/sessions/proto_convert.h"
+
+namespace lathe::api {
+namespace {
+
+v1::Progress ToProto(const domain::Progress& progress) {
+  v1::Progress out;
+  out.set_step(progress.step);
+  out.set_total_steps(progress.total_steps);
+  out.set_epoch(progress.epoch);
+  if (progress.loss) out.set_loss(*progress.loss);
+  if (progress.evaluation_loss) out.set_evaluation_loss(*progress.evaluation_loss);
+  out.set_tokens_per_second(progress.tokens_per_second);
+  if (const auto eta = domain::EtaSeconds(progress)) out.set_eta_seconds(*eta);
+  out.set_fraction(domain::Fraction(progress));
+  out.set_phase(progress.phase);
+  return out;
+}
+
+}  // namespace
+
+google::protobuf::Timestamp ToTimestamp(Instant time) {
+  google::protobuf::Timestamp out;
+  out.set_seconds(ToMicros(time) / 1'000'000);
+  out.set_nanos(static_cast<std::int32_t>(ToMicros(time) % 1'000'000 * 1000));
+  return out;
+}
+
+Result<v1::Job> ToProto(const domain::Job& job, const std::string& configuration) {
+  const schema::Parsed stored = schema::FromJson(configuration);
+  if (HasErrors(stored.findings)) {
+    return Failure(Error{ErrorCode::kDataLoss,
+                         "the stored configuration of job " + job.id().value() + " cannot be read",
+                         stored.findings});
+  }
+  v1::Job out;
+  *out.mutable_configuration() =
+      schema::FromJson(schema::ToJson(stored.configuration, schema::Secrets::kRedact))
+          .configuration;
+  out.set_id(job.id().value());
+  out.set_name(job.spec.name);
+  out.set_state(static_cast<v1::JobState>(job.state));
+  out.set_reason(domain::Sentence(job.reason));
+  out.set_reason_code(std::string(domain::ToString(job.reason.code)));
+  out.set_priority(job.spec.priority);
+  *out.mutable_resources() = sessions::ToProto(job.spec.resources);
+  out.set_attempt(job.attempt.value());
+  out.set_node_id(job.node.value());
+  *out.mutable_create_time() = ToTimestamp(job.created);
+  if (job.started) *out.mutable_start_time() = ToTimestamp(*job.started);
+  if (job.ended) *out.mutable_end_time() = ToTimestamp(*job.ended);
+  *out.mutable_progress() = ToProto(job.progress);
+  if (!job.adapter.files.empty()) *out.mutable_adapter() = sessions::ToProto(job.adapter);
+  out.set_etag(std::to_string(job.revision));
+  out.set_checkpoint_step(job.checkpoint.step);
+  return out;
+}
+
+v1::JobEvent ToProto(const storage::StoredEvent& event) {
+  v1::JobEvent out;
+  out.set_id(core::ToString(event.id));
+  *out.mutable_time() = ToTimestamp(event.time);
+  out.set_type(event.type);
+  out.set_json(event.json);
+  return out;
+}
+
+v1::Node ToProto(const runtime::NodeView& view) {
+  const domain::NodeDescription& description = view.node.description;
+  v1::Node out;
+  out.set_id(description.id.value());
+  out.set_hostname(description.hostname);
+  out.set_state(static_cast<v1::NodeState>(view.node.state));
+  out.set_reason(view.node.reason);
+  *out.mutable_resources() = sessions::ToProto(description.resources);
+  out.set_gpus_in_use(view.gpus_in_use);
+  out.set_cpu_slots_in_use(view.cpu_slots_in_use);
+  for (const domain::JobId& job : view.jobs) out.add_job_ids(job.value());
+  for (const std::string& model : description.models) out.add_models(model);
+  *out.mutable_last_heartbeat() = ToTimestamp(view.node.last_seen);
+  out.set_worker_version(description.worker_version);
+  return out;
+}
+
+}  // namespace lathe::api

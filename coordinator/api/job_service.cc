@@ -1,0 +1,155 @@
+#include "coordinator/api/job_service.h"
+
+#include <set>
+#include <utility>
+
+#include "common/rpc/status.h"
+#include "coordinator/api/event_stream.h"
+#include "coordinator/api/job_convert.h"
+#include "coordinator/api/page_token.h"
+#include "coordinator/api/submission.h"
+
+namespace lathe::api {
+namespace {
+
+constexpr std::uint32_t kDefaultPage = 100;
+constexpr std::uint32_t kLargestPage = 1000;
+constexpr std::size_t kMaxCancelReason = 500;
+
+grpc::Status ToGrpc(const Status& status) {
+  return status ? grpc::Status::OK : rpc::ToStatus(status.error());
+}
+
+}  // namespace
+
+grpc::Status JobService::CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request,
+                                   v1::CreateJobResponse* response) {
+  return ToGrpc(Create(*request, *response));
+}
+
+Status JobService::Create(const v1::CreateJobRequest& request, v1::CreateJobResponse& response) {
+  LATHE_ASSIGN_OR_RETURN(Submission submission,
+                         CheckSubmission(request, context_.view.Nodes(), context_.blobs));
+  for (const Finding& warning : submission.warnings) {
+    *response.add_findings() = rpc::ToProto(warning);
+  }
+  response.set_resolved_configuration_json(submission.resolved);
+  domain::Job job;
+  job.spec = submission.spec;
+  if (!request.validate_only()) {
+    submission.spec.id = DrawJobId();
+    LATHE_ASSIGN_OR_RETURN(job, context_.loop.Call([&](core::Ticket ticket) {
+      return core::JobSubmitted{ticket, submission.spec, submission.configuration};
+    }));
+  }
+  // A repeated request gets the first one's job, whose configuration is the same.
+  LATHE_ASSIGN_OR_RETURN(*response.mutable_job(), ToProto(job, submission.configuration));
+  return {};
+}
+
+grpc::Status JobService::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+                                v1::Job* response) {
+  const auto job = Find(request->id());
+  if (!job) return rpc::ToStatus(job.error());
+  auto shown = Show(**job);
+  if (!shown) return rpc::ToStatus(shown.error());
+  *response = std::move(*shown);
+  return grpc::Status::OK;
+}
+
+grpc::Status JobService::ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
+                                  v1::ListJobsResponse* response) {
+  return ToGrpc(List(*request, *response));
+}
+
+Status JobService::List(const v1::ListJobsRequest& request, v1::ListJobsResponse& response) {
+  if (request.page_size() > kLargestPage) {
+    return Failure(ErrorCode::kInvalidArgument, "page_size must be at most 1000.");
+  }
+  std::optional<runtime::ListPosition> after;
+  if (!request.page_token().empty()) {
+    after = ReadPageToken(request.page_token());
+    if (!after) {
+      return Failure(ErrorCode::kInvalidArgument,
+                     "page_token is not one that an earlier answer gave.");
+    }
+  }
+  const std::set<int> states(request.states().begin(), request.states().end());
+  const auto accept = [&](const domain::Job& job) {
+    return states.empty() || states.contains(static_cast<int>(job.state));
+  };
+  const std::size_t size = request.page_size() == 0 ? kDefaultPage : request.page_size();
+  auto jobs = context_.view.List(after, size + 1, accept);
+  if (jobs.size() > size) {
+    jobs.pop_back();
+    response.set_next_page_token(MakePageToken({jobs.back()->created, jobs.back()->id()}));
+  }
+  for (const runtime::JobPtr& job : jobs) {
+    LATHE_ASSIGN_OR_RETURN(*response.add_jobs(), Show(*job));
+  }
+  return {};
+}
+
+grpc::Status JobService::WatchJob(grpc::ServerContext* call, const v1::WatchJobRequest* request,
+                                  grpc::ServerWriter<v1::Job>* stream) {
+  const auto job = Find(request->id());
+  if (!job) return rpc::ToStatus(job.error());
+  return ToGrpc(Watch(*call, domain::JobId(request->id()), *stream));
+}
+
+Status JobService::Watch(grpc::ServerContext& call, const domain::JobId& id,
+                         grpc::ServerWriter<v1::Job>& stream) {
+  LATHE_ASSIGN_OR_RETURN(const auto changes, context_.view.signals().Subscribe(id));
+  std::uint64_t shown_revision = 0;
+  while (true) {
+    const runtime::JobPtr job = context_.view.Job(id);
+    if (job->revision != shown_revision) {
+      LATHE_ASSIGN_OR_RETURN(const v1::Job shown, Show(*job));
+      if (!stream.Write(shown)) return {};
+      shown_revision = job->revision;
+    }
+    if (domain::IsFinal(job->state)) return {};
+    while (!changes->Wait(kPatience)) {
+      if (call.IsCancelled()) return {};
+      if (context_.stopping) {
+        return Failure(ErrorCode::kUnavailable, "the coordinator is stopping; watch again.");
+      }
+    }
+  }
+}
+
+grpc::Status JobService::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
+                                   v1::Job* response) {
+  if (request->reason().size() > kMaxCancelReason) {
+    return rpc::ToStatus(
+        Error{ErrorCode::kInvalidArgument, "reason must have at most 500 bytes.", {}});
+  }
+  const auto job = context_.loop.Call([&](core::Ticket ticket) {
+    return core::CancelRequested{ticket, domain::JobId(request->id()), request->reason()};
+  });
+  if (!job) return rpc::ToStatus(job.error());
+  auto shown = Show(*job);
+  if (!shown) return rpc::ToStatus(shown.error());
+  *response = std::move(*shown);
+  return grpc::Status::OK;
+}
+
+grpc::Status JobService::StreamJobEvents(grpc::ServerContext* call,
+                                         const v1::StreamJobEventsRequest* request,
+                                         grpc::ServerWriter<v1::JobEvent>* stream) {
+  return ToGrpc(EventStream(context_, *call, *stream).Run(*request));
+}
+
+Result<v1::Job> JobService::Show(const domain::Job& job) const {
+  LATHE_ASSIGN_OR_RETURN(const std::string configuration,
+                         context_.configurations.Read(job.spec.configuration_hash));
+  return ToProto(job, configuration);
+}
+
+Result<runtime::JobPtr> JobService::Find(const std::string& id) const {
+  runtime::JobPtr job = context_.view.Job(domain::JobId(id));
+  if (!job) return Failure(ErrorCode::kNotFound, "there is no job " + id + ".");
+  return job;
+}
+
+}  // namespace lathe::api

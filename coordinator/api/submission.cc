@@ -1,0 +1,185 @@
+#include "coordinator/api/submission.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "common/artifacts/sha256.h"
+#include "common/base/check.h"
+#include "common/schema/configuration.h"
+#include "coordinator/api/model_names.h"
+
+namespace lathe::api {
+namespace {
+
+constexpr std::size_t kMaxName = 128;
+constexpr std::size_t kMaxRequestId = 128;
+constexpr double kBytesPerGib = 1024.0 * 1024.0 * 1024.0;
+constexpr std::string_view kBlobScheme = "sha256:";
+
+std::string Hash(std::string_view bytes) {
+  artifacts::Sha256 hash;
+  hash.Update(bytes);
+  return hash.Finish();
+}
+
+bool HasControlCharacter(const std::string& text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+}
+
+std::string Quoted(const std::string& text) {
+  return "\"" + text + "\"";
+}
+
+/// Collects the findings of one request.
+class Checker {
+ public:
+  Checker(const std::vector<runtime::NodeView>& nodes, const artifacts::BlobStore& blobs)
+      : nodes_(nodes), blobs_(blobs) {}
+
+  void CheckText(const char* path, const std::string& text, std::size_t limit) {
+    if (text.size() <= limit && !HasControlCharacter(text)) return;
+    Add(path, "invalid_value",
+        std::string(path) + " must have at most " + std::to_string(limit) +
+            " bytes and no control characters.",
+        "", "at most " + std::to_string(limit) + " bytes");
+  }
+
+  v1::JobConfiguration ReadConfiguration(const v1::CreateJobRequest& request) {
+    const bool as_text = !request.configuration_json().empty();
+    if (as_text == request.has_configuration()) {
+      Add("configuration", "required",
+          "Exactly one of configuration and configuration_json must be set.", "", "one of the two");
+      return {};
+    }
+    if (!as_text) return request.configuration();
+    schema::Parsed parsed = schema::FromJson(request.configuration_json());
+    Append(std::move(parsed.findings));
+    return std::move(parsed.configuration);
+  }
+
+  void CheckValues(const v1::JobConfiguration& configuration) {
+    Append(schema::Validate(configuration));
+    if (configuration.model().has_base_model()) {
+      if (auto finding = CheckBaseModel(configuration.model().base_model(), nodes_)) {
+        findings_.push_back(std::move(*finding));
+      }
+    }
+    if (configuration.hardware().num_nodes() > 1) {
+      Add("hardware.numNodes", "unsupported", "A job runs on one node of this cluster.",
+          std::to_string(configuration.hardware().num_nodes()), "1");
+    }
+  }
+
+  std::optional<domain::Blob> FindDataset(const char* path, const std::string& id) {
+    if (!id.starts_with(kBlobScheme) || !artifacts::IsSha256(id.substr(kBlobScheme.size()))) {
+      Add(path, "invalid_value",
+          "A data set is named by the hash of its uploaded file; `lathe submit --dataset FILE` "
+          "uploads one and sets it.",
+          Quoted(id), "sha256: and 64 hexadecimal digits");
+      return std::nullopt;
+    }
+    const auto blob = blobs_.Describe(id.substr(kBlobScheme.size()));
+    if (!blob) {
+      Add(path, "not_found", "No data set of this hash has been uploaded.", Quoted(id),
+          "the hash of an uploaded file");
+      return std::nullopt;
+    }
+    if (blob->size_bytes() == 0) {
+      Add(path, "empty_dataset", "The data set has no examples.", Quoted(id),
+          "a file with at least one example");
+    }
+    return domain::Blob{blob->sha256(), blob->size_bytes()};
+  }
+
+  domain::ResourceRequest Resources(const v1::HardwareConfiguration& hardware) const {
+    const bool cuda_node = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+      return node.node.description.resources.cuda && !node.node.description.resources.gpus.empty();
+    });
+    const bool on_gpu = hardware.device() == v1::DEVICE_CHOICE_CUDA ||
+                        (hardware.device() != v1::DEVICE_CHOICE_CPU && cuda_node);
+    domain::ResourceRequest request;
+    if (!on_gpu) {
+      request.cpu_slots = 1;
+      return request;
+    }
+    request.gpus = hardware.has_num_gpus() ? static_cast<std::uint32_t>(hardware.num_gpus()) : 1;
+    request.gpu_type = hardware.gpu_type();
+    request.min_gpu_memory_bytes =
+        static_cast<std::uint64_t>(hardware.min_memory_gib() * kBytesPerGib);
+    return request;
+  }
+
+  std::vector<Finding>& findings() { return findings_; }
+
+ private:
+  void Add(const char* path, const char* code, std::string message, std::string given,
+           std::string expected) {
+    findings_.push_back(
+        {path, Severity::kError, code, std::move(message), std::move(given), std::move(expected)});
+  }
+  void Append(std::vector<Finding> more) {
+    findings_.insert(findings_.end(), std::make_move_iterator(more.begin()),
+                     std::make_move_iterator(more.end()));
+  }
+
+  const std::vector<runtime::NodeView>& nodes_;
+  const artifacts::BlobStore& blobs_;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace
+
+Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
+                                   const std::vector<runtime::NodeView>& nodes,
+                                   const artifacts::BlobStore& blobs) {
+  Checker checker(nodes, blobs);
+  checker.CheckText("name", request.name(), kMaxName);
+  checker.CheckText("request_id", request.request_id(), kMaxRequestId);
+  const v1::JobConfiguration configuration = checker.ReadConfiguration(request);
+  // Values are looked at even when the structure is wrong elsewhere: all findings at once.
+  checker.CheckValues(configuration);
+  Submission out;
+  const auto& datasets = configuration.datasets();
+  if (datasets.has_training_file_id()) {
+    out.spec.train = checker.FindDataset("datasets.trainingFileId", datasets.training_file_id())
+                         .value_or(domain::Blob{});
+  }
+  if (datasets.has_validation_file_id() && !datasets.validation_file_id().empty()) {
+    out.spec.validation =
+        checker.FindDataset("datasets.validationFileId", datasets.validation_file_id());
+  }
+  if (HasErrors(checker.findings())) {
+    return Failure(Error{ErrorCode::kInvalidArgument, "the job cannot run as it is configured",
+                         std::move(checker.findings())});
+  }
+  out.warnings = std::move(checker.findings());
+  out.configuration = schema::ToJson(configuration);
+  out.resolved = schema::ToJson(schema::Resolve(configuration), schema::Secrets::kRedact);
+  out.spec.name = request.name();
+  out.spec.priority = request.priority();
+  out.spec.resources = checker.Resources(configuration.hardware());
+  out.spec.request_id = request.request_id();
+  out.spec.configuration_hash = Hash(out.configuration);
+  out.spec.base_model = configuration.model().base_model();
+  out.spec.payload_hash = Hash(out.spec.configuration_hash + "\n" +
+                               std::to_string(out.spec.priority) + "\n" + out.spec.name);
+  return out;
+}
+
+domain::JobId DrawJobId() {
+  // 32 characters, so that each takes five bits; without i, l, o and u, which are misread.
+  constexpr std::string_view kAlphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+  std::array<unsigned char, 12> bytes{};
+  LATHE_CHECK(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()),
+              "the system gives no random bytes");
+  std::string id = "job-";
+  for (const unsigned char byte : bytes) id += kAlphabet[byte & 31U];
+  return domain::JobId(id);
+}
+
+}  // namespace lathe::api

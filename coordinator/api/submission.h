@@ -1,0 +1,32 @@
+#pragma once
+// From a request to a checked job: everything that can be known to be wrong is found before
+// anything is stored, all at once. Pure but for looking up blobs.
+
+#include <string>
+#include <vector>
+
+#include "common/artifacts/blob_store.h"
+#include "common/base/result.h"
+#include "common/domain/job.h"
+#include "coordinator/runtime/view.h"
+#include "lathe/v1/job_service.pb.h"
+
+namespace lathe::api {
+
+struct Submission {
+  domain::JobSpec spec;       ///< without an id
+  std::string configuration;  ///< JSON as given; what the spec's hash names
+  std::string resolved;       ///< JSON with every default, secrets redacted
+  std::vector<Finding> warnings;
+};
+
+/// `nodes` are those that ever registered: what they have decides which base models are known and
+/// whether `device: auto` means a GPU. kInvalidArgument with all findings.
+Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
+                                   const std::vector<runtime::NodeView>& nodes,
+                                   const artifacts::BlobStore& blobs);
+
+/// "job-" and 12 random characters.
+domain::JobId DrawJobId();
+
+}  // namespace lathe::api
