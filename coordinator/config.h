@@ -1,0 +1,35 @@
+#pragma once
+// The coordinator's settings and the table that describes them.
+
+#include <filesystem>
+#include <string>
+
+#include "common/base/result.h"
+#include "common/daemon_config/daemon_config.h"
+#include "common/domain/lease.h"
+#include "common/rpc/credentials.h"
+
+namespace lathe::coordinator {
+
+struct Config {
+  std::string listen;
+  std::string metrics_listen;
+  std::string redis;                          ///< unix:///path or tcp://host:port[/db]
+  std::filesystem::path redis_password_file;  ///< empty: none
+  std::string redis_prefix;
+  std::filesystem::path data_dir;
+  rpc::TlsFiles tls;
+  domain::LeaseTerms lease;
+  std::uint32_t max_attempts = 3;
+  std::filesystem::path address_file;  ///< empty: not written
+  std::string log_level;
+};
+
+/// Every key, for daemon_config::Load.
+const daemon_config::Description& ConfigTable();
+
+/// The settings from their checked texts. kInvalidArgument with findings for values that do not fit
+/// together.
+Result<Config> MakeConfig(const daemon_config::Values& values);
+
+}  // namespace lathe::coordinator

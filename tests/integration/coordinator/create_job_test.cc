@@ -1,0 +1,135 @@
+// What CreateJob and ListJobs accept, refuse and answer.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/coordinator/client.h"
+#include "tests/integration/coordinator/coordinator_process.h"
+#include "tests/integration/coordinator/scripted_worker.h"
+#include "tests/support/redis_server.h"
+
+namespace lathe::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class CreateJobTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(coordinator_.WaitUntilServing()) << coordinator_.Log();
+    client_ = std::make_unique<TestClient>(coordinator_.Connect());
+  }
+  v1::CreateJobRequest With(const std::string& json) {
+    v1::CreateJobRequest request;
+    request.set_configuration_json(json);
+    return request;
+  }
+  /// The codes of the findings by their paths.
+  static std::vector<std::string> Codes(const Error& error) {
+    std::vector<std::string> codes;
+    for (const Finding& finding : error.findings)
+      codes.push_back(finding.path + ":" + finding.code);
+    return codes;
+  }
+
+  std::unique_ptr<RedisServer> redis_ = RedisServer::Start().value();
+  CoordinatorProcess coordinator_{redis_->url()};
+  std::unique_ptr<TestClient> client_;
+};
+
+TEST_F(CreateJobTest, TheSameRequestIdGivesTheSameJob) {
+  auto request = client_->Request();
+  request.set_request_id("11111111-2222");
+  const std::string first = client_->Create(request).value().job().id();
+  EXPECT_EQ(client_->Create(request).value().job().id(), first);
+  EXPECT_EQ(client_->List().value().jobs_size(), 1);
+  request.set_priority(3);
+  EXPECT_EQ(client_->Create(request).error().code, ErrorCode::kAlreadyExists);
+}
+
+TEST_F(CreateJobTest, ValidateOnlyStoresNothing) {
+  auto request = client_->Request();
+  request.set_validate_only(true);
+  const auto response = client_->Create(request).value();
+  EXPECT_EQ(response.job().id(), "");
+  EXPECT_THAT(response.resolved_configuration_json(), HasSubstr("\"rank\":8"));
+  EXPECT_EQ(client_->List().value().jobs_size(), 0);
+}
+
+TEST_F(CreateJobTest, AllFindingsAtOnce) {
+  const Error error = client_
+                          ->Create(With(R"({"model":{"baseModell":"tiny"},
+      "datasets":{"trainingFileId":"sha256:0000000000000000000000000000000000000000000000000000000000000000",
+                  "validationFileId":")" +
+                                        client_->Upload("") + R"("},
+      "method":{"loraConfig":{"rank":1000}}})"))
+                          .error();
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(Codes(error), ::testing::IsSupersetOf({"datasets.trainingFileId:not_found",
+                                                     "datasets.validationFileId:empty_dataset",
+                                                     "method.loraConfig.rank:out_of_range"}));
+  EXPECT_THAT(ToString(error), HasSubstr("baseModel"));
+  EXPECT_EQ(client_->List().value().jobs_size(), 0);
+}
+
+TEST_F(CreateJobTest, UnknownBaseModels) {
+  const auto before = client_->Create(client_->Request()).value();
+  ASSERT_EQ(before.findings_size(), 1) << "no node has registered: a warning only";
+  EXPECT_EQ(before.findings(0).code(), "no_node_registered");
+  ScriptedWorker worker(coordinator_.Connect());
+  auto registration = ScriptedWorker::Registration("n1");
+  registration.clear_models();
+  registration.add_models("smollm2-135m");
+  worker.Register(registration);
+  worker.Expect(v1::CoordinatorMessage::kWelcome);
+  auto request = client_->Request();
+  request.set_configuration_json(R"({"model":{"baseModel":"smollm2-135"},"datasets":)"
+                                 R"({"trainingFileId":")" +
+                                 client_->Upload("x") + "\"}}");
+  const Error error = client_->Create(request).error();
+  ASSERT_EQ(error.findings.size(), 1U) << ToString(error);
+  EXPECT_EQ(error.findings[0].code, "unknown_model");
+  EXPECT_THAT(error.findings[0].message, HasSubstr("smollm2-135m"));
+}
+
+TEST_F(CreateJobTest, SecretsAreNeverShown) {
+  auto request = client_->Request();
+  std::string json = request.configuration_json();
+  json.pop_back();
+  request.set_configuration_json(json + R"(,"integrations":{"wandb":{"apiKey":"s3cret-key"}}})");
+  const auto created = client_->Create(request).value();
+  EXPECT_THAT(created.DebugString(), Not(HasSubstr("s3cret-key")));
+  EXPECT_THAT(client_->Get(created.job().id()).value().DebugString(), Not(HasSubstr("s3cret-key")));
+}
+
+TEST_F(CreateJobTest, ListsInPagesNewestFirst) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i) {
+    ids.insert(ids.begin(), client_->Create(client_->Request()).value().job().id());
+  }
+  ASSERT_TRUE(client_->Cancel(ids[1]));
+  std::vector<std::string> listed;
+  v1::ListJobsRequest request;
+  request.set_page_size(2);
+  int pages = 0;
+  do {
+    const auto page = client_->List(request).value();
+    for (const auto& job : page.jobs()) listed.push_back(job.id());
+    request.set_page_token(page.next_page_token());
+    ++pages;
+  } while (!request.page_token().empty());
+  EXPECT_EQ(listed, ids);
+  EXPECT_EQ(pages, 3);
+  v1::ListJobsRequest cancelled;
+  cancelled.add_states(v1::JOB_STATE_CANCELLED);
+  const auto only = client_->List(cancelled).value();
+  ASSERT_EQ(only.jobs_size(), 1);
+  EXPECT_EQ(only.jobs(0).id(), ids[1]);
+  v1::ListJobsRequest bad;
+  bad.set_page_token("nonsense");
+  EXPECT_EQ(client_->List(bad).error().code, ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace lathe::testing
