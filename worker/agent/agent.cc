@@ -80,7 +80,7 @@ void Agent::On(const AttemptFound& event, MonotonicInstant, Actions& actions) {
   if (event.state == FoundState::kUnstarted) return Accept({event.key, event.spec}, actions);
   Attempt attempt{.key = event.key, .launched = true};
   attempt.stage = event.state == FoundState::kRunning ? Stage::kRunning : Stage::kEnded;
-  attempt.phase = event.phase;
+  attempt.phase = event.state == FoundState::kEnded ? event.phase : ReportPhase::kStarted;
   attempts_[event.key.job] = attempt;
 }
 

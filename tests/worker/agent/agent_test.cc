@@ -242,7 +242,7 @@ TEST_F(AgentTest, AnOldAcknowledgementDoesNotShortenTheLease) {
 }
 
 TEST_F(AgentTest, ARestartedDaemonGoesOnWithWhatItFinds) {
-  Step(AttemptFound{{"a", 1}, FoundState::kRunning, ReportPhase::kStarted, ""});
+  Step(AttemptFound{{"a", 1}, FoundState::kRunning, ReportPhase::kFailed, ""});
   Step(AttemptFound{{"b", 4}, FoundState::kEnded, ReportPhase::kInterrupted, ""});
   EXPECT_THAT(Step(AttemptFound{{"c", 2}, FoundState::kUnstarted, ReportPhase::kStarted, "spec"}),
               ElementsAre("begin c/2 spec"));
