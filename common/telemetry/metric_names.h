@@ -78,6 +78,11 @@ inline constexpr CounterName kWorkerEvents{"lathe_worker_events_total",
                                            "Trainer events acknowledged by the coordinator."};
 inline constexpr GaugeName kWorkerSpoolEvents{
     "lathe_worker_spool_events", "Trainer events on disk that wait for an acknowledgement."};
+inline constexpr GaugeName kWorkerSpoolBytes{"lathe_worker_spool_bytes",
+                                             "Size of the trainer events that wait."};
+inline constexpr HistogramName kWorkerHeartbeat{
+    "lathe_worker_heartbeat_seconds", "From a heartbeat's sending to its acknowledgement.",
+    buckets::kCall};
 inline constexpr CounterName kWorkerTransferredBytes{"lathe_worker_transferred_bytes_total",
                                                      "Blob bytes by direction: download, upload."};
 
