@@ -46,7 +46,7 @@ class TrainerProcess {
   void KillGroup();
 
   /// Waits until it has ended, `wake_fd` is readable, or the limit is over. True: it has ended, and
-  /// so has all that was left of its group.
+  /// what was left of its group (of a child) has been killed.
   bool WaitFor(Duration limit, int wake_fd = -1);
 
   /// How it ended; nullopt while it runs, and for an adopted one, whose status went to another

@@ -58,7 +58,8 @@ TEST_F(TrainerProcessTest, KillTakesTheWholeGroup) {
   EXPECT_TRUE(trainer.WaitFor(seconds(10)));
   EXPECT_EQ(trainer.exit_status(), ExitStatus{.signal = SIGKILL});
   const auto identity = Identify(grandchild);
-  EXPECT_TRUE(!identity || !OpenIfAlive(*identity));
+  auto rest = identity ? TrainerProcess::Adopt(*identity) : std::nullopt;
+  EXPECT_TRUE(!rest || rest->WaitFor(seconds(10)));
 }
 
 TEST_F(TrainerProcessTest, AWakeUpEndsTheWaitEarly) {
