@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "common/base/file_io.h"
@@ -14,7 +15,11 @@
 namespace lathe::cli {
 namespace {
 
+constexpr char kCoordinatorProgram[] = "lathe-coordinator";
+constexpr char kWorkerProgram[] = "lathe-worker";
+constexpr char kTrainerProgram[] = "lathe-trainer";
 constexpr std::chrono::seconds kStartLimit{30};
+constexpr std::chrono::milliseconds kPollInterval{50};
 constexpr std::chrono::seconds kDaemonPatience{15};
 // A trainer finishes its step and writes a checkpoint first.
 constexpr std::chrono::seconds kTrainerPatience{120};
@@ -129,8 +134,10 @@ Result<std::string> LocalCluster::CoordinatorAddress() const {
 
 Status LocalCluster::EnsureCoordinator(const UpSettings& settings) {
   if (KeepRunning(kCoordinator) && CoordinatorAddress()) return {};
-  LATHE_ASSIGN_OR_RETURN(const auto program, ProgramBeside(hooks_.program, "lathe-coordinator"));
-  LATHE_RETURN_IF_ERROR(CheckPortIsFree(settings.port));
+  LATHE_ASSIGN_OR_RETURN(const auto program, ProgramBeside(hooks_.program, kCoordinatorProgram));
+  for (const int port : {settings.port, MetricsPort(settings, kCoordinatorMetricsOffset)}) {
+    LATHE_RETURN_IF_ERROR(CheckPortIsFree(port));
+  }
   const std::filesystem::path config = layout_.config_file(kCoordinator);
   LATHE_RETURN_IF_ERROR(WriteFileAtomically(config, CoordinatorConfig(layout_, settings)));
   std::error_code missing;
@@ -144,7 +151,8 @@ Status LocalCluster::EnsureCoordinator(const UpSettings& settings) {
 Status LocalCluster::EnsureWorker(const UpSettings& settings, int number) {
   const std::string name = Layout::WorkerName(number);
   if (KeepRunning(name)) return {};
-  LATHE_ASSIGN_OR_RETURN(const auto program, ProgramBeside(hooks_.program, "lathe-worker"));
+  LATHE_ASSIGN_OR_RETURN(const auto program, ProgramBeside(hooks_.program, kWorkerProgram));
+  LATHE_RETURN_IF_ERROR(CheckPortIsFree(MetricsPort(settings, kCoordinatorMetricsOffset + number)));
   LATHE_RETURN_IF_ERROR(MakeFolder(layout_.worker_dir(number)));
   LATHE_ASSIGN_OR_RETURN(const std::string address, CoordinatorAddress());
   const std::filesystem::path config = layout_.config_file(name);
@@ -156,20 +164,46 @@ Status LocalCluster::EnsureWorker(const UpSettings& settings, int number) {
 
 Status LocalCluster::WaitForWorkers(const UpSettings& settings) {
   LATHE_ASSIGN_OR_RETURN(const std::string address, CoordinatorAddress());
-  // Only a worker that was just started can tell why it has ended; a kept one had registered.
   for (int number = 1; number <= settings.workers; ++number) {
     const std::vector<std::string> node = {WorkerNodeId(number)};
     const auto ready = [&] { return hooks_.ready(address, node); };
     const auto started = std::find_if(started_.begin(), started_.end(), [&](const Daemon& daemon) {
       return daemon.spec().name == Layout::WorkerName(number);
     });
-    if (started == started_.end()) continue;
-    LATHE_RETURN_IF_ERROR(started->WaitUntil(ready, kStartLimit, hooks_.interrupted));
+    if (started != started_.end()) {
+      LATHE_RETURN_IF_ERROR(started->WaitUntil(ready, kStartLimit, hooks_.interrupted));
+    } else {
+      LATHE_RETURN_IF_ERROR(WaitForKept(Layout::WorkerName(number), ready));
+    }
+  }
+  return {};
+}
+
+Status LocalCluster::WaitForKept(const std::string& name,
+                                 const std::function<bool()>& ready) const {
+  const auto deadline = std::chrono::steady_clock::now() + kStartLimit;
+  while (!ready()) {
+    if (hooks_.interrupted()) {
+      return Failure(ErrorCode::kCancelled, "interrupted while waiting for " + name);
+    }
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return Failure(Error{ErrorCode::kDeadlineExceeded,
+                           name + " runs but does not register with the coordinator",
+                           {},
+                           "see " + layout_.log_file(name).string() +
+                               "; `lathe down` and `lathe up` start it anew"});
+    }
+    std::this_thread::sleep_for(kPollInterval);
   }
   return {};
 }
 
 Status LocalCluster::StartAll(const UpSettings& settings) {
+  // What is not installed should be known before anything runs.
+  LATHE_RETURN_IF_ERROR(FindRedis());
+  for (const char* name : {kCoordinatorProgram, kWorkerProgram, kTrainerProgram}) {
+    LATHE_RETURN_IF_ERROR(ProgramBeside(hooks_.program, name));
+  }
   LATHE_RETURN_IF_ERROR(MakeFolders(settings));
   LATHE_RETURN_IF_ERROR(EnsureRedis());
   LATHE_RETURN_IF_ERROR(EnsureCoordinator(settings));
@@ -195,7 +229,9 @@ Result<ClusterReport> LocalCluster::BringUp(const UpSettings& settings) {
 ClusterReport LocalCluster::Report(const UpSettings& settings) const {
   ClusterReport report{.address = CoordinatorAddress().value_or(""), .settings = settings};
   if (settings.port != 0) {
-    report.metrics.push_back("http://127.0.0.1:" + std::to_string(settings.port + 1) + "/metrics");
+    report.metrics.push_back(
+        "http://127.0.0.1:" + std::to_string(MetricsPort(settings, kCoordinatorMetricsOffset)) +
+        "/metrics");
   }
   for (int number = 1; number <= settings.workers; ++number) {
     const auto file = layout_.metrics_address_file(Layout::WorkerName(number));

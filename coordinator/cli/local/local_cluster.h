@@ -57,6 +57,8 @@ class LocalCluster {
   Status EnsureCoordinator(const UpSettings& settings);
   Status EnsureWorker(const UpSettings& settings, int number);
   Status WaitForWorkers(const UpSettings& settings);
+  /// For a worker that an earlier call started.
+  Status WaitForKept(const std::string& name, const std::function<bool()>& ready) const;
   Status StartAll(const UpSettings& settings);
   Result<Daemon*> Launch(const std::string& name, const std::filesystem::path& program,
                          std::vector<std::string> arguments);

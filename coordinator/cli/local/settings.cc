@@ -35,10 +35,6 @@ std::string Loopback(int port) {
   return "127.0.0.1:" + std::to_string(port);
 }
 
-int MetricsPort(const UpSettings& settings, int offset) {
-  return settings.port == 0 ? 0 : settings.port + offset;
-}
-
 std::string Document(const YAML::Node& node) {
   YAML::Emitter out;
   out << node;
@@ -47,6 +43,10 @@ std::string Document(const YAML::Node& node) {
 }
 
 }  // namespace
+
+int MetricsPort(const UpSettings& settings, int offset) {
+  return settings.port == 0 ? 0 : settings.port + offset;
+}
 
 Result<UpSettings> LoadSettings(const Layout& layout, const UpOptions& options) {
   UpSettings settings{.models_dir = layout.models_dir()};
@@ -75,7 +75,7 @@ Status SaveSettings(const Layout& layout, const UpSettings& settings) {
 std::string CoordinatorConfig(const Layout& layout, const UpSettings& settings) {
   YAML::Node config;
   config["listen"] = Loopback(settings.port);
-  config["metrics_listen"] = Loopback(MetricsPort(settings, 1));
+  config["metrics_listen"] = Loopback(MetricsPort(settings, kCoordinatorMetricsOffset));
   config["redis"] = "unix://" + layout.redis_socket().string();
   config["data_dir"] = layout.coordinator_dir().string();
   config["address_file"] = layout.address_file().string();
@@ -94,7 +94,7 @@ std::string WorkerConfig(const Layout& layout, const UpSettings& settings, int n
   config["cpu_threads"] = std::max(1, cores / settings.workers);
   // One worker alone may use the GPUs: two would both give the same ones away.
   config["gpus"] = settings.cpu_only || number > 1 ? "none" : "auto";
-  config["metrics_listen"] = Loopback(MetricsPort(settings, 1 + number));
+  config["metrics_listen"] = Loopback(MetricsPort(settings, kCoordinatorMetricsOffset + number));
   config["metrics_address_file"] = layout.metrics_address_file(name).string();
   return Document(config);
 }

@@ -18,6 +18,11 @@ struct UpSettings {
   std::filesystem::path models_dir;
 };
 
+/// Where metrics are served: the coordinator's on the port after its own, worker number N's N ports
+/// further. 0 (any) stays 0.
+inline constexpr int kCoordinatorMetricsOffset = 1;
+int MetricsPort(const UpSettings& settings, int offset);
+
 /// Options of one call; what is not set stays as it was.
 struct UpOptions {
   std::filesystem::path data_dir;  ///< empty: the default one
