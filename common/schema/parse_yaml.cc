@@ -1,7 +1,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
-#include <regex>
+#include <optional>
 #include <set>
 
 #include "common/schema/configuration.h"
@@ -15,11 +15,79 @@ constexpr int kMaxNodes = 50000;
 
 constexpr char kStringTag[] = "tag:yaml.org,2002:str";
 
+/// Longer plain text is no number we could hold.
+constexpr std::size_t kLongestNumber = 64;
+
+/// Removes the decimal digits at the front and says how many there were.
+std::size_t SkipDigits(std::string_view& text) {
+  std::size_t digits = 0;
+  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') {
+    ++digits;
+  }
+  text.remove_prefix(digits);
+  return digits;
+}
+
+bool Skip(std::string_view& text, std::string_view any_of) {
+  const bool found = !text.empty() && any_of.find(text[0]) != std::string_view::npos;
+  text.remove_prefix(found ? 1 : 0);
+  return found;
+}
+
+/// [-+]?[0-9]+
+bool IsDecimal(std::string_view text) {
+  Skip(text, "-+");
+  return SkipDigits(text) > 0 && text.empty();
+}
+
+/// [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
+bool IsReal(std::string_view text) {
+  Skip(text, "-+");
+  const std::size_t whole = SkipDigits(text);
+  const std::size_t fraction = Skip(text, ".") ? SkipDigits(text) : 0;
+  if (whole + fraction == 0) {
+    return false;
+  }
+  if (Skip(text, "eE")) {
+    Skip(text, "-+");
+    return SkipDigits(text) > 0 && text.empty();
+  }
+  return text.empty();
+}
+
+/// The whole text as a number, or nothing when it is none or does not fit.
+template <class Number, class... Base>
+std::optional<Number> NumberFrom(std::string_view text, Base... base) {
+  Number number = 0;
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, number, base...);
+  return result.ec == std::errc() && result.ptr == end ? std::optional<Number>(number)
+                                                       : std::nullopt;
+}
+
+Tree Number(const std::string& text) {
+  const std::string_view unsigned_text = std::string_view(text).substr(text[0] == '+' ? 1 : 0);
+  if (IsDecimal(text)) {
+    if (const auto whole = NumberFrom<std::int64_t>(unsigned_text)) {
+      return *whole;
+    }
+  }
+  const std::string prefix = text.substr(0, 2);
+  if ((prefix == "0x" || prefix == "0o") && text.size() > 2 && text[2] != '-') {
+    if (const auto whole = NumberFrom<std::int64_t>(text.substr(2), prefix == "0x" ? 16 : 8)) {
+      return *whole;
+    }
+  }
+  if (IsReal(text)) {
+    if (const auto real = NumberFrom<double>(unsigned_text)) {
+      return *real;
+    }
+  }
+  return text;
+}
+
 /// YAML 1.2 core schema, 10.3.2: what a plain scalar without a tag stands for.
 Tree PlainScalar(const std::string& text) {
-  static const std::regex decimal("[-+]?[0-9]+");
-  static const std::regex based("0o[0-7]+|0x[0-9a-fA-F]+");
-  static const std::regex real("[-+]?(\\.[0-9]+|[0-9]+(\\.[0-9]*)?)([eE][-+]?[0-9]+)?");
   static const std::set<std::string> nulls = {"", "~", "null", "Null", "NULL"};
   if (nulls.count(text) > 0) {
     return nullptr;
@@ -30,25 +98,7 @@ Tree PlainScalar(const std::string& text) {
   if (text == "false" || text == "False" || text == "FALSE") {
     return false;
   }
-  if (text.size() > 64) {
-    return text;  // no number we could hold; also keeps the expressions from long inputs
-  }
-  const char* begin = text.data() + (text[0] == '+' ? 1 : 0);
-  const char* end = text.data() + text.size();
-  std::int64_t whole = 0;
-  if (std::regex_match(text, decimal) && std::from_chars(begin, end, whole).ec == std::errc()) {
-    return whole;
-  }
-  const int base = text.size() > 1 && text[1] == 'x' ? 16 : 8;
-  if (std::regex_match(text, based) &&
-      std::from_chars(begin + 2, end, whole, base).ec == std::errc()) {
-    return whole;
-  }
-  double number = 0;
-  if (std::regex_match(text, real) && std::from_chars(begin, end, number).ec == std::errc()) {
-    return number;
-  }
-  return text;
+  return text.size() > kLongestNumber ? Tree(text) : Number(text);
 }
 
 class Converter {

@@ -75,7 +75,8 @@ TEST(ResolveTest, DerivesWhatFollowsFromOtherValues) {
 }
 
 TEST(ResolveTest, OneWarmupAlone) {
-  const auto& steps = Resolve(Valid({"optimizer.scheduler.warmupSteps=5"})).optimizer().scheduler();
+  const v1::SchedulerConfiguration steps =
+      Resolve(Valid({"optimizer.scheduler.warmupSteps=5"})).optimizer().scheduler();
   EXPECT_FALSE(steps.has_warmup_ratio());
   EXPECT_EQ(steps.warmup_steps(), 5);
   EXPECT_TRUE(Resolve(Valid()).optimizer().scheduler().has_warmup_ratio());

@@ -22,6 +22,14 @@ TEST(YamlTest, TypesPlainScalarsByTheCoreSchema) {
             R"({"metadata":{"a":5,"b":-5,"c":"1.2.3","d":8,"e":"","f":null,"g":"5","h":"1_000"}})");
 }
 
+TEST(YamlTest, WhatOnlyLooksLikeANumberIsText) {
+  EXPECT_EQ(Json("metadata: {a: -, b: ., c: 1e, d: 0x, e: 0xg, f: 0x-1, g: +-1, h: e5, i: 0o8}"),
+            R"({"metadata":{"a":"-","b":".","c":"1e","d":"0x","e":"0xg","f":"0x-1","g":"+-1",)"
+            R"("h":"e5","i":"0o8"}})");
+  EXPECT_EQ(Json("metadata: {a: -.5, b: 5., c: +1.5e-2, d: -0}"),
+            R"({"metadata":{"a":-0.5,"b":5,"c":0.015,"d":0}})");
+}
+
 TEST(YamlTest, JsonIsYaml) {
   const std::string text = FileText(SourceFolder() / "tests/golden/configurations/good/full.json");
   const Parsed yaml = FromYaml(text);
