@@ -47,16 +47,8 @@ std::uint32_t TotalUnits(const NodeView& node, const Shape& shape) {
                     [&](const domain::Gpu& gpu) { return domain::Suits(gpu, shape.resources); }));
 }
 
-std::vector<std::size_t> Feasible(const std::vector<NodeView>& nodes, const Shape& shape) {
-  std::vector<std::size_t> feasible;
-  const std::uint32_t wanted = WantedUnits(shape);
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    // Room first: in a full cluster it spares the comparisons of names.
-    if (FreeUnits(nodes[i], shape) >= wanted && HasModel(nodes[i], shape.base_model)) {
-      feasible.push_back(i);
-    }
-  }
-  return feasible;
+bool Fits(const NodeView& node, const Shape& shape) {
+  return FreeUnits(node, shape) >= WantedUnits(shape) && HasModel(node, shape.base_model);
 }
 
 }  // namespace lathe::scheduler

@@ -2,7 +2,7 @@
 // Which nodes can take a job of a shape: base model, GPU type and memory, room.
 
 #include <cstdint>
-#include <vector>
+#include <string>
 
 #include "coordinator/scheduler/snapshot.h"
 
@@ -24,7 +24,7 @@ inline std::uint32_t WantedUnits(const Shape& shape) {
   return shape.resources.gpus > 0 ? shape.resources.gpus : shape.resources.cpu_slots;
 }
 
-/// Indices of the nodes that can take the shape now.
-std::vector<std::size_t> Feasible(const std::vector<NodeView>& nodes, const Shape& shape);
+/// Whether the node can take a job of the shape now.
+bool Fits(const NodeView& node, const Shape& shape);
 
 }  // namespace lathe::scheduler

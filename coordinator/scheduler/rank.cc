@@ -1,41 +1,81 @@
 #include "coordinator/scheduler/rank.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "coordinator/scheduler/filter.h"
 
 namespace lathe::scheduler {
 namespace {
 
-bool Is(const domain::NodeId* id, const NodeView& node) {
-  return id != nullptr && *id == node.description->id;
+void Put(std::vector<std::set<std::size_t>>& buckets, std::size_t room, std::size_t node) {
+  if (buckets.size() <= room) buckets.resize(room + 1);
+  buckets[room].insert(node);
 }
 
-/// Smaller is better; the index makes it total.
-using Score = std::tuple<bool, bool, std::uint32_t, std::size_t>;
+bool CanTake(const std::vector<NodeView>& nodes, std::size_t index, const Shape& shape,
+             ShapeMemory& memory) {
+  if (memory.excluded.empty()) memory.excluded.resize(nodes.size());
+  if (memory.excluded[index]) return false;
+  memory.excluded[index] = !Fits(nodes[index], shape);
+  return !memory.excluded[index];
+}
 
-Score Rate(const NodeView& node, std::size_t index, const Shape& shape, const JobView& job) {
-  const bool avoided = Is(job.avoided, node);
-  const bool elsewhere = !Is(job.preferred, node);
-  const std::uint32_t left = FreeUnits(node, shape) - WantedUnits(shape);
-  const std::uint32_t fit = shape.resources.gpus > 0 ? left : UINT32_MAX - left;
-  return {avoided, elsewhere, fit, index};
+std::optional<std::size_t> FindNode(const std::vector<NodeView>& nodes, const domain::NodeId& id) {
+  const auto found = std::lower_bound(nodes.begin(), nodes.end(), id,
+                                      [](const NodeView& node, const domain::NodeId& wanted) {
+                                        return node.description->id < wanted;
+                                      });
+  if (found == nodes.end() || found->description->id != id) return std::nullopt;
+  return static_cast<std::size_t>(found - nodes.begin());
+}
+
+std::optional<std::size_t> PreferredNode(const std::vector<NodeView>& nodes, const JobView& job) {
+  if (job.preferred == nullptr) return std::nullopt;
+  if (job.avoided != nullptr && *job.avoided == *job.preferred) return std::nullopt;
+  return FindNode(nodes, *job.preferred);
 }
 
 }  // namespace
 
-std::optional<std::size_t> Best(const std::vector<NodeView>& nodes, const Shape& shape,
-                                const JobView& job, std::vector<std::size_t>& feasible) {
-  const std::uint32_t wanted = WantedUnits(shape);
-  std::erase_if(feasible, [&](std::size_t i) { return FreeUnits(nodes[i], shape) < wanted; });
-  std::optional<Score> best;
-  for (const std::size_t i : feasible) {
-    const Score score = Rate(nodes[i], i, shape, job);
-    if (!best || score < *best) best = score;
+NodesByRoom::NodesByRoom(const std::vector<NodeView>& nodes) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    Put(by_gpus_, nodes[i].free_gpus.size(), i);
+    Put(by_cpu_slots_, nodes[i].free_cpu_slots, i);
   }
-  if (!best) return std::nullopt;
-  return std::get<3>(*best);
+}
+
+void NodesByRoom::Move(std::size_t node, const NodeView& before, const NodeView& after) {
+  by_gpus_[before.free_gpus.size()].erase(node);
+  by_cpu_slots_[before.free_cpu_slots].erase(node);
+  Put(by_gpus_, after.free_gpus.size(), node);
+  Put(by_cpu_slots_, after.free_cpu_slots, node);
+}
+
+std::vector<const std::set<std::size_t>*> NodesByRoom::BestFirst(const Shape& shape) const {
+  const bool on_gpus = shape.resources.gpus > 0;
+  const Buckets& buckets = on_gpus ? by_gpus_ : by_cpu_slots_;
+  std::vector<const std::set<std::size_t>*> groups;
+  for (std::size_t room = WantedUnits(shape); room < buckets.size(); ++room) {
+    groups.push_back(&buckets[room]);
+  }
+  if (!on_gpus) std::reverse(groups.begin(), groups.end());
+  return groups;
+}
+
+std::optional<std::size_t> Best(const std::vector<NodeView>& nodes, const NodesByRoom& room,
+                                const Shape& shape, const JobView& job, ShapeMemory& memory) {
+  if (memory.blocked) return std::nullopt;
+  const auto preferred = PreferredNode(nodes, job);
+  if (preferred && CanTake(nodes, *preferred, shape, memory)) return preferred;
+  const auto avoided = job.avoided == nullptr ? std::nullopt : FindNode(nodes, *job.avoided);
+  for (const std::set<std::size_t>* group : room.BestFirst(shape)) {
+    for (const std::size_t node : *group) {
+      if (node != avoided && CanTake(nodes, node, shape, memory)) return node;
+    }
+  }
+  if (avoided && CanTake(nodes, *avoided, shape, memory)) return avoided;
+  memory.blocked = true;
+  return std::nullopt;
 }
 
 }  // namespace lathe::scheduler

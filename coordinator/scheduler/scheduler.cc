@@ -12,31 +12,37 @@
 namespace lathe::scheduler {
 namespace {
 
-/// The nodes a shape may still use in this pass: worked out at its first job. Empty: it is blocked.
-using FeasibleByShape = std::vector<std::optional<std::vector<std::size_t>>>;
+/// One pass under way.
+class Pass {
+ public:
+  explicit Pass(Snapshot& snapshot)
+      : snapshot_(snapshot), room_(snapshot.nodes), memories_(snapshot.shapes.size()) {}
 
-std::optional<Placement> PlaceOne(Snapshot& snapshot, const JobView& job,
-                                  FeasibleByShape& feasible) {
-  const Shape& shape = *snapshot.shapes[job.shape];
-  auto& nodes = feasible[job.shape];
-  if (!nodes) nodes = Feasible(snapshot.nodes, shape);
-  if (nodes->empty()) return std::nullopt;
-  const auto best = Best(snapshot.nodes, shape, job, *nodes);
-  if (!best) return std::nullopt;
-  NodeView& node = snapshot.nodes[*best];
-  return Placement{*job.id, node.description->id, Take(node, shape)};
-}
+  std::optional<Placement> PlaceOne(const JobView& job) {
+    const Shape& shape = *snapshot_.shapes[job.shape];
+    const auto best = Best(snapshot_.nodes, room_, shape, job, memories_[job.shape]);
+    if (!best) return std::nullopt;
+    NodeView& node = snapshot_.nodes[*best];
+    const NodeView before = node;
+    std::vector<std::uint32_t> gpus = Take(node, shape);
+    room_.Move(*best, before, node);
+    return Placement{*job.id, node.description->id, std::move(gpus)};
+  }
+
+ private:
+  Snapshot& snapshot_;
+  NodesByRoom room_;
+  std::vector<ShapeMemory> memories_;
+};
 
 }  // namespace
 
 Plan MakePlan(Snapshot snapshot) {
   Order(snapshot.queue);
   Plan plan;
-  FeasibleByShape feasible(snapshot.shapes.size());
+  Pass pass(snapshot);
   for (const JobView& job : snapshot.queue) {
-    if (auto placement = PlaceOne(snapshot, job, feasible)) {
-      plan.placements.push_back(std::move(*placement));
-    }
+    if (auto placement = pass.PlaceOne(job)) plan.placements.push_back(std::move(*placement));
   }
   return plan;
 }
