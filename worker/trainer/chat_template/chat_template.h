@@ -37,8 +37,8 @@ class ChatTemplate {
   static Result<ChatTemplate> Parse(std::string_view source);
 
   /// `context` holds the template's variables; `now` is what strftime_now shows (UTC).
-  /// kInvalidArgument when the template raises or does what Python could not either;
-  /// kResourceExhausted when it goes beyond the limits.
+  /// kInvalidArgument when the template raises or does what Python could not either,
+  /// and when it goes beyond the limits of time or size.
   Result<Rendered> Render(const Dict& context, Instant now) const;
 
   /// Whether the template marks what the assistant generates.

@@ -17,7 +17,7 @@ tl::unexpected<Error> Bad(const std::string& what) {
   return Failure(ErrorCode::kInvalidArgument, what);
 }
 tl::unexpected<Error> TooMuch(const std::string& what) {
-  return Failure(ErrorCode::kResourceExhausted, "the template " + what);
+  return Failure(ErrorCode::kInvalidArgument, "the template " + what);
 }
 
 /// The innermost line wins: outer ones add nothing for the reader.

@@ -97,7 +97,7 @@ Result<std::vector<ByteRange>> Regex::FindAll(std::string_view text) const {
     }
     if (count == PCRE2_ERROR_NOMATCH) break;
     if (count < 0) {
-      return Failure(ErrorCode::kResourceExhausted, "regular expression: " + MessageOf(count));
+      return Failure(ErrorCode::kInvalidArgument, "regular expression: " + MessageOf(count));
     }
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(match.get());
     if (ends[1] > ends[0]) found.push_back({ends[0], ends[1]});

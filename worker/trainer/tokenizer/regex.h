@@ -28,7 +28,7 @@ class Regex {
   /// Matches exactly this text.
   static Result<Regex> Literal(std::string_view text);
 
-  /// All matches that are not empty, from left to right. `text` is valid UTF-8. kResourceExhausted
+  /// All matches that are not empty, from left to right. `text` is valid UTF-8. kInvalidArgument
   /// when the pattern backtracks beyond PCRE2's limit.
   Result<std::vector<ByteRange>> FindAll(std::string_view text) const;
 

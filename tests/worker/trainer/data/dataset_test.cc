@@ -1,0 +1,141 @@
+#include "worker/trainer/data/dataset.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/base/random.h"
+#include "common/base/temp_dir.h"
+#include "tests/worker/trainer/data/golden_model.h"
+#include "tests/worker/trainer/formats/test_files.h"
+
+namespace lathe::trainer::data {
+namespace {
+
+using testing::HasSubstr;
+
+class DatasetTest : public testing::Test {
+ protected:
+  Result<Dataset> Read(std::string_view text, const TextModel* model = nullptr) {
+    formats::WriteQuickly(dir_.path() / "d.jsonl", text);
+    return ReadDataset(dir_.path() / "d.jsonl", settings_, model);
+  }
+  TempDir dir_ = TempDir::Create().value();
+  DatasetSettings settings_{.vocabulary = 100, .sequence_length = 4};
+};
+
+constexpr const char* kRow = R"({"input_ids": [1, 2, 3], "labels": [-100, 2, 3]})";
+
+TEST_F(DatasetTest, KeepsTheFilesOrderAndSkipsBlankLines) {
+  const auto read = Read(
+      "\xEF\xBB\xBF"
+      R"({"input_ids": [9, 8], "labels": [9, 8]})"
+      "\n\n  \r\n" +
+      std::string(kRow) + "\r\n");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->examples.size(), 2U);
+  EXPECT_THAT(read->examples[0].tokens, testing::ElementsAre(9, 8));
+  EXPECT_TRUE(read->warnings.empty());
+}
+
+TEST_F(DatasetTest, AllBrokenRowsAreReportedWithTheirLine) {
+  const auto read = Read(std::string(kRow) + "\n{\n" + kRow + "\n7\n");
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, ErrorCode::kInvalidArgument);
+  ASSERT_EQ(read.error().findings.size(), 2U);
+  EXPECT_THAT(read.error().findings[0].path, testing::EndsWith("d.jsonl:2"));
+  EXPECT_THAT(read.error().findings[1].path, testing::EndsWith("d.jsonl:4"));
+  EXPECT_THAT(read.error().message, HasSubstr("line 2"));
+}
+
+TEST_F(DatasetTest, EmptyAndMissingFilesAreRefused) {
+  EXPECT_THAT(Read("").error().message, HasSubstr("is empty"));
+  EXPECT_THAT(Read("\n \n").error().message, HasSubstr("is empty"));
+  EXPECT_EQ(ReadDataset(dir_.path() / "none", settings_, nullptr).error().code,
+            ErrorCode::kNotFound);
+}
+
+TEST_F(DatasetTest, LongRowsAreCutWithAWarning) {
+  const auto read = Read(R"({"input_ids": [1, 2, 3, 4, 5, 6], "labels": [1, 2, 3, 4, 5, 6]})"
+                         "\n"
+                         R"({"input_ids": [1, 2, 3, 4, 5], "labels": [-100, -100, -100, -100, 5]})"
+                         "\n");
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->examples.size(), 1U);
+  EXPECT_EQ(read->examples[0].tokens.size(), 4U);
+  EXPECT_EQ(read->examples[0].labels.size(), 4U);
+  ASSERT_EQ(read->warnings.size(), 2U);
+  EXPECT_THAT(read->warnings[0], HasSubstr("1 of 2"));
+  EXPECT_THAT(read->warnings[1], HasSubstr("left out"));
+}
+
+TEST_F(DatasetTest, MaxSamplesStopsReading) {
+  settings_.max_samples = 2;
+  const auto read = Read(std::string(kRow) + "\n" + kRow + "\nbroken but never read\n");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->examples.size(), 2U);
+}
+
+TEST_F(DatasetTest, TextNeedsATokenizer) {
+  EXPECT_THAT(Read(R"({"text": "x"})").error().message, HasSubstr("tokenizer"));
+  const TextModel model = GoldenModel("smollm2", "");
+  EXPECT_TRUE(Read(R"({"text": "x"})", &model));
+}
+
+TEST_F(DatasetTest, RowsOfAnotherFormatAreBroken) {
+  const auto read = Read(std::string(kRow) + "\n" + R"({"text": "x"})" + "\n");
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().findings[0].path, testing::EndsWith(":2"));
+}
+
+TEST_F(DatasetTest, MutatedRowsNeverCrash) {
+  const TextModel model = GoldenModel("smollm2", "chat_template");
+  settings_.vocabulary = 49152;
+  const std::string sound =
+      R"({"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}]})";
+  Random random(6);
+  for (int round = 0; round < 1000; ++round) {
+    std::string row = sound;
+    for (std::uint64_t i = 0; i < 1 + random.Below(4); ++i) {
+      row[random.Below(row.size())] = static_cast<char>(random.Next());
+    }
+    const auto read = Read(row, &model);
+    if (read) {
+      EXPECT_LE(read->examples.size(), 2U);
+    }
+  }
+}
+
+std::vector<Example> Numbered(std::int64_t count) {
+  std::vector<Example> examples;
+  for (std::int64_t i = 0; i < count; ++i) examples.push_back({{i, i}, {i, i}});
+  return examples;
+}
+
+TEST(SplitTest, IsDecidedByTheSeedAndKeepsTheOrder) {
+  const Split first = SplitExamples(Numbered(100), 0.9, 42);
+  const Split again = SplitExamples(Numbered(100), 0.9, 42);
+  const Split other = SplitExamples(Numbered(100), 0.9, 43);
+  ASSERT_EQ(first.train.size(), 90U);
+  ASSERT_EQ(first.validation.size(), 10U);
+  const auto ids = [](const std::vector<Example>& part) {
+    std::vector<std::int64_t> numbers;
+    for (const Example& example : part) numbers.push_back(example.tokens[0]);
+    return numbers;
+  };
+  EXPECT_EQ(ids(first.validation), ids(again.validation));
+  EXPECT_NE(ids(first.validation), ids(other.validation));
+  EXPECT_TRUE(std::is_sorted(first.train.begin(), first.train.end(),
+                             [](const auto& a, const auto& b) { return a.tokens < b.tokens; }));
+}
+
+TEST(SplitTest, PartsAreNotEmptyUnlessAskedFor) {
+  EXPECT_EQ(SplitExamples(Numbered(2), 0.99, 1).validation.size(), 1U);
+  EXPECT_EQ(SplitExamples(Numbered(2), 0.01, 1).train.size(), 1U);
+  EXPECT_EQ(SplitExamples(Numbered(5), 1, 1).validation.size(), 0U);
+  EXPECT_EQ(SplitExamples(Numbered(5), 0, 1).train.size(), 0U);
+  EXPECT_EQ(SplitExamples(Numbered(1), 0.9, 1).train.size(), 1U);
+  EXPECT_TRUE(SplitExamples({}, 0.5, 1).train.empty());
+}
+
+}  // namespace
+}  // namespace lathe::trainer::data

@@ -1,0 +1,68 @@
+#include "worker/trainer/data/text_model.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/worker/trainer/data/golden_model.h"
+
+namespace lathe::trainer::data {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class Chats : public testing::TestWithParam<const char*> {};
+
+TEST_P(Chats, IdsAndMasksEqualTheReference) {
+  const TextModel stock = GoldenModel(GetParam(), "chat_template");
+  const TextModel training = GoldenModel(GetParam(), "training_template");
+  for (const Json& entry : tokenizer::GoldenChats(GetParam())["cases"]) {
+    if (entry.contains("error")) {
+      EXPECT_FALSE(stock.EncodeChat(entry));
+      continue;
+    }
+    EXPECT_EQ(stock.EncodeChat(entry)->ids, entry["ids"].get<std::vector<std::int32_t>>());
+    const EncodedChat chat = training.EncodeChat(entry).value();
+    EXPECT_EQ(chat.ids, entry["train_ids"].get<std::vector<std::int32_t>>());
+    ASSERT_TRUE(chat.assistant_mask);
+    EXPECT_EQ(*chat.assistant_mask, entry["assistant_mask"].get<std::vector<std::uint8_t>>());
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Models, Chats, testing::Values("smollm2", "qwen3"));
+
+TEST(TextModelTest, WithoutMarkersTheMaskIsTheSame) {
+  const TextModel stock = GoldenModel("smollm2", "chat_template");
+  for (const Json& entry : tokenizer::GoldenChats("smollm2")["cases"]) {
+    const EncodedChat chat = stock.EncodeChat(entry).value();
+    ASSERT_TRUE(chat.assistant_mask) << chat.mask_problem;
+    EXPECT_EQ(*chat.assistant_mask, entry["assistant_mask"].get<std::vector<std::uint8_t>>());
+  }
+}
+
+TEST(TextModelTest, ATemplateThatRewritesTurnsHasNoMask) {
+  const TextModel stock = GoldenModel("qwen3", "chat_template");
+  const EncodedChat chat = stock
+                               .EncodeChat(Json::parse(R"({"messages": [
+      {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
+      {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]})"))
+                               .value();
+  EXPECT_FALSE(chat.assistant_mask);
+  EXPECT_THAT(chat.mask_problem, testing::HasSubstr("generation"));
+}
+
+TEST(TextModelTest, PromptsEndWithTheGenerationPrompt) {
+  const TextModel stock = GoldenModel("smollm2", "chat_template");
+  const auto ids =
+      stock.EncodePrompt(Json::parse(R"({"messages": [{"role": "user", "content": "Hi"}]})"));
+  EXPECT_TRUE(stock.tokenizer().Decode(ids.value()).ends_with("<|im_start|>assistant\n"));
+}
+
+TEST(TextModelTest, WithoutATemplateChatsAreRefused) {
+  const TextModel model = GoldenModel("smollm2", "");
+  const auto chat =
+      model.EncodeChat(Json::parse(R"({"messages": [{"role": "user", "content": "Hi"}]})"));
+  ASSERT_FALSE(chat);
+  EXPECT_THAT(chat.error().message, testing::HasSubstr("chatTemplate"));
+}
+
+}  // namespace
+}  // namespace lathe::trainer::data

@@ -1,0 +1,159 @@
+#include "worker/trainer/data/dataset.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string_view>
+
+#include "common/base/random.h"
+#include "worker/trainer/formats/mapped_file.h"
+
+namespace lathe::trainer::data {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMaxFindings = 20;
+
+/// Reads one file's rows; errors of rows are collected.
+class Reader {
+ public:
+  Reader(const fs::path& path, const DatasetSettings& settings, const TextModel* text_model)
+      : path_(path), settings_(settings), text_model_(text_model), format_(settings.format) {}
+
+  Result<Dataset> Read(std::string_view text) {
+    while (!text.empty() && !Done()) {
+      const std::string_view line = text.substr(0, text.find('\n'));
+      text.remove_prefix(std::min(text.size(), line.size() + 1));
+      ++line_;
+      if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+      ++rows_;
+      if (const Status row = AddRow(line); !row) Note(row.error());
+    }
+    return Finish();
+  }
+
+ private:
+  bool Done() const {
+    return findings_.size() >= kMaxFindings ||
+           (settings_.max_samples && rows_ >= *settings_.max_samples);
+  }
+  void Note(const Error& error) {
+    findings_.push_back({.path = path_.string() + ":" + std::to_string(line_),
+                         .code = "broken_row",
+                         .message = error.message});
+  }
+
+  Status AddRow(std::string_view line) {
+    const Json row = Json::parse(line, nullptr, false);
+    if (!row.is_object()) {
+      return Failure(ErrorCode::kInvalidArgument, "is no JSON object; each line must be one");
+    }
+    if (!format_) {
+      format_ = DetectFormat(row);
+      if (!format_) {
+        return Failure(ErrorCode::kInvalidArgument,
+                       "its keys fit no format; messages, prompt and completion, instruction and "
+                       "output, conversations, text, or input_ids and labels do");
+      }
+    }
+    if (text_model_ == nullptr && *format_ != Format::kTokenized) {
+      return Failure(ErrorCode::kInvalidArgument,
+                     "rows of text need a model with a tokenizer; this one has none");
+    }
+    LATHE_ASSIGN_OR_RETURN(
+        Example example,
+        EncodeRow(row, {*format_, settings_.loss_on, settings_.vocabulary}, text_model_));
+    Keep(std::move(example));
+    return {};
+  }
+
+  void Keep(Example example) {
+    const auto limit = static_cast<std::size_t>(settings_.sequence_length);
+    if (example.tokens.size() > limit) {
+      ++cut_;
+      example.tokens.resize(limit);
+      example.labels.resize(limit);
+      if (CountTargets(example) == 0) {
+        ++left_out_;
+        return;
+      }
+    }
+    dataset_.examples.push_back(std::move(example));
+  }
+
+  Result<Dataset> Finish() {
+    if (!findings_.empty()) {
+      const bool more = findings_.size() >= kMaxFindings;
+      return tl::unexpected<Error>(Error{
+          ErrorCode::kInvalidArgument,
+          path_.string() + ": " + std::to_string(findings_.size()) + (more ? " or more" : "") +
+              " broken rows; first, line " + findings_[0].path.substr(path_.string().size() + 1) +
+              ": " + findings_[0].message,
+          std::move(findings_)});
+    }
+    const std::string limit = std::to_string(settings_.sequence_length) + " tokens";
+    if (dataset_.examples.empty()) {
+      return Failure(
+          ErrorCode::kInvalidArgument,
+          path_.string() +
+              (rows_ == 0 ? " is empty" : ": no row has anything to learn within " + limit));
+    }
+    if (cut_ > left_out_) {
+      dataset_.warnings.push_back(std::to_string(cut_ - left_out_) + " of " +
+                                  std::to_string(rows_) + " rows of " + path_.string() +
+                                  " are longer than " + limit + " and were cut");
+    }
+    if (left_out_ > 0) {
+      dataset_.warnings.push_back(std::to_string(left_out_) + " of " + std::to_string(rows_) +
+                                  " rows of " + path_.string() + " have nothing to learn within " +
+                                  limit + " and were left out");
+    }
+    return std::move(dataset_);
+  }
+
+  const fs::path& path_;
+  const DatasetSettings& settings_;
+  const TextModel* text_model_;
+  std::optional<Format> format_;
+  Dataset dataset_;
+  std::vector<Finding> findings_;
+  std::int64_t line_ = 0;
+  std::int64_t rows_ = 0;
+  std::int64_t cut_ = 0;
+  std::int64_t left_out_ = 0;
+};
+
+}  // namespace
+
+Result<Dataset> ReadDataset(const fs::path& path, const DatasetSettings& settings,
+                            const TextModel* text_model) {
+  LATHE_ASSIGN_OR_RETURN(const formats::MappedFile file, formats::MappedFile::Open(path));
+  std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  return Reader(path, settings, text_model).Read(text);
+}
+
+Split SplitExamples(std::vector<Example> examples, double train_share, std::uint64_t seed) {
+  const std::size_t count = examples.size();
+  auto validation =
+      static_cast<std::size_t>(std::llround(static_cast<double>(count) * (1 - train_share)));
+  if (count >= 2 && train_share > 0 && train_share < 1) {
+    validation = std::clamp<std::size_t>(validation, 1, count - 1);
+  }
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Random random(seed);
+  for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[random.Below(i)]);
+  std::vector<bool> held_out(count, false);
+  for (std::size_t i = 0; i < std::min(validation, count); ++i) held_out[order[i]] = true;
+  Split split;
+  for (std::size_t i = 0; i < count; ++i) {
+    (held_out[i] ? split.validation : split.train).push_back(std::move(examples[i]));
+  }
+  return split;
+}
+
+}  // namespace lathe::trainer::data

@@ -1,0 +1,45 @@
+#pragma once
+// A training file (JSON lines) as examples, and the split into training and validation. Pure but
+// for reading the file.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "worker/trainer/data/example.h"
+#include "worker/trainer/data/row.h"
+#include "worker/trainer/data/text_model.h"
+
+namespace lathe::trainer::data {
+
+struct DatasetSettings {
+  std::optional<Format> format;  ///< nullopt: told by the first row's keys
+  LossOn loss_on = LossOn::kFormatDefault;
+  std::int64_t vocabulary = 0;
+  std::int64_t sequence_length = 2048;      ///< longer rows are cut at the end
+  std::optional<std::int64_t> max_samples;  ///< only that many rows, from the beginning
+};
+
+struct Dataset {
+  std::vector<Example> examples;      ///< in the order of the file
+  std::vector<std::string> warnings;  ///< a sentence each
+};
+
+/// `text_model` may be null when all rows are tokenized. Blank lines do not count. kInvalidArgument
+/// with a finding "FILE:LINE" for each broken row (the first ones, when there are many), or when
+/// nothing is left. Rows whose targets all lie behind the cut are left out, with a warning.
+Result<Dataset> ReadDataset(const std::filesystem::path& path, const DatasetSettings& settings,
+                            const TextModel* text_model);
+
+struct Split {
+  std::vector<Example> train;
+  std::vector<Example> validation;
+};
+/// Keeps about `train_share` (0 to 1) for training; which examples, the seed alone decides. Both
+/// parts keep the file's order. Each part gets at least one example when the share is strictly
+/// between 0 and 1 and there are two.
+Split SplitExamples(std::vector<Example> examples, double train_share, std::uint64_t seed);
+
+}  // namespace lathe::trainer::data

@@ -1,0 +1,236 @@
+#include "worker/trainer/data/row.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "common/base/check.h"
+
+namespace lathe::trainer::data {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<std::pair<std::string_view, Format>, 7> kNames = {{
+    {"messages", Format::kMessages},
+    {"prompt_completion", Format::kPromptCompletion},
+    {"instruction", Format::kInstruction},
+    {"sharegpt", Format::kShareGpt},
+    {"text", Format::kText},
+    {"tokenized", Format::kTokenized},
+    {"preference", Format::kPreference},
+}};
+
+tl::unexpected<Error> Bad(const std::string& what) {
+  return Failure(ErrorCode::kInvalidArgument, what);
+}
+
+Result<std::string> Text(const Json& row, const char* key) {
+  const auto found = row.find(key);
+  if (found != row.end() && found->is_string()) return found->get<std::string>();
+  return Bad(std::string("\"") + key + "\" must be a string");
+}
+
+Json Message(std::string_view role, std::string content) {
+  return Json{{"role", role}, {"content", std::move(content)}};
+}
+
+Result<Example> FromChat(const Json& conversation, const RowSettings& settings,
+                         const TextModel& model) {
+  LATHE_ASSIGN_OR_RETURN(const EncodedChat chat, model.EncodeChat(conversation));
+  const bool everything = settings.loss_on == LossOn::kEverything;
+  if (!everything && !chat.assistant_mask) return Bad(chat.mask_problem);
+  Example example;
+  example.tokens.assign(chat.ids.begin(), chat.ids.end());
+  example.labels.assign(chat.ids.size(), kIgnoredLabel);
+  for (std::size_t i = 0; i < chat.ids.size(); ++i) {
+    if (everything || (*chat.assistant_mask)[i] != 0) example.labels[i] = chat.ids[i];
+  }
+  return example;
+}
+
+/// Plain text with the model's special tokens and the end-of-sequence token behind it; bytes before
+/// `targets_from` are context only.
+Result<Example> FromText(const std::string& text, std::size_t targets_from,
+                         const TextModel& model) {
+  LATHE_ASSIGN_OR_RETURN(const tokenizer::Encoding encoding,
+                         model.tokenizer().EncodeWithRanges(text, tokenizer::SpecialTokens::kAdd));
+  Example example;
+  for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
+    const bool target = encoding.ranges[i].end > targets_from || targets_from == 0;
+    example.tokens.push_back(encoding.ids[i]);
+    example.labels.push_back(target ? encoding.ids[i] : kIgnoredLabel);
+  }
+  const auto end = model.tokenizer().special_ids().eos;
+  if (end && (example.tokens.empty() || example.tokens.back() != *end)) {
+    example.tokens.push_back(*end);
+    example.labels.push_back(*end);
+  }
+  return example;
+}
+
+Result<Example> FromPromptCompletion(const Json& row, const RowSettings& settings,
+                                     const TextModel& model) {
+  if (row.contains("prompt") && row["prompt"].is_array()) {
+    if (!row.contains("completion") || !row["completion"].is_array()) {
+      return Bad("\"completion\" must be a list of messages like \"prompt\"");
+    }
+    Json conversation = row;
+    conversation["messages"] = row["prompt"];
+    for (const Json& message : row["completion"]) conversation["messages"].push_back(message);
+    return FromChat(conversation, settings, model);
+  }
+  LATHE_ASSIGN_OR_RETURN(const std::string prompt, Text(row, "prompt"));
+  LATHE_ASSIGN_OR_RETURN(const std::string completion, Text(row, "completion"));
+  if (completion.empty()) return Bad("\"completion\" is empty");
+  const bool everything = settings.loss_on == LossOn::kEverything;
+  return FromText(prompt + completion, everything ? 0 : prompt.size(), model);
+}
+
+Result<Example> FromInstruction(const Json& row, const RowSettings& settings,
+                                const TextModel& model) {
+  LATHE_ASSIGN_OR_RETURN(std::string instruction, Text(row, "instruction"));
+  LATHE_ASSIGN_OR_RETURN(std::string output, Text(row, "output"));
+  Json messages = Json::array();
+  if (row.contains("system") && row["system"].is_string() && row["system"] != "") {
+    messages.push_back(Message("system", row["system"].get<std::string>()));
+  }
+  if (row.contains("input") && row["input"].is_string() && row["input"] != "") {
+    instruction += "\n\n" + row["input"].get<std::string>();
+  }
+  messages.push_back(Message("user", std::move(instruction)));
+  messages.push_back(Message("assistant", std::move(output)));
+  return FromChat({{"messages", std::move(messages)}}, settings, model);
+}
+
+Result<std::string_view> RoleOf(const std::string& from) {
+  if (from == "human" || from == "user") return "user";
+  if (from == "gpt" || from == "assistant" || from == "model") return "assistant";
+  if (from == "system") return "system";
+  if (from == "tool" || from == "observation" || from == "function_response") return "tool";
+  return Bad("unknown speaker \"" + from + "\"; human, gpt, system and tool are known");
+}
+
+Result<Example> FromShareGpt(const Json& row, const RowSettings& settings, const TextModel& model) {
+  const auto turns = row.find("conversations");
+  if (turns == row.end() || !turns->is_array()) return Bad("needs \"conversations\", a list");
+  Json messages = Json::array();
+  if (row.contains("system") && row["system"].is_string() && row["system"] != "") {
+    messages.push_back(Message("system", row["system"].get<std::string>()));
+  }
+  for (std::size_t i = 0; i < turns->size(); ++i) {
+    const std::string place = "conversations[" + std::to_string(i) + "]";
+    const Json& turn = (*turns)[i];
+    if (!turn.is_object()) return Bad(place + " must be an object with from and value");
+    auto from = Text(turn, "from");
+    if (!from) return Failure(from.error().WithContext(place));
+    auto role = RoleOf(*from);
+    if (!role) return Failure(role.error().WithContext(place));
+    auto value = Text(turn, "value");
+    if (!value) return Failure(value.error().WithContext(place));
+    messages.push_back(Message(*role, *std::move(value)));
+  }
+  Json conversation = {{"messages", std::move(messages)}};
+  if (row.contains("tools")) conversation["tools"] = row["tools"];
+  return FromChat(conversation, settings, model);
+}
+
+Result<Example> FromPlainText(const Json& row, const RowSettings& settings,
+                              const TextModel& model) {
+  if (settings.loss_on == LossOn::kCompletions) {
+    return Bad(
+        "plain text has no completion to learn; set schedule.trainOnInputs to auto or enabled");
+  }
+  LATHE_ASSIGN_OR_RETURN(const std::string text, Text(row, "text"));
+  if (text.empty()) return Bad("\"text\" is empty");
+  return FromText(text, 0, model);
+}
+
+Result<std::vector<std::int64_t>> Integers(const Json& row, const char* key) {
+  const auto found = row.find(key);
+  const bool is_list = found != row.end() && found->is_array() &&
+                       std::all_of(found->begin(), found->end(),
+                                   [](const Json& v) { return v.is_number_integer(); });
+  if (!is_list) return Bad(std::string("\"") + key + "\" must be a list of integers");
+  return found->get<std::vector<std::int64_t>>();
+}
+
+Result<Example> FromTokens(const Json& row, const RowSettings& settings) {
+  Example example;
+  LATHE_ASSIGN_OR_RETURN(example.tokens, Integers(row, "input_ids"));
+  LATHE_ASSIGN_OR_RETURN(example.labels, Integers(row, "labels"));
+  if (example.tokens.empty()) return Bad("\"input_ids\" is empty");
+  if (example.labels.size() != example.tokens.size()) {
+    return Bad("\"labels\" has " + std::to_string(example.labels.size()) +
+               " elements, \"input_ids\" " + std::to_string(example.tokens.size()));
+  }
+  const auto outside = [&](std::int64_t id) { return id < 0 || id >= settings.vocabulary; };
+  for (std::size_t i = 0; i < example.tokens.size(); ++i) {
+    const std::int64_t label = example.labels[i];
+    if (outside(example.tokens[i]) || (label != kIgnoredLabel && outside(label))) {
+      return Bad("position " + std::to_string(i) + " is outside the vocabulary of " +
+                 std::to_string(settings.vocabulary));
+    }
+  }
+  return example;
+}
+
+Result<Example> Encode(const Json& row, const RowSettings& settings, const TextModel* model) {
+  if (settings.format == Format::kTokenized) return FromTokens(row, settings);
+  if (settings.format == Format::kPreference) {
+    return Bad("preference data needs another objective than sft");
+  }
+  LATHE_CHECK(model != nullptr, "rows of text come with a text model");
+  switch (settings.format) {
+    case Format::kPromptCompletion:
+      return FromPromptCompletion(row, settings, *model);
+    case Format::kInstruction:
+      return FromInstruction(row, settings, *model);
+    case Format::kShareGpt:
+      return FromShareGpt(row, settings, *model);
+    case Format::kText:
+      return FromPlainText(row, settings, *model);
+    default:
+      return FromChat(row, settings, *model);
+  }
+}
+
+}  // namespace
+
+std::optional<Format> FormatFromName(std::string_view name) {
+  for (const auto& [known, format] : kNames) {
+    if (known == name) return format;
+  }
+  return std::nullopt;
+}
+
+std::string_view ToString(Format format) {
+  for (const auto& [name, known] : kNames) {
+    if (known == format) return name;
+  }
+  return "unknown";
+}
+
+std::optional<Format> DetectFormat(const Json& row) {
+  const auto has = [&](const char* key) { return row.is_object() && row.contains(key); };
+  if (has("input_ids")) return Format::kTokenized;
+  if (has("chosen") || has("rejected")) return Format::kPreference;
+  if (has("messages")) return Format::kMessages;
+  if (has("conversations")) return Format::kShareGpt;
+  if (has("prompt") && has("completion")) return Format::kPromptCompletion;
+  if (has("instruction") && has("output")) return Format::kInstruction;
+  if (has("text")) return Format::kText;
+  return std::nullopt;
+}
+
+Result<Example> EncodeRow(const Json& row, const RowSettings& settings, const TextModel* model) {
+  if (!row.is_object()) return Bad("must be a JSON object");
+  LATHE_ASSIGN_OR_RETURN(Example example, Encode(row, settings, model));
+  if (CountTargets(example) == 0) {
+    return Bad(
+        "nothing in it is to be learnt (no answer of the assistant, or all labels are -100)");
+  }
+  return example;
+}
+
+}  // namespace lathe::trainer::data

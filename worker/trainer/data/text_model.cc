@@ -1,0 +1,83 @@
+#include "worker/trainer/data/text_model.h"
+
+#include <nlohmann/json.hpp>
+
+namespace lathe::trainer::data {
+namespace {
+
+using chat_template::ChatTemplate;
+using chat_template::GenerationPrompt;
+using chat_template::Rendered;
+using chat_template::Span;
+using tokenizer::ByteRange;
+using Json = nlohmann::ordered_json;
+
+/// Ranges and spans both go forwards, so one walk suffices.
+std::vector<std::uint8_t> MaskOf(const std::vector<ByteRange>& ranges,
+                                 const std::vector<Span>& spans) {
+  std::vector<std::uint8_t> mask(ranges.size(), 0);
+  std::size_t span = 0;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    while (span < spans.size() && spans[span].end <= ranges[i].begin) ++span;
+    if (span == spans.size()) break;
+    mask[i] = ranges[i].end > spans[span].begin && spans[span].end > spans[span].begin ? 1 : 0;
+  }
+  return mask;
+}
+
+}  // namespace
+
+Result<TextModel> TextModel::Load(const std::filesystem::path& model,
+                                  const std::optional<std::string>& chat_template) {
+  LATHE_ASSIGN_OR_RETURN(tokenizer::ModelTokenizer loaded, tokenizer::LoadModelTokenizer(model));
+  return Create(std::move(loaded), chat_template);
+}
+
+Result<TextModel> TextModel::Create(tokenizer::ModelTokenizer model_tokenizer,
+                                    const std::optional<std::string>& chat_template) {
+  TextModel made(std::move(model_tokenizer));
+  const std::optional<std::string>& source =
+      chat_template ? chat_template : made.model_.chat_template;
+  if (source) {
+    LATHE_ASSIGN_OR_RETURN(made.template_, ChatTemplate::Parse(*source));
+  }
+  made.settings_.bos_token = made.model_.bos_token;
+  made.settings_.eos_token = made.model_.eos_token;
+  return made;
+}
+
+Result<const ChatTemplate*> TextModel::Template() const {
+  if (template_) return &*template_;
+  return Failure(ErrorCode::kInvalidArgument,
+                 "the model has no chat template; set tokenizer.chatTemplate, or use data of the "
+                 "format text or prompt_completion");
+}
+
+Result<EncodedChat> TextModel::EncodeChat(const Json& conversation) const {
+  LATHE_ASSIGN_OR_RETURN(const ChatTemplate* chat, Template());
+  LATHE_ASSIGN_OR_RETURN(
+      Rendered plain,
+      chat_template::RenderConversation(*chat, conversation, settings_, GenerationPrompt::kOmit));
+  EncodedChat encoded;
+  LATHE_ASSIGN_OR_RETURN(tokenizer::Encoding encoding,
+                         model_.tokenizer.EncodeWithRanges(plain.text));
+  const auto marked = chat_template::RenderWithAssistant(*chat, conversation, settings_);
+  if (marked) {
+    encoded.assistant_mask = MaskOf(encoding.ranges, marked->generated);
+  } else {
+    encoded.mask_problem = marked.error().message;
+  }
+  encoded.text = std::move(plain.text);
+  encoded.ids = std::move(encoding.ids);
+  return encoded;
+}
+
+Result<std::vector<std::int32_t>> TextModel::EncodePrompt(const Json& conversation) const {
+  LATHE_ASSIGN_OR_RETURN(const ChatTemplate* chat, Template());
+  LATHE_ASSIGN_OR_RETURN(
+      const Rendered rendered,
+      chat_template::RenderConversation(*chat, conversation, settings_, GenerationPrompt::kAdd));
+  return model_.tokenizer.Encode(rendered.text);
+}
+
+}  // namespace lathe::trainer::data

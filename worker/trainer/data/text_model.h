@@ -1,0 +1,53 @@
+#pragma once
+// What a model does with text: its tokenizer and its chat template, loaded together, and
+// conversations as tokens with the assistant's part marked. Immutable, thread-safe.
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "worker/trainer/chat_template/conversation.h"
+#include "worker/trainer/tokenizer/load.h"
+
+namespace lathe::trainer::data {
+
+struct EncodedChat {
+  std::string text;
+  std::vector<std::int32_t> ids;
+  /// As long as ids, 1 for each token with a byte that the assistant says; nullopt when the
+  /// template rewrites earlier turns, so that nobody can tell (see chat_template/conversation.h).
+  std::optional<std::vector<std::uint8_t>> assistant_mask;
+  std::string mask_problem;  ///< why there is no mask
+};
+
+class TextModel {
+ public:
+  /// `model` is a folder or .gguf file; `chat_template` replaces the model's own.
+  static Result<TextModel> Load(const std::filesystem::path& model,
+                                const std::optional<std::string>& chat_template);
+  static Result<TextModel> Create(tokenizer::ModelTokenizer model_tokenizer,
+                                  const std::optional<std::string>& chat_template);
+
+  const tokenizer::Tokenizer& tokenizer() const { return model_.tokenizer; }
+  bool HasChatTemplate() const { return template_.has_value(); }
+
+  /// `conversation` is {"messages": [...], "tools"?: ...}. kInvalidArgument also when the model has
+  /// no chat template.
+  Result<EncodedChat> EncodeChat(const nlohmann::ordered_json& conversation) const;
+  /// The conversation with the beginning of the assistant's answer, as it is given to `generate`.
+  Result<std::vector<std::int32_t>> EncodePrompt(const nlohmann::ordered_json& conversation) const;
+
+ private:
+  explicit TextModel(tokenizer::ModelTokenizer model) : model_(std::move(model)) {}
+  Result<const chat_template::ChatTemplate*> Template() const;
+
+  tokenizer::ModelTokenizer model_;
+  std::optional<chat_template::ChatTemplate> template_;
+  chat_template::TemplateSettings settings_;
+};
+
+}  // namespace lathe::trainer::data
