@@ -17,17 +17,21 @@ Outcome Failed(FailureKind failure, std::string message, const Remains& remains)
   return {OutcomeKind::kFailed, failure, std::move(message), remains.findings};
 }
 
+bool SaysOutOfMemory(const Remains& remains) {
+  return std::any_of(remains.findings.begin(), remains.findings.end(),
+                     [](const Finding& finding) { return finding.code == "out_of_memory"; });
+}
+
 // An adopted trainer's exit code went to another process; its failed event carries the error's
-// code.
-int ExitCodeOf(std::string_view error_code) {
-  constexpr std::array<std::string_view, 3> kWrongInput = {"invalid_argument", "not_found",
-                                                           "data_loss"};
-  if (std::find(kWrongInput.begin(), kWrongInput.end(), error_code) != kWrongInput.end()) {
+// code, from which the trainer derives its exit code in the same way.
+int ExitCodeOfFailedEvent(const Remains& remains) {
+  constexpr std::array<std::string_view, 5> kWrongInput = {
+      "invalid_argument", "not_found", "failed_precondition", "permission_denied", "data_loss"};
+  if (std::find(kWrongInput.begin(), kWrongInput.end(), remains.code) != kWrongInput.end()) {
     return protocol::kExitInvalid;
   }
-  if (error_code == "out_of_memory") return protocol::kExitOutOfMemory;
-  if (error_code == "disk_full") return protocol::kExitDiskFull;
-  return protocol::kExitFailed;
+  if (remains.code != "resource_exhausted") return protocol::kExitFailed;
+  return SaysOutOfMemory(remains) ? protocol::kExitOutOfMemory : protocol::kExitDiskFull;
 }
 
 int EffectiveExitCode(const Remains& remains) {
@@ -35,7 +39,7 @@ int EffectiveExitCode(const Remains& remains) {
   if (remains.exit) return protocol::kExitFailed;
   if (remains.last_event == protocol::kEventSucceeded) return protocol::kExitSucceeded;
   if (remains.last_event == protocol::kEventInterrupted) return protocol::kExitInterrupted;
-  if (remains.last_event == protocol::kEventFailed) return ExitCodeOf(remains.code);
+  if (remains.last_event == protocol::kEventFailed) return ExitCodeOfFailedEvent(remains);
   return protocol::kExitFailed;
 }
 
