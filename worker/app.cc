@@ -69,7 +69,15 @@ Status Serve(const Config& config, SignalWatch& signals) {
   LATHE_ASSIGN_OR_RETURN(const DataFolder folder, DataFolder::Open(config.data_dir));
   LATHE_ASSIGN_OR_RETURN(const std::string node_id, folder.NodeId(config.node_id));
   LATHE_ASSIGN_OR_RETURN(const auto inventory, Inventory::Take(config));
-  LATHE_ASSIGN_OR_RETURN(auto channel, rpc::CreateChannel(config.coordinator, config.tls));
+  const session::Connect connect = [&config] {
+    return rpc::CreateChannel(config.coordinator, config.tls);
+  };
+  auto artifact_channel = connect();
+  if (!artifact_channel) {
+    Error error = artifact_channel.error().WithContext("coordinator, tls");
+    error.code = ErrorCode::kInvalidArgument;
+    return Failure(std::move(error));
+  }
   telemetry::Telemetry telemetry;
   telemetry.Set(telemetry::metrics::kBuildInfo, 1,
                 {{"program", "lathe-worker"}, {"version", LATHE_VERSION}});
@@ -80,7 +88,7 @@ Status Serve(const Config& config, SignalWatch& signals) {
         WriteFileAtomically(config.metrics_address_file, exposition->address() + "\n"));
   }
   const SystemClock clock;
-  Node node({config, clock, telemetry, *inventory, std::move(channel)}, node_id);
+  Node node({config, clock, telemetry, *inventory, *artifact_channel, connect}, node_id);
   log::Info("worker_started", {{"node", node_id},
                                {"coordinator", config.coordinator},
                                {"gpus", inventory->resources().gpus_size()},

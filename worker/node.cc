@@ -25,7 +25,7 @@ Node::Node(Parts parts, std::string node_id)
     : parts_(std::move(parts)),
       node_id_(std::move(node_id)),
       jobs_(parts_.config.data_dir / "jobs"),
-      artifacts_(parts_.channel),
+      artifacts_(parts_.artifact_channel),
       cache_(parts_.config.data_dir / "cache", parts_.config.cache_bytes,
              [this](const v1::Blob& blob, const std::filesystem::path& target) {
                const Status status = artifacts_.Download(blob, target);
@@ -39,7 +39,7 @@ Node::Node(Parts parts, std::string node_id)
       surroundings_(MakeSurroundings()),
       agent_({}, parts_.clock.MonotonicNow()),
       next_housekeeping_(parts_.clock.MonotonicNow()),
-      session_(std::make_unique<session::Session>(parts_.channel, parts_.clock, MakeCallbacks())),
+      session_(std::make_unique<session::Session>(parts_.connect, parts_.clock, MakeCallbacks())),
       generator_(std::make_unique<generate::Generator>(MakeGeneratorSurroundings())) {}
 
 Node::~Node() = default;

@@ -35,7 +35,8 @@ class Node {
     const Clock& clock;
     telemetry::Telemetry& telemetry;
     Inventory& inventory;
-    std::shared_ptr<grpc::Channel> channel;  ///< shared by session and artifact client
+    std::shared_ptr<grpc::Channel> artifact_channel;
+    session::Connect connect;
   };
 
   Node(Parts parts, std::string node_id);

@@ -51,8 +51,8 @@ class Session::Stream {
   std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>> call_;
 };
 
-Session::Session(std::shared_ptr<grpc::Channel> channel, const Clock& clock, Callbacks callbacks)
-    : channel_(std::move(channel)), clock_(clock), callbacks_(std::move(callbacks)) {}
+Session::Session(Connect connect, const Clock& clock, Callbacks callbacks)
+    : connect_(std::move(connect)), clock_(clock), callbacks_(std::move(callbacks)) {}
 
 void Session::Close() {
   {
@@ -100,7 +100,9 @@ void Session::Run() {
 }
 
 Error Session::RunOnce(bool& welcomed) {
-  Stream stream(channel_);
+  const auto channel = connect_();
+  if (!channel) return channel.error();
+  Stream stream(*channel);
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) stream.context().TryCancel();

@@ -36,9 +36,13 @@ struct Callbacks {
   std::function<void(const Error&)> refused;
 };
 
+/// A fresh channel to the coordinator. Each try gets its own: a channel that has failed waits by
+/// its own growing pauses, beside those of the session, before it looks again.
+using Connect = std::function<Result<std::shared_ptr<grpc::Channel>>()>;
+
 class Session {
  public:
-  Session(std::shared_ptr<grpc::Channel> channel, const Clock& clock, Callbacks callbacks);
+  Session(Connect connect, const Clock& clock, Callbacks callbacks);
   ~Session() { Close(); }
 
   void Start();
@@ -57,8 +61,7 @@ class Session {
   void WriteQueued(Stream& stream, const std::stop_token& stop);
   bool Pause(Duration time);
 
-  // Shared with the artifact client: one connection serves both.
-  const std::shared_ptr<grpc::Channel> channel_;
+  const Connect connect_;
   const Clock& clock_;
   const Callbacks callbacks_;
   std::mutex mutex_;  // guards all below

@@ -353,6 +353,12 @@ TEST_F(WorkerTest, WrongConfigurationIsSaidAllAtOnce) {
   EXPECT_THAT(Log(), HasSubstr("/no/models"));
 }
 
+TEST_F(WorkerTest, AFarCoordinatorWithoutTlsIsRefused) {
+  ChildProcess worker = Launch({{"--coordinator", "192.0.2.1:7420"}});
+  EXPECT_EQ(worker.WaitFor(seconds(10)), ExitStatus{.code = 6});
+  EXPECT_THAT(Log(), HasSubstr("tls"));
+}
+
 TEST_F(WorkerTest, SigtermLeavesTrainersRunningForTheNextWorker) {
   StartWorker();
   ASSERT_TRUE(coordinator_.WaitForRegistration(1));
