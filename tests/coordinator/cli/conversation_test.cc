@@ -128,7 +128,7 @@ TEST_F(ConversationTest, WatchOnATerminalDrawsThePlotInPlace) {
   runner_.terminal = {.out = true, .width = 60};
   const RunResult result = Run({"watch", kJobId});
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("\033[1A"));  // redrawn over the first frame
+  EXPECT_THAT(result.out, HasSubstr("A\r\033[2Kjob-"));  // drawn over an earlier frame
   EXPECT_THAT(result.out, HasSubstr("4.75 │"));
   EXPECT_THAT(result.out, HasSubstr("succeeded"));
 }
