@@ -21,7 +21,9 @@ void AddUpAndDown(CLI::App& app, Run& chosen) {
   command->add_option("--workers", up->workers, "How many workers; 1 unless given")
       ->type_name("N")
       ->check(CLI::Range(1, 64));
-  command->add_flag("--cpu,!--no-cpu", up->cpu_only, "Leave the GPUs alone");
+  command->add_flag_function(
+      "--cpu,!--no-cpu", [up](std::int64_t count) { up->cpu_only = count > 0; },
+      "Leave the GPUs alone");
   command->add_option("--port", up->port, "Of the coordinator, 7420 unless given; 0 takes any")
       ->type_name("P")
       ->check(CLI::Range(0, 65000));

@@ -17,7 +17,7 @@ namespace lathe::cli {
 namespace {
 
 constexpr std::array kLogTypes = {"log", "warning", "state", "failed"};
-constexpr std::size_t kTypeWidth = 10;
+constexpr std::size_t kTypeWidth = 13;
 
 Document Fields(const v1::JobEvent& event) {
   Document fields = Document::parse(event.json(), nullptr, false);
@@ -107,14 +107,15 @@ Document Number(const Document& fields, const char* key) {
 
 std::vector<std::string> MetricRow(const Document& fields) {
   std::vector<std::string> cells;
-  for (const char* key : {"step", "epoch", "loss", "learningRate", "gradientNorm", "targetTokens",
-                          "tokensPerSecond"}) {
+  for (const char* key : {"step", "epoch", "loss", "learningRate", "gradientNorm"}) {
     const Document value = Number(fields, key);
-    if (!value.is_number()) {
-      cells.emplace_back();
-    } else {
-      cells.push_back(value.is_number_integer() ? value.dump() : FormatLoss(value.get<double>()));
-    }
+    cells.push_back(value.is_number_integer() ? value.dump()
+                    : value.is_number()       ? FormatLoss(value.get<double>())
+                                              : "");
+  }
+  for (const char* key : {"targetTokens", "tokensPerSecond"}) {
+    const Document value = Number(fields, key);
+    cells.push_back(value.is_number() ? FormatCount(value.get<double>()) : "");
   }
   return cells;
 }

@@ -16,7 +16,7 @@ struct LogsOptions {
 /// One line an entry; with JSON or YAML one document an entry, as they come.
 Outcome RunLogs(Context& context, const LogsOptions& options);
 
-/// "2026-11-21 10:22:00  state    running: started on node-1".
+/// "2026-11-21 10:22:00  state        running: Trains.".
 std::string LogLine(const v1::JobEvent& event);
 
 struct MetricsOptions {

@@ -119,9 +119,9 @@ class Watcher {
   void OnConnection(const std::string& loss) {
     const std::lock_guard lock(mutex_);
     const bool first = state_.notice.empty() && !loss.empty();
-    state_.notice = loss.empty() ? "" : loss + "; reconnecting ...";
+    state_.notice = loss.empty() ? "" : "The connection is lost; reconnecting ...";
     changed_.notify_all();
-    if (first && !context_.terminal.out) Note(context_, state_.notice);
+    if (first && !context_.terminal.out) Note(context_, loss + "; reconnecting ...");
   }
 
   bool DrawUntilDone(bool draws, std::optional<double> timeout_seconds) {

@@ -68,14 +68,13 @@ Status Daemon::WaitUntil(const std::function<bool()>& ready, Duration limit,
   while (!ready()) {
     if (const auto status = process_.Poll()) {
       return Failure(ErrorCode::kUnavailable,
-                     WithLog("the " + spec_.name + " did not start (" + ToString(*status) + ")"));
+                     WithLog(spec_.name + " did not start (" + ToString(*status) + ")"));
     }
     if (stop_waiting()) {
-      return Failure(ErrorCode::kCancelled, "interrupted while the " + spec_.name + " started");
+      return Failure(ErrorCode::kCancelled, "interrupted while " + spec_.name + " started");
     }
     if (std::chrono::steady_clock::now() >= deadline) {
-      return Failure(ErrorCode::kDeadlineExceeded,
-                     WithLog("the " + spec_.name + " was not ready in time"));
+      return Failure(ErrorCode::kDeadlineExceeded, WithLog(spec_.name + " was not ready in time"));
     }
     std::this_thread::sleep_for(kPollInterval);
   }

@@ -110,7 +110,7 @@ bool LocalCluster::KeepRunning(const std::string& name) {
 
 Result<Daemon*> LocalCluster::Launch(const std::string& name, const std::filesystem::path& program,
                                      std::vector<std::string> arguments) {
-  hooks_.note("starting the " + name + " ...");
+  hooks_.note("starting " + name + " ...");
   LATHE_ASSIGN_OR_RETURN(Daemon daemon, Daemon::Start({.name = name,
                                                        .program = program,
                                                        .arguments = std::move(arguments),
@@ -132,6 +132,13 @@ Result<std::string> LocalCluster::CoordinatorAddress() const {
   return ReadAddress(layout_.address_file());
 }
 
+std::string LocalCluster::ListenAddress(const UpSettings& settings) const {
+  // Workers and watchers that are still there come back to where it was.
+  const Result<std::string> last = CoordinatorAddress();
+  if (settings.port == 0 && last && !last->empty()) return *last;
+  return "127.0.0.1:" + std::to_string(settings.port);
+}
+
 Status LocalCluster::EnsureCoordinator(const UpSettings& settings) {
   if (KeepRunning(kCoordinator) && CoordinatorAddress()) return {};
   LATHE_ASSIGN_OR_RETURN(const auto program, ProgramBeside(hooks_.program, kCoordinatorProgram));
@@ -139,7 +146,8 @@ Status LocalCluster::EnsureCoordinator(const UpSettings& settings) {
     LATHE_RETURN_IF_ERROR(CheckPortIsFree(port));
   }
   const std::filesystem::path config = layout_.config_file(kCoordinator);
-  LATHE_RETURN_IF_ERROR(WriteFileAtomically(config, CoordinatorConfig(layout_, settings)));
+  LATHE_RETURN_IF_ERROR(
+      WriteFileAtomically(config, CoordinatorConfig(layout_, settings, ListenAddress(settings))));
   std::error_code missing;
   std::filesystem::remove(layout_.address_file(), missing);
   LATHE_ASSIGN_OR_RETURN(Daemon * daemon,
@@ -251,7 +259,7 @@ void LocalCluster::StopOne(const std::string& name, Duration patience,
                            std::vector<std::string>& stopped) {
   const std::filesystem::path file = layout_.pid_file(name);
   if (const auto living = ReadLiving(file)) {
-    hooks_.note("stopping the " + name + " ...");
+    hooks_.note("stopping " + name + " ...");
     StopProcesses({*living}, patience);
     stopped.push_back(name);
   }

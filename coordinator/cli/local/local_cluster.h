@@ -53,6 +53,7 @@ class LocalCluster {
       : layout_(std::move(layout)), hooks_(std::move(hooks)), lock_(std::move(lock)) {}
 
   Status MakeFolders(const UpSettings& settings) const;
+  std::string ListenAddress(const UpSettings& settings) const;
   Status EnsureRedis();
   Status EnsureCoordinator(const UpSettings& settings);
   Status EnsureWorker(const UpSettings& settings, int number);

@@ -72,9 +72,10 @@ Status SaveSettings(const Layout& layout, const UpSettings& settings) {
   return WriteFileAtomically(layout.settings_file(), saved.dump(2) + "\n");
 }
 
-std::string CoordinatorConfig(const Layout& layout, const UpSettings& settings) {
+std::string CoordinatorConfig(const Layout& layout, const UpSettings& settings,
+                              const std::string& listen) {
   YAML::Node config;
-  config["listen"] = Loopback(settings.port);
+  config["listen"] = listen;
   config["metrics_listen"] = Loopback(MetricsPort(settings, kCoordinatorMetricsOffset));
   config["redis"] = "unix://" + layout.redis_socket().string();
   config["data_dir"] = layout.coordinator_dir().string();

@@ -37,7 +37,8 @@ Result<UpSettings> LoadSettings(const Layout& layout, const UpOptions& options);
 Status SaveSettings(const Layout& layout, const UpSettings& settings);
 
 /// The daemons' configuration files.
-std::string CoordinatorConfig(const Layout& layout, const UpSettings& settings);
+std::string CoordinatorConfig(const Layout& layout, const UpSettings& settings,
+                              const std::string& listen);
 /// `number` counts from 1. Cores are shared out evenly among the workers.
 std::string WorkerConfig(const Layout& layout, const UpSettings& settings, int number,
                          const std::string& coordinator_address);

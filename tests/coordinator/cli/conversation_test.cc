@@ -193,8 +193,8 @@ TEST_F(ConversationTest, FollowedLogsGoOnWhereTheyWere) {
   const RunResult result = Run({"logs", "-f", kJobId});
   restart.join();
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
-  EXPECT_THAT(result.out, HasSubstr("log       one\n"));
-  EXPECT_THAT(result.out, HasSubstr("log       two\n"));
+  EXPECT_THAT(result.out, HasSubstr("log          one\n"));
+  EXPECT_THAT(result.out, HasSubstr("log          two\n"));
   EXPECT_EQ(resumed_after, "1-1");
 }
 

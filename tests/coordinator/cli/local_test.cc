@@ -127,7 +127,7 @@ TEST_F(LocalTest, SettingsAreKeptAndOverridden) {
 TEST_F(LocalTest, ConfigurationsOfTheDaemons) {
   const Layout layout(folder_.path());
   const UpSettings settings{.workers = 2, .port = 9000, .models_dir = layout.models_dir()};
-  const YAML::Node coordinator = YAML::Load(CoordinatorConfig(layout, settings));
+  const YAML::Node coordinator = YAML::Load(CoordinatorConfig(layout, settings, "127.0.0.1:9000"));
   EXPECT_EQ(coordinator["listen"].as<std::string>(), "127.0.0.1:9000");
   EXPECT_EQ(coordinator["metrics_listen"].as<std::string>(), "127.0.0.1:9001");
   const YAML::Node worker = YAML::Load(WorkerConfig(layout, settings, 2, "127.0.0.1:9000"));

@@ -89,7 +89,7 @@ TEST_F(UpTest, AFailedStartIsShownWithItsLogAndCleanedUp) {
   UsePrograms("echo 'cannot read the moon' >&2; exit 3");
   const RunResult result = runner_.Run({"up", "--port", "0"});
   EXPECT_EQ(result.code, ExitCode::kUnavailable);
-  EXPECT_THAT(result.err, HasSubstr("the coordinator did not start (exit code 3)"));
+  EXPECT_THAT(result.err, HasSubstr("coordinator did not start (exit code 3)"));
   EXPECT_THAT(result.err, HasSubstr("cannot read the moon"));
   EXPECT_FALSE(RedisAnswers(layout().redis_socket()));
   EXPECT_FALSE(fs::exists(layout().pid_file(kRedis)));
@@ -130,6 +130,7 @@ TEST_F(UpTest, BothMayBeRepeated) {
   EXPECT_THAT(Started(first), ::testing::ElementsAre("redis", "coordinator", "worker-1"));
   EXPECT_EQ(runner_.Run({"node", "list"}).code, ExitCode::kOk);  // finds it by the address file
 
+  EXPECT_THAT(runner_.Run({"up"}).out, HasSubstr("on CPU only"));  // the options are remembered
   const auto second = Up();
   EXPECT_THAT(Started(second), ::testing::IsEmpty());
   EXPECT_EQ(second["address"], first["address"]);
