@@ -25,7 +25,7 @@ TIERS = [
     # The trainer's rooms.
     ["worker/trainer/formats", "worker/trainer/kernels", "worker/trainer/quantization",
      "worker/trainer/device", "worker/trainer/plan"],
-    ["worker/trainer/tokenizer", "worker/trainer/distributed"],
+    ["worker/trainer/tokenizer", "worker/trainer/chat_template", "worker/trainer/distributed"],
     ["worker/trainer/data", "worker/trainer/model", "worker/trainer/adapters"],
     ["worker/trainer/objectives", "worker/trainer/optim", "worker/trainer/checkpoint"],
     ["worker/trainer/loop", "worker/trainer/inference"],
