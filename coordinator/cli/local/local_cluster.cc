@@ -255,21 +255,24 @@ ClusterReport LocalCluster::Report(const UpSettings& settings) const {
   return report;
 }
 
-void LocalCluster::StopOne(const std::string& name, Duration patience,
-                           std::vector<std::string>& stopped) {
-  const std::filesystem::path file = layout_.pid_file(name);
-  if (const auto living = ReadLiving(file)) {
+void LocalCluster::StopDaemons(const std::vector<std::string>& names,
+                               std::vector<std::string>& stopped) {
+  std::vector<ProcessIdentity> living;
+  for (const std::string& name : names) {
+    const auto identity = ReadLiving(layout_.pid_file(name));
+    if (!identity) continue;
     hooks_.note("stopping " + name + " ...");
-    StopProcesses({*living}, patience);
+    living.push_back(*identity);
     stopped.push_back(name);
   }
-  std::error_code missing;
-  std::filesystem::remove(file, missing);
+  StopProcesses(living, kDaemonPatience);
+  for (const std::string& name : names) {
+    std::error_code missing;
+    std::filesystem::remove(layout_.pid_file(name), missing);
+  }
 }
 
-Result<std::vector<std::string>> LocalCluster::TakeDown() {
-  std::vector<std::string> stopped;
-  // Workers first: they would start what their trainers leave behind at once again.
+std::vector<std::string> LocalCluster::KnownWorkers() const {
   std::vector<std::string> workers;
   std::error_code missing;
   for (const auto& entry : std::filesystem::directory_iterator(layout_.run_dir(), missing)) {
@@ -277,16 +280,22 @@ Result<std::vector<std::string>> LocalCluster::TakeDown() {
     if (entry.path().extension() == ".pid" && name.starts_with("worker-")) workers.push_back(name);
   }
   std::sort(workers.begin(), workers.end());
-  for (const std::string& worker : workers) StopOne(worker, kDaemonPatience, stopped);
-  const std::filesystem::path folder = std::filesystem::absolute(layout_.data_dir());
-  if (const auto trainers = TrainersBelow(folder); !trainers.empty()) {
-    hooks_.note("waiting for " + std::to_string(trainers.size()) +
-                " trainer(s) to write a checkpoint ...");
+  return workers;
+}
+
+Result<std::vector<std::string>> LocalCluster::TakeDown() {
+  std::vector<std::string> stopped;
+  // Workers first: they would start what their trainers leave behind at once again.
+  StopDaemons(KnownWorkers(), stopped);
+  if (const auto trainers = TrainersBelow(layout_.data_dir()); !trainers.empty()) {
+    const std::string count = std::to_string(trainers.size()) + " trainer(s)";
+    hooks_.note("waiting for " + count + " to write a checkpoint ...");
     StopProcesses(trainers, kTrainerPatience);
-    stopped.push_back(std::to_string(trainers.size()) + " trainer(s)");
+    stopped.push_back(count);
   }
-  StopOne(kCoordinator, kDaemonPatience, stopped);
-  StopOne(kRedis, kDaemonPatience, stopped);
+  StopDaemons({kCoordinator}, stopped);
+  StopDaemons({kRedis}, stopped);
+  std::error_code missing;
   std::filesystem::remove(layout_.address_file(), missing);
   return stopped;
 }

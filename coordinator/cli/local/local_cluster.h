@@ -41,6 +41,7 @@ struct ClusterReport {
 class LocalCluster {
  public:
   /// Takes the folder's lock. kAborted when another `up` or `down` holds it.
+  /// The layout's folder is absolute.
   static Result<LocalCluster> Open(Layout layout, ClusterHooks hooks);
 
   /// On an error everything that this call started is ended again.
@@ -64,7 +65,9 @@ class LocalCluster {
   Result<Daemon*> Launch(const std::string& name, const std::filesystem::path& program,
                          std::vector<std::string> arguments);
   bool KeepRunning(const std::string& name);
-  void StopOne(const std::string& name, Duration patience, std::vector<std::string>& stopped);
+  std::vector<std::string> KnownWorkers() const;
+  /// Those that run, all at once; their names are added to `stopped`.
+  void StopDaemons(const std::vector<std::string>& names, std::vector<std::string>& stopped);
   Result<std::string> CoordinatorAddress() const;
   ClusterReport Report(const UpSettings& settings) const;
 
