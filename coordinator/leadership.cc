@@ -1,5 +1,6 @@
 #include "coordinator/leadership.h"
 
+#include <string>
 #include <utility>
 
 #include "common/base/file_io.h"
@@ -10,6 +11,10 @@ namespace lathe::coordinator {
 namespace {
 
 constexpr Duration kStandbyPause = std::chrono::milliseconds(500);
+
+bool MayPass(ErrorCode code) {
+  return code == ErrorCode::kFailedPrecondition || code == ErrorCode::kUnavailable;
+}
 
 Result<std::string> ReadPassword(const std::filesystem::path& path) {
   if (path.empty()) return std::string();
@@ -49,12 +54,14 @@ Result<std::unique_ptr<storage::Store>> OpenStore(const Config& config) {
 
 Result<std::uint64_t> Lead(storage::Store& store, const std::string& identity, Duration ttl,
                            StopSignal& stop) {
-  bool told = false;
+  std::string told;
   while (true) {
     auto epoch = store.AcquireLeadership(identity, ttl);
-    if (epoch || epoch.error().code != ErrorCode::kFailedPrecondition) return epoch;
-    if (!std::exchange(told, true)) {
-      log::Info("standby", {{"reason", epoch.error().message}});
+    // A standby also outlasts an outage of the store.
+    if (epoch || !MayPass(epoch.error().code)) return epoch;
+    if (told != epoch.error().message) {
+      told = epoch.error().message;
+      log::Info("standby", {{"reason", told}});
     }
     if (stop.Wait(kStandbyPause)) {
       return Failure(ErrorCode::kCancelled, "told to stop while waiting to lead");

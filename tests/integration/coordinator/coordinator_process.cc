@@ -1,8 +1,10 @@
 #include "tests/integration/coordinator/coordinator_process.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -65,6 +67,28 @@ std::string CoordinatorProcess::address() const {
 
 std::shared_ptr<grpc::Channel> CoordinatorProcess::Connect(const rpc::TlsFiles& tls) const {
   return rpc::CreateChannel(address(), tls).value();
+}
+
+std::string CoordinatorProcess::Metrics() const {
+  // "... info metrics address=127.0.0.1:34567"
+  const std::string log = Log();
+  const std::string mark = " metrics address=127.0.0.1:";
+  const std::size_t begin = log.rfind(mark);
+  if (begin == std::string::npos) return "";
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(log.substr(begin + mark.size()))));
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM, 0));
+  const std::string request = "GET /metrics HTTP/1.0\r\nConnection: close\r\n\r\n";
+  if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return "";
+  if (::send(fd.get(), request.data(), request.size(), 0) < 0) return "";
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t count; (count = ::recv(fd.get(), buffer, sizeof buffer, 0)) > 0;) {
+    answer.append(buffer, static_cast<std::size_t>(count));
+  }
+  return answer;
 }
 
 void CoordinatorProcess::Kill() {

@@ -34,6 +34,8 @@ class CoordinatorProcess {
   void Restart();
   /// What it wrote to standard error.
   std::string Log() const;
+  /// What it serves at /metrics.
+  std::string Metrics() const;
   const std::filesystem::path& folder() const { return folder_.path(); }
 
  private:

@@ -109,6 +109,22 @@ TEST_F(RestartTest, AStandbyTakesOverWhenTheLeaderStops) {
   EXPECT_EQ(TestClient(standby.Connect()).Get(id).value().state(), v1::JOB_STATE_PENDING);
 }
 
+TEST_F(RestartTest, AFencedCoordinatorLeavesAndSaysWhy) {
+  // The same identity in another folder: what a copied disk would do.
+  CoordinatorProcess twin(redis_->url(), {"--check-config"});
+  EXPECT_EQ(twin.ExitCode(), 0);
+  std::filesystem::create_directories(twin.folder() / "copy");
+  std::filesystem::copy_file(coordinator_.folder() / "data/coordinator-id",
+                             twin.folder() / "copy/coordinator-id");
+  CoordinatorProcess second(redis_->url(), {"--data-dir=" + (twin.folder() / "copy").string()});
+  ASSERT_TRUE(second.WaitUntilServing()) << second.Log();
+  TestClient(coordinator_.Connect()).Create(TestClient(second.Connect()).Request());
+  EXPECT_EQ(coordinator_.ExitCode(), 1);
+  EXPECT_THAT(coordinator_.Log(), ::testing::HasSubstr("lost its lead"));
+  TestClient client(second.Connect());
+  EXPECT_TRUE(client.Create(client.Request()));
+}
+
 TEST_F(RestartTest, TermWithOpenStreamsIsPrompt) {
   TestClient client(coordinator_.Connect());
   const std::string id = client.Create(client.Request()).value().job().id();
