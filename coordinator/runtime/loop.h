@@ -34,7 +34,7 @@ struct LoopOptions {
   Duration tick = std::chrono::milliseconds(250);
   Duration scheduling_interval = std::chrono::milliseconds(5);
   Duration leadership = std::chrono::seconds(10);  ///< renewed three times as often
-  Duration reply_limit = std::chrono::seconds(15);
+  Duration reply_limit = std::chrono::seconds(5);
 };
 
 /// What the loop works with; everything must outlive it.
