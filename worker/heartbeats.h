@@ -2,6 +2,7 @@
 // Numbers heartbeats and remembers when each was sent, because the lease counts from there. Not
 // thread-safe.
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -13,10 +14,13 @@ namespace lathe::worker {
 
 class Heartbeats {
  public:
+  /// Whatever the coordinator asks for, the loop must get to other things.
+  static constexpr std::chrono::milliseconds kShortestInterval{50};
+
   /// A session has opened; the first heartbeat is due one interval later.
   void Begin(Duration interval, MonotonicInstant now) {
-    interval_ = interval;
-    due_ = now + interval;
+    interval_ = std::max<Duration>(interval, kShortestInterval);
+    due_ = now + interval_;
     sent_.clear();
   }
   void End() { due_.reset(); }

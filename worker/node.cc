@@ -12,6 +12,7 @@ namespace lathe::worker {
 namespace {
 
 constexpr std::chrono::seconds kHousekeepingInterval{5};
+constexpr std::chrono::hours kCleanupInterval{1};
 constexpr std::chrono::milliseconds kLongestWait{200};
 
 Duration ToDuration(const google::protobuf::Duration& duration) {
@@ -39,6 +40,7 @@ Node::Node(Parts parts, std::string node_id)
       surroundings_(MakeSurroundings()),
       agent_({}, parts_.clock.MonotonicNow()),
       next_housekeeping_(parts_.clock.MonotonicNow()),
+      next_cleanup_(next_housekeeping_),
       session_(std::make_unique<session::Session>(parts_.connect, parts_.clock, MakeCallbacks())),
       generator_(std::make_unique<generate::Generator>(MakeGeneratorSurroundings())) {}
 
@@ -93,6 +95,9 @@ void Node::RunTimers() {
   next_housekeeping_ = now + kHousekeepingInterval;
   if (parts_.inventory.RescanModels()) session_->Reopen();
   UpdateGauges();
+  if (now < next_cleanup_) return;
+  next_cleanup_ = now + kCleanupInterval;
+  RemoveOldFolders();
 }
 
 void Node::Handle(const agent::Event& event) {

@@ -101,6 +101,7 @@ class Node {
   Heartbeats heartbeats_;
   bool connected_ = false;
   MonotonicInstant next_housekeeping_;
+  MonotonicInstant next_cleanup_;
   // Before the runners, whose threads use it until they end.
   std::unique_ptr<session::Session> session_;
   std::map<std::string, Attempt> attempts_;                   ///< by job

@@ -83,7 +83,6 @@ generate::Generator::Surroundings Node::MakeGeneratorSurroundings() {
 }
 
 void Node::Recover() {
-  RemoveOldFolders();
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(jobs_, error)) {
     RecoverJob(JobFolder{entry.path()});

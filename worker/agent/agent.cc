@@ -134,7 +134,7 @@ void Agent::On(const ReportAcked& event, MonotonicInstant, Actions& actions) {
 void Agent::On(const SessionOpened& event, MonotonicInstant now, Actions& actions) {
   connected_ = true;
   lease_expired_ = false;
-  lease_ = event.lease;
+  lease_ = event.lease > Duration{0} ? event.lease : settings_.first_lease;
   lease_from_ = event.registration_sent;
   for (auto& [job, attempt] : attempts_) Report(attempt, now, actions);
 }

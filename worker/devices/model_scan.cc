@@ -1,10 +1,21 @@
 #include "worker/devices/model_scan.h"
 
+#include <algorithm>
 #include <system_error>
 
 namespace lathe::worker::devices {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// A name travels as text and is typed by people.
+bool IsUsableName(const std::string& name) {
+  return !name.empty() && name.front() != '.' &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+}  // namespace
 
 Result<std::map<std::string, fs::path>> ScanModels(const fs::path& folder) {
   std::map<std::string, fs::path> models;
@@ -13,6 +24,7 @@ Result<std::map<std::string, fs::path>> ScanModels(const fs::path& folder) {
        entry.increment(error)) {
     const fs::path path = entry->path();
     std::error_code ignored;
+    if (!IsUsableName(path.filename().string())) continue;
     if (fs::is_regular_file(path / "config.json", ignored)) {
       models[path.filename().string()] = path;
     } else if (path.extension() == ".gguf" && fs::is_regular_file(path, ignored)) {

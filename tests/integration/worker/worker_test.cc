@@ -276,6 +276,26 @@ TEST_F(WorkerTest, WrongInputIsTheUsersFault) {
   EXPECT_EQ(end->message(), "train.jsonl:2: bad");
 }
 
+TEST_F(WorkerTest, AnAttemptThatCannotBeginIsReported) {
+  StartWorker();
+  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
+  Send(Start("../elsewhere", 1, {}));
+  const auto evil = coordinator_.WaitForEnd("../elsewhere", 1);
+  ASSERT_TRUE(evil);
+  EXPECT_THAT(evil->message(), HasSubstr("not a job id"));
+  EXPECT_FALSE(fs::exists(data_ / "elsewhere"));
+
+  auto unknown_model = Start("job-1", 1, {});
+  unknown_model.set_base_model("none");
+  Send(unknown_model);
+  EXPECT_THAT(coordinator_.WaitForEnd("job-1", 1)->message(), HasSubstr("models_dir"));
+
+  auto unknown_data = Start("job-2", 1, {});
+  unknown_data.mutable_train()->set_sha256(std::string(64, 'a'));
+  Send(unknown_data);
+  EXPECT_THAT(coordinator_.WaitForEnd("job-2", 1)->message(), HasSubstr("no blob"));
+}
+
 TEST_F(WorkerTest, StopWithCheckpointInterrupts) {
   StartWorker();
   ASSERT_TRUE(coordinator_.WaitForRegistration(1));
@@ -378,6 +398,7 @@ TEST_F(WorkerTest, SigtermLeavesTrainersRunningForTheNextWorker) {
 TEST_F(WorkerTest, ANewModelIsRegistered) {
   StartWorker();
   ASSERT_TRUE(coordinator_.WaitForRegistration(1));
+  EXPECT_THAT(ReadFile(folder_.path() / "metrics").value(), HasSubstr("127.0.0.1:"));
   std::ofstream(models_ / "second.gguf") << "x";
   const auto registration = coordinator_.WaitForRegistration(2);
   ASSERT_TRUE(registration);

@@ -40,6 +40,8 @@ TEST(ModelScan, FindsFilesAndFolders) {
   const TempDir folder = TempDir::Create().value();
   std::ofstream(folder.path() / "small.q8.gguf") << "x";
   std::ofstream(folder.path() / "notes.txt") << "x";
+  std::ofstream(folder.path() / "two words.gguf") << "x";
+  std::ofstream(folder.path() / "\xff.gguf") << "x";
   std::filesystem::create_directories(folder.path() / "llama");
   std::filesystem::create_directories(folder.path() / "empty");
   std::ofstream(folder.path() / "llama/config.json") << "{}";
