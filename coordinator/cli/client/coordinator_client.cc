@@ -17,14 +17,26 @@ namespace {
 
 constexpr std::chrono::seconds kUnaryTimeout{30};
 
-/// gRPC wraps the system's words ("Connection refused") in several layers of its own.
+/// gRPC wraps the system's words ("Connection refused") in layers of its own: "…; last error: CODE:
+/// ipv4:127.0.0.1:7420: Failed to connect to remote host: Connection refused".
 std::string Reason(const std::string& message) {
-  for (const char* layer : {"Failed to connect to remote host: ", "last error: UNKNOWN: "}) {
-    const std::size_t at = message.rfind(layer);
-    if (at != std::string::npos) return message.substr(at + std::string_view(layer).size());
-  }
-  return message;
+  const std::size_t at = message.rfind(": ");
+  const bool wrapped = message.find("last error: ") != std::string::npos;
+  return wrapped && at != std::string::npos ? message.substr(at + 2) : message;
 }
+
+/// What the other side does when it wants TLS and is spoken to without, or with the wrong files.
+bool LooksLikeTls(const std::string& message) {
+  for (const char* sign : {"Socket closed", "SSL", "handshake", "certificate"}) {
+    if (message.find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
+constexpr char kStartHint[] =
+    "start one on this machine with `lathe up`, or name another with --address or LATHE_ADDRESS";
+constexpr char kTlsHint[] =
+    "it may want TLS, or other certificates: give --ca, and --cert with --key";
 
 }  // namespace
 
@@ -66,18 +78,21 @@ CoordinatorClient::~CoordinatorClient() = default;
 
 Result<std::unique_ptr<CoordinatorClient>> CoordinatorClient::Create(const Context& context) {
   Address address = ChooseAddress(context.options.address, context.environment);
-  LATHE_ASSIGN_OR_RETURN(auto channel, rpc::CreateChannel(address.value, context.options.tls));
+  auto channel = rpc::CreateChannel(address.value, context.options.tls);
+  if (!channel) {
+    channel.error().hint =
+        "TLS files are given with --ca, --cert and --key; the address is " + address.source;
+    return Failure(std::move(channel.error()));
+  }
   return std::unique_ptr<CoordinatorClient>(
-      new CoordinatorClient(std::move(address), std::move(channel)));
+      new CoordinatorClient(std::move(address), std::move(*channel)));
 }
 
 Error CoordinatorClient::Explained(Error error) const {
   if (error.code == ErrorCode::kUnavailable) {
+    error.hint = LooksLikeTls(error.message) ? kTlsHint : kStartHint;
     error.message = "cannot reach the coordinator at " + address_.value + " (" + address_.source +
                     ") — " + Reason(error.message);
-    error.hint =
-        "start one on this machine with `lathe up`, or name another with --address or "
-        "LATHE_ADDRESS";
   } else if (error.code == ErrorCode::kDeadlineExceeded) {
     error.message = "the coordinator at " + address_.value + " (" + address_.source +
                     ") did not answer in time — " + error.message;

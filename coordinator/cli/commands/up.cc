@@ -86,7 +86,15 @@ Outcome RunUp(Context& context, const UpOptions& options) {
   const Interrupt::Scope scope(context.interrupt, [] {});
   const Layout layout = LayoutOf(context, options.data_dir);
   LATHE_ASSIGN_OR_RETURN(LocalCluster cluster, LocalCluster::Open(layout, HooksOf(context)));
+  LATHE_ASSIGN_OR_RETURN(const UpSettings saved, LoadSettings(layout, {}));
   LATHE_ASSIGN_OR_RETURN(const UpSettings settings, LoadSettings(layout, options));
+  const std::string changed = ChangedOptions(saved, settings);
+  if (!changed.empty() && cluster.IsRunning(kCoordinator)) {
+    return Failure(Error{ErrorCode::kFailedPrecondition,
+                         "Lathe already runs there with another " + changed,
+                         {},
+                         "`" + DownCommand(options.data_dir) + "` first, then this again"});
+  }
   LATHE_ASSIGN_OR_RETURN(const ClusterReport report, cluster.BringUp(settings));
   PrintResult(context, ReportDocument(layout, report),
               ReportText(context, layout, report, DownCommand(options.data_dir)));

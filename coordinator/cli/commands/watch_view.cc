@@ -27,18 +27,19 @@ std::string Title(const v1::Job& job) {
   return text;
 }
 
-/// The phase while it runs ("tokenizing"), else why it is in its state.
-std::string Explanation(const v1::Job& job) {
-  if (job.state() == v1::JOB_STATE_RUNNING) {
-    return job.progress().phase() == "training" ? "" : job.progress().phase();
-  }
-  return job.reason();
+/// What it does besides training ("tokenizing"); on the bar's line, so that nothing jumps.
+std::string Phase(const v1::Job& job) {
+  const std::string& phase = job.progress().phase();
+  return job.state() != v1::JOB_STATE_RUNNING || phase == "training" ? "" : phase;
 }
 
-std::string BarLine(const v1::Progress& progress, const Terminal& terminal) {
-  const int width = std::clamp(terminal.width - 10, 10, kMaxBar);
-  return Colored(terminal, kCyan, ProgressBar(progress.fraction(), width, terminal.utf8)) + " " +
-         FormatPercent(progress.fraction());
+std::string BarLine(const v1::Job& job, const Terminal& terminal) {
+  const double fraction = job.progress().fraction();
+  const int width = std::clamp(terminal.width - 24, 10, kMaxBar);
+  std::string text = Colored(terminal, kCyan, ProgressBar(fraction, width, terminal.utf8)) + " " +
+                     FormatPercent(fraction);
+  const std::string phase = Phase(job);
+  return phase.empty() ? text : text + "  " + phase;
 }
 
 }  // namespace
@@ -68,10 +69,12 @@ std::vector<std::string> WatchBlock(const WatchState& state, const Terminal& ter
   const auto add = [&](const std::string& text) {
     if (!text.empty()) lines.push_back("  " + FitWidth(text, width - 2));
   };
-  add(Explanation(state.job));
+  if (state.job.state() != v1::JOB_STATE_RUNNING) add(state.job.reason());
   if (state.job.progress().total_steps() > 0) {
-    lines.push_back("  " + BarLine(state.job.progress(), terminal));
+    lines.push_back("  " + BarLine(state.job, terminal));
     add(NumbersLine(state.job.progress()));
+  } else {
+    add(Phase(state.job));
   }
   const PlotSize size{.width = std::min(static_cast<int>(width), kMaxPlotWidth),
                       .height = kPlotHeight};

@@ -121,11 +121,11 @@ Result<Daemon*> LocalCluster::Launch(const std::string& name, const std::filesys
 }
 
 Status LocalCluster::EnsureRedis() {
-  if (KeepRunning(kRedis)) return {};
+  const auto answers = [this] { return RedisAnswers(layout_.redis_socket()); };
+  if (KeepRunning(kRedis)) return WaitForKept(kRedis, answers);
   LATHE_ASSIGN_OR_RETURN(const std::filesystem::path program, FindRedis());
   LATHE_ASSIGN_OR_RETURN(Daemon * redis, Launch(kRedis, program, RedisArguments(layout_)));
-  return redis->WaitUntil([this] { return RedisAnswers(layout_.redis_socket()); }, kStartLimit,
-                          hooks_.interrupted);
+  return redis->WaitUntil(answers, kStartLimit, hooks_.interrupted);
 }
 
 Result<std::string> LocalCluster::CoordinatorAddress() const {
@@ -140,7 +140,8 @@ std::string LocalCluster::ListenAddress(const UpSettings& settings) const {
 }
 
 Status LocalCluster::EnsureCoordinator(const UpSettings& settings) {
-  if (KeepRunning(kCoordinator) && CoordinatorAddress()) return {};
+  const auto serves = [this] { return CoordinatorAddress().has_value(); };
+  if (KeepRunning(kCoordinator)) return WaitForKept(kCoordinator, serves);
   LATHE_ASSIGN_OR_RETURN(const auto program, ProgramBeside(hooks_.program, kCoordinatorProgram));
   for (const int port : {settings.port, MetricsPort(settings, kCoordinatorMetricsOffset)}) {
     LATHE_RETURN_IF_ERROR(CheckPortIsFree(port));
@@ -152,8 +153,7 @@ Status LocalCluster::EnsureCoordinator(const UpSettings& settings) {
   std::filesystem::remove(layout_.address_file(), missing);
   LATHE_ASSIGN_OR_RETURN(Daemon * daemon,
                          Launch(kCoordinator, program, {"--config", config.string()}));
-  return daemon->WaitUntil([this] { return CoordinatorAddress().has_value(); }, kStartLimit,
-                           hooks_.interrupted);
+  return daemon->WaitUntil(serves, kStartLimit, hooks_.interrupted);
 }
 
 Status LocalCluster::EnsureWorker(const UpSettings& settings, int number) {
@@ -196,7 +196,7 @@ Status LocalCluster::WaitForKept(const std::string& name,
     }
     if (std::chrono::steady_clock::now() >= deadline) {
       return Failure(Error{ErrorCode::kDeadlineExceeded,
-                           name + " runs but does not register with the coordinator",
+                           name + " runs but does not get ready",
                            {},
                            "see " + layout_.log_file(name).string() +
                                "; `lathe down` and `lathe up` start it anew"});
@@ -220,6 +220,10 @@ Status LocalCluster::StartAll(const UpSettings& settings) {
   }
   LATHE_RETURN_IF_ERROR(WaitForWorkers(settings));
   return SaveSettings(layout_, settings);
+}
+
+bool LocalCluster::IsRunning(const std::string& name) const {
+  return ReadLiving(layout_.pid_file(name)).has_value();
 }
 
 Result<ClusterReport> LocalCluster::BringUp(const UpSettings& settings) {

@@ -44,6 +44,8 @@ class LocalCluster {
   /// The layout's folder is absolute.
   static Result<LocalCluster> Open(Layout layout, ClusterHooks hooks);
 
+  /// Whether the daemon of that name (layout.h) runs now.
+  bool IsRunning(const std::string& name) const;
   /// On an error everything that this call started is ended again.
   Result<ClusterReport> BringUp(const UpSettings& settings);
   /// Names of what was ended, in order.
@@ -59,7 +61,7 @@ class LocalCluster {
   Status EnsureCoordinator(const UpSettings& settings);
   Status EnsureWorker(const UpSettings& settings, int number);
   Status WaitForWorkers(const UpSettings& settings);
-  /// For a worker that an earlier call started.
+  /// For a daemon that an earlier call started.
   Status WaitForKept(const std::string& name, const std::function<bool()>& ready) const;
   Status StartAll(const UpSettings& settings);
   Result<Daemon*> Launch(const std::string& name, const std::filesystem::path& program,

@@ -64,6 +64,17 @@ Result<UpSettings> LoadSettings(const Layout& layout, const UpOptions& options) 
   return settings;
 }
 
+std::string ChangedOptions(const UpSettings& saved, const UpSettings& wanted) {
+  std::string names;
+  const auto add = [&](bool changed, const char* name) {
+    if (changed) names += (names.empty() ? "" : ", ") + std::string(name);
+  };
+  add(saved.port != wanted.port, "--port");
+  add(saved.cpu_only != wanted.cpu_only, "--cpu");
+  add(saved.models_dir != wanted.models_dir, "--models");
+  return names;
+}
+
 Status SaveSettings(const Layout& layout, const UpSettings& settings) {
   const nlohmann::json saved = {{"workers", settings.workers},
                                 {"cpuOnly", settings.cpu_only},

@@ -34,6 +34,9 @@ struct UpOptions {
 
 /// The saved settings with the options applied. kDataLoss when the file is damaged.
 Result<UpSettings> LoadSettings(const Layout& layout, const UpOptions& options);
+/// Those of the options that differ from what is saved and only count from a start on: "--port".
+/// Empty: none.
+std::string ChangedOptions(const UpSettings& saved, const UpSettings& wanted);
 Status SaveSettings(const Layout& layout, const UpSettings& settings);
 
 /// The daemons' configuration files.

@@ -131,6 +131,7 @@ TEST_F(UpTest, BothMayBeRepeated) {
   EXPECT_EQ(runner_.Run({"node", "list"}).code, ExitCode::kOk);  // finds it by the address file
 
   EXPECT_THAT(runner_.Run({"up"}).out, HasSubstr("on CPU only"));  // the options are remembered
+  EXPECT_EQ(runner_.Run({"up", "--port", "17420"}).code, ExitCode::kConflict);
   const auto second = Up();
   EXPECT_THAT(Started(second), ::testing::IsEmpty());
   EXPECT_EQ(second["address"], first["address"]);
