@@ -145,8 +145,6 @@ TEST_F(WorkerTest, RunsAnAttemptFromStartToAcknowledgedEnd) {
   EXPECT_EQ(coordinator_.StepsOf("job-1"), Upto(12));
   const auto events = coordinator_.EventsOf("job-1");
   EXPECT_THAT(events, testing::Contains(HasSubstr("OMP_NUM_THREADS 1")));
-  EXPECT_TRUE(coordinator_.WaitFor(
-      [](const v1::WorkerMessage& m) { return m.checkpoint_report().step() == 10; }));
   bool end_heard = false;
   for (const auto& message : coordinator_.Heard()) {
     end_heard |= message.attempt_report().phase() == v1::ATTEMPT_PHASE_SUCCEEDED;
@@ -154,6 +152,17 @@ TEST_F(WorkerTest, RunsAnAttemptFromStartToAcknowledgedEnd) {
   }
   for (int i = 0; i < 500 && fs::exists(data_ / "jobs/job-1"); ++i) ::usleep(10'000);
   EXPECT_FALSE(fs::exists(data_ / "jobs/job-1")) << "nobody needs it any more";
+}
+
+TEST_F(WorkerTest, CheckpointsAreUploadedBesideTheTraining) {
+  StartWorker();
+  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
+  Send(Start("job-1", 1, {{"steps", 100'000}}));
+  const auto message = coordinator_.WaitFor(
+      [](const v1::WorkerMessage& m) { return m.checkpoint_report().step() >= 10; });
+  ASSERT_TRUE(message);
+  const v1::CheckpointReport& report = message->checkpoint_report();
+  EXPECT_EQ(coordinator_.Get(report.checkpoint().files(0).blob()), std::to_string(report.step()));
 }
 
 TEST_F(WorkerTest, EventsAndReportsAreSentAgainUntilAcknowledged) {
