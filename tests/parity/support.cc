@@ -74,7 +74,7 @@ std::vector<nlohmann::json> ReadEvents(const std::filesystem::path& path) {
   return events;
 }
 
-ExitStatus RunTrainer(const std::vector<std::string>& arguments) {
+ChildProcess StartTrainer(const std::vector<std::string>& arguments) {
   auto child = ChildProcess::Start(
       {.program = std::filesystem::path(Environment("LATHE_BINARY_DIR")) / "lathe-trainer",
        .arguments = arguments,
@@ -82,7 +82,11 @@ ExitStatus RunTrainer(const std::vector<std::string>& arguments) {
        .working_directory = {},
        .standard_error = 2});
   LATHE_CHECK(child.has_value(), "lathe-trainer does not start");
-  return child->Wait();
+  return *child;
+}
+
+ExitStatus RunTrainer(const std::vector<std::string>& arguments) {
+  return StartTrainer(arguments).Wait();
 }
 
 }  // namespace lathe::parity

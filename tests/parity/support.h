@@ -26,6 +26,9 @@ nlohmann::json ReadJson(const std::filesystem::path& path);
 /// The lines of an event log.
 std::vector<nlohmann::json> ReadEvents(const std::filesystem::path& path);
 
+/// Starts lathe-trainer with arguments; standard error is inherited.
+ChildProcess StartTrainer(const std::vector<std::string>& arguments);
+
 /// Runs lathe-trainer with arguments to its end; standard error is inherited.
 ExitStatus RunTrainer(const std::vector<std::string>& arguments);
 

@@ -33,6 +33,7 @@ Json ToJson(const Progress& p, const Identity& identity, std::int64_t updates) {
   return {{"version", kVersion},
           {"settings", identity.settings},
           {"step", p.step},
+          {"evaluatedStep", p.evaluated_step},
           {"loss", p.loss},
           {"evaluationLoss", OptionalNumber(p.evaluation_loss)},
           {"bestEvaluationLoss", OptionalNumber(p.best_evaluation_loss)},
@@ -45,6 +46,7 @@ Json ToJson(const Progress& p, const Identity& identity, std::int64_t updates) {
 
 Progress FromJson(const Json& json) {
   return {.step = json.at("step").get<std::int64_t>(),
+          .evaluated_step = json.at("evaluatedStep").get<std::int64_t>(),
           .loss = json.at("loss").is_number() ? json.at("loss").get<double>() : 0,
           .evaluation_loss = ToOptional(json.at("evaluationLoss")),
           .best_evaluation_loss = ToOptional(json.at("bestEvaluationLoss")),

@@ -19,6 +19,7 @@ namespace lathe::trainer::checkpoint {
 /// Where a run stands after `step` completed steps.
 struct Progress {
   std::int64_t step = 0;
+  std::int64_t evaluated_step = 0;        ///< the step of the last evaluation
   double loss = 0;                        ///< of the last step
   std::optional<double> evaluation_loss;  ///< of the last evaluation
   std::optional<double> best_evaluation_loss;

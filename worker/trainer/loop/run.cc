@@ -36,7 +36,8 @@ class Runner {
   Result<bool> TrainStep();
   Status TellStep(const StepResult& result, double learning_rate, double seconds);
   Status CheckFinite(const StepResult& result);
-  Result<bool> Evaluate();
+  /// False when told to leave.
+  Result<bool> EvaluateIfDue();
   void NoteEvaluation(double loss);
   Status SaveCheckpoint();
   Status SaveAdapter(Json& files);
@@ -70,15 +71,15 @@ Result<Outcome> Runner::Run() {
   saved_step_ = progress().step > 0 ? progress().step : -1;
   LATHE_RETURN_IF_ERROR(TellStart());
   LATHE_RETURN_IF_ERROR(Phase("training"));
+  // A run that was told to leave in the middle of an evaluation begins with it.
+  LATHE_ASSIGN_OR_RETURN(const bool made_up, EvaluateIfDue());
+  if (!made_up) return Interrupt();
   while (!Done()) {
     LATHE_ASSIGN_OR_RETURN(const bool trained, TrainStep());
     if (!trained) return Interrupt();
-    const std::int64_t step = progress().step;
-    if (job_.milestones.IsEvaluation(step) && !job_.data.validation.empty()) {
-      LATHE_ASSIGN_OR_RETURN(const bool evaluated, Evaluate());
-      if (!evaluated) return Interrupt();
-    }
-    if (job_.milestones.IsSave(step) || signals_.TakeCheckpointRequest()) {
+    LATHE_ASSIGN_OR_RETURN(const bool evaluated, EvaluateIfDue());
+    if (!evaluated) return Interrupt();
+    if (job_.milestones.IsSave(progress().step) || signals_.TakeCheckpointRequest()) {
       LATHE_RETURN_IF_ERROR(SaveCheckpoint());
     }
   }
@@ -164,13 +165,14 @@ Status Runner::CheckFinite(const StepResult& result) {
                        " was skipped: its loss or gradient is not a finite number"}});
 }
 
-Result<bool> Runner::Evaluate() {
+Result<bool> Runner::EvaluateIfDue() {
+  const std::int64_t step = progress().step;
+  if (step == progress().evaluated_step || job_.data.validation.empty()) return true;
+  if (!job_.milestones.IsEvaluation(step)) return true;
   LATHE_RETURN_IF_ERROR(Phase("evaluating"));
   const auto evaluation =
       job_.stepper->Evaluate(job_.data.validation, job_.plan.schedule.batch_size, Stop());
-  if (!evaluation) {
-    return false;
-  }
+  if (!evaluation) return false;
   LATHE_RETURN_IF_ERROR(
       log_.AppendStep(protocol::kEventEvaluation, {{"step", progress().step},
                                                    {"epoch", Epoch()},
@@ -183,6 +185,7 @@ Result<bool> Runner::Evaluate() {
 
 void Runner::NoteEvaluation(double loss) {
   checkpoint::Progress& p = progress();
+  p.evaluated_step = p.step;
   p.evaluation_loss = loss;
   const plan::SchedulePlan& schedule = job_.plan.schedule;
   if (!p.best_evaluation_loss ||
@@ -217,7 +220,6 @@ Status Runner::SaveCheckpoint() {
 }
 
 Result<Outcome> Runner::Interrupt() {
-  // An evaluation that was cut short is made up for: the step before it is done again.
   if (progress().step > 0) LATHE_RETURN_IF_ERROR(SaveCheckpoint());
   LATHE_RETURN_IF_ERROR(log_.Append(protocol::kEventInterrupted, {{"step", progress().step}}));
   return Outcome::kInterrupted;

@@ -1,0 +1,213 @@
+// A run that is killed or stopped at any point and started again gives the adapter, bit for bit,
+// and the metric lines of a run that was not.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "common/base/file_io.h"
+#include "common/base/temp_dir.h"
+#include "tests/parity/support.h"
+
+namespace lathe::parity {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr int kSteps = 120;
+
+/// A training file of rows of different lengths, all tokens targets.
+void WriteTrainingFile(const fs::path& path) {
+  std::ofstream out(path);
+  for (int row = 0; row < 40; ++row) {
+    Json ids = Json::array();
+    for (int i = 0; i < 24 + row; ++i) ids.push_back((row * 31 + i * i * 7) % 500);
+    out << Json{{"input_ids", ids}, {"labels", ids}}.dump() << "\n";
+  }
+}
+
+Json Configuration() {
+  return {{"model", {{"precision", "fp32"}}},
+          {"datasets", {{"format", "tokenized"}}},
+          {"method", {{"loraConfig", {{"dropout", 0.1}}}}},
+          {"schedule",
+           {{"maxSteps", kSteps},
+            {"batchSize", 3},
+            {"gradientAccumulation", 2},
+            {"saveSteps", 7},
+            {"saveTotalLimit", 3},
+            {"evalSteps", 40}}},
+          {"optimizer", {{"learningRate", 5e-3}}}};
+}
+
+class Resume : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto folder = TempDir::Create();
+    ASSERT_TRUE(folder.has_value());
+    folder_ = std::make_unique<TempDir>(std::move(*folder));
+    WriteTrainingFile(root() / "train.jsonl");
+    std::ofstream(root() / "validation.jsonl")
+        << R"({"input_ids": [1, 2, 3, 4], "labels": [1, 2, 3, 4]})"
+        << "\n";
+    ASSERT_EQ(RunTrainer({"run", WritePlan("whole", Configuration())}).code, 0);
+  }
+
+  const fs::path& root() const { return folder_->path(); }
+
+  std::string WritePlan(const std::string& output, const Json& configuration) {
+    const fs::path path = root() / (output + ".json");
+    std::ofstream(path) << Json{
+        {"planVersion", 1},
+        {"jobId", "resume"},
+        {"attempt", 1},
+        {"device", "cpu"},
+        {"configuration", configuration},
+        {"paths",
+         {{"baseModel", Golden("models/llama_tiny")},
+          {"train", root() / "train.jsonl"},
+          {"validation", root() / "validation.jsonl"},
+          {"output",
+           root() / output}}}}.dump();
+    return path;
+  }
+
+  /// Starts the plan and sends it a signal once `step` is in its log.
+  ExitStatus RunUntil(const std::string& plan, const std::string& output, int step, int number) {
+    auto child = StartTrainer({"run", plan});
+    for (;;) {
+      if (const auto status = child.Poll()) return *status;
+      if (LoggedSteps(output) >= step) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    child.Signal(number);
+    return child.Wait();
+  }
+
+  int LoggedSteps(const std::string& output) const {
+    const auto text = ReadFile(root() / output / "events.jsonl");
+    if (!text) return 0;
+    int count = 0;
+    for (std::size_t at = text->find("\"metric\""); at != std::string::npos;
+         at = text->find("\"metric\"", at + 1)) {
+      ++count;
+    }
+    return count;
+  }
+
+  /// What of the log must not depend on interruptions.
+  std::vector<Json> Story(const std::string& output) const {
+    std::vector<Json> story;
+    std::int64_t sequence = 0;
+    for (Json event : ReadEvents(root() / output / "events.jsonl")) {
+      EXPECT_EQ(event["seq"].get<std::int64_t>(), ++sequence);
+      if (event["type"] != "metric" && event["type"] != "evaluation") continue;
+      for (const char* key : {"seq", "time", "tokensPerSecond", "memoryBytes"}) event.erase(key);
+      story.push_back(std::move(event));
+    }
+    return story;
+  }
+
+  void ExpectLikeWhole(const std::string& output) const {
+    const fs::path file = "adapter/adapter_model.safetensors";
+    EXPECT_EQ(*ReadFile(root() / output / file), *ReadFile(root() / "whole" / file));
+    EXPECT_EQ(Story(output), Story("whole"));
+  }
+
+ private:
+  std::unique_ptr<TempDir> folder_;
+};
+
+TEST_F(Resume, TermMakesACheckpointAndTheRestIsTheSame) {
+  const std::string plan = WritePlan("stopped", Configuration());
+  int interruptions = 0;
+  for (const int step : {1, 5, 39, 40, 80}) {
+    const ExitStatus status = RunUntil(plan, "stopped", step, SIGTERM);
+    if (status.code == 75) ++interruptions;
+  }
+  EXPECT_GE(interruptions, 2);
+  ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
+  ExpectLikeWhole("stopped");
+}
+
+TEST_F(Resume, KilledRunsGoOnFromTheLastCheckpoint) {
+  const std::string plan = WritePlan("killed", Configuration());
+  int kills = 0;
+  for (const int step : {3, 18, 45, 60, 90}) {
+    if (RunUntil(plan, "killed", step, SIGKILL).signal == SIGKILL) ++kills;
+  }
+  EXPECT_GE(kills, 2);
+  // A kill in the middle of a line: the torn end is cut off.
+  std::ofstream(root() / "killed/events.jsonl", std::ios::app) << R"({"seq": 9)";
+  ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
+  ExpectLikeWhole("killed");
+}
+
+TEST_F(Resume, ADamagedCheckpointIsPassedOver) {
+  const std::string plan = WritePlan("damaged", Configuration());
+  ASSERT_EQ(RunUntil(plan, "damaged", 40, SIGTERM).code, 75);
+  fs::path newest;
+  int newest_step = 0;
+  for (const auto& entry : fs::directory_iterator(root() / "damaged/checkpoints")) {
+    const int step = std::stoi(entry.path().filename().string().substr(5));
+    if (step > newest_step) newest = entry.path();
+    newest_step = std::max(step, newest_step);
+  }
+  const fs::path file = newest / "optimizer.safetensors";
+  std::string bytes = *ReadFile(file);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  std::ofstream(file, std::ios::binary) << bytes;
+  ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
+  ExpectLikeWhole("damaged");
+  bool warned = false;
+  for (const Json& event : ReadEvents(root() / "damaged/events.jsonl")) {
+    if (event["type"] != "warning") continue;
+    warned = event["message"].get<std::string>().find("damaged") != std::string::npos;
+  }
+  EXPECT_TRUE(warned);
+}
+
+TEST_F(Resume, AFinishedJobIsNotRedone) {
+  const std::string before = *ReadFile(root() / "whole/events.jsonl");
+  EXPECT_EQ(RunTrainer({"run", (root() / "whole.json").string()}).code, 0);
+  EXPECT_EQ(*ReadFile(root() / "whole/events.jsonl"), before);
+}
+
+TEST_F(Resume, OtherSettingsAreRefused) {
+  Json configuration = Configuration();
+  configuration["optimizer"]["learningRate"] = 4e-3;
+  EXPECT_EQ(RunTrainer({"run", WritePlan("whole", configuration)}).code, 6);
+}
+
+TEST_F(Resume, GradientCheckpointingGivesTheSameBits) {
+  Json configuration = Configuration();
+  configuration["optimizations"] = {{"enabled", {"gradient_checkpointing"}}};
+  ASSERT_EQ(RunTrainer({"run", WritePlan("recomputed", configuration)}).code, 0);
+  ExpectLikeWhole("recomputed");
+}
+
+TEST_F(Resume, UserSignalMakesACheckpointNow) {
+  Json configuration = Configuration();
+  configuration["schedule"].erase("saveSteps");
+  configuration["schedule"]["checkpoints"] = 0;
+  const std::string plan = WritePlan("asked", configuration);
+  RunUntil(plan, "asked", 10, SIGUSR1);
+  EXPECT_FALSE(fs::is_empty(root() / "asked/checkpoints"));
+  ExpectLikeWhole("asked");
+}
+
+TEST_F(Resume, ASecondTrainerOnTheSameFolderIsRefused) {
+  const std::string plan = WritePlan("locked", Configuration());
+  auto first = StartTrainer({"run", plan});
+  while (LoggedSteps("locked") < 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(RunTrainer({"run", plan}).code, 1);
+  EXPECT_EQ(first.Wait().code, 0);
+  ExpectLikeWhole("locked");
+}
+
+}  // namespace
+}  // namespace lathe::parity
