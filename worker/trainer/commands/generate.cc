@@ -1,0 +1,128 @@
+#include "worker/trainer/commands/generate.h"
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "common/base/clock.h"
+#include "worker/trainer/adapters/peft.h"
+#include "worker/trainer/chat_template/conversation.h"
+#include "worker/trainer/commands/report.h"
+#include "worker/trainer/device/device.h"
+#include "worker/trainer/device/guard.h"
+#include "worker/trainer/inference/generate.h"
+#include "worker/trainer/model/loader.h"
+#include "worker/trainer/tokenizer/load.h"
+
+namespace lathe::trainer::commands {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Result<Json> ReadConversation(std::istream& in) {
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "standard input is empty: give a chat as JSON, or plain text");
+  }
+  Json json = Json::parse(text, nullptr, false);
+  if (json.is_object() && json.contains("messages")) return json;
+  return Json{{"messages", Json::array({{{"role", "user"}, {"content", text}}})}};
+}
+
+Result<std::vector<std::int64_t>> EncodePrompt(const tokenizer::ModelTokenizer& model,
+                                               const Json& conversation, Instant now) {
+  if (!model.chat_template) {
+    return Failure(ErrorCode::kInvalidArgument, "the model has no chat template");
+  }
+  LATHE_ASSIGN_OR_RETURN(const auto chat, chat_template::ChatTemplate::Parse(*model.chat_template));
+  const chat_template::TemplateSettings settings{model.bos_token, model.eos_token, now};
+  LATHE_ASSIGN_OR_RETURN(const auto rendered,
+                         chat_template::RenderConversation(chat, conversation, settings,
+                                                           chat_template::GenerationPrompt::kAdd));
+  LATHE_ASSIGN_OR_RETURN(const auto ids, model.tokenizer.Encode(rendered.text));
+  return std::vector<std::int64_t>(ids.begin(), ids.end());
+}
+
+/// Prints what is generated, as text or as lines of JSON, flushed as it comes.
+class Printer {
+ public:
+  explicit Printer(bool json) : json_(json) {}
+
+  void Text(const std::string& text) const {
+    if (text.empty()) return;
+    Print(json_ ? Json{{"text", text}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
+                : text);
+  }
+  void Done(const inference::Generation& generation, std::int64_t milliseconds) const {
+    if (!json_) return Print("\n");
+    const bool stopped = generation.reason == inference::FinishReason::kStop;
+    Print(Json{{"done", true},
+               {"tokens", generation.tokens},
+               {"milliseconds", milliseconds},
+               {"finishReason", stopped ? "stop" : "length"}}
+              .dump() +
+          "\n");
+  }
+  int Failed(const Error& error) const {
+    if (!json_) return Report(error);
+    Print(Json{{"error", {{"code", ToString(error.code)}, {"message", error.message}}}}.dump(
+              -1, ' ', false, Json::error_handler_t::replace) +
+          "\n");
+    return ExitCodeOf(error);
+  }
+
+ private:
+  static void Print(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+  bool json_;
+};
+
+Status Generate(const GenerateArguments& arguments, const Printer& printer) {
+  const SystemClock clock;
+  LATHE_ASSIGN_OR_RETURN(const Json conversation, ReadConversation(std::cin));
+  LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
+  LATHE_ASSIGN_OR_RETURN(const auto tokens, tokenizer::LoadModelTokenizer(arguments.model));
+  LATHE_ASSIGN_OR_RETURN(const auto prompt, EncodePrompt(tokens, conversation, clock.Now()));
+  const bool bf16 = arguments.precision.empty() ? !device.is_cpu() : arguments.precision == "bf16";
+  const auto length = static_cast<std::int64_t>(prompt.size());
+  LATHE_ASSIGN_OR_RETURN(
+      const model::Decoder decoder,
+      model::LoadDecoder(arguments.model, {.dtype = bf16 ? at::kBFloat16 : at::kFloat,
+                                           .device = device,
+                                           .max_positions = length + arguments.max_tokens}));
+  model::LowRankSet low_rank;
+  if (arguments.adapter) {
+    LATHE_ASSIGN_OR_RETURN(const auto adapter, adapters::LoadPeft(decoder, *arguments.adapter,
+                                                                  adapters::Purpose::kInference));
+    low_rank = adapter.low_rank();
+  }
+  inference::GenerationSettings settings{
+      .max_tokens = arguments.max_tokens,
+      .sampling = {.temperature = arguments.temperature, .top_p = arguments.top_p},
+      .seed = arguments.seed,
+      .stop_tokens = decoder.description.end_tokens};
+  const auto& stop = tokens.tokenizer.special_ids().stop;
+  settings.stop_tokens.insert(settings.stop_tokens.end(), stop.begin(), stop.end());
+  tokenizer::StreamDecoder text(tokens.tokenizer, tokenizer::ControlTokens::kSkip);
+  const MonotonicInstant begin = clock.MonotonicNow();
+  const inference::Generation generation = inference::Generate(
+      decoder, low_rank, prompt, settings,
+      [&](std::int64_t token) { printer.Text(text.Push(static_cast<std::int32_t>(token))); });
+  printer.Text(text.Finish());
+  printer.Done(generation, (clock.MonotonicNow() - begin).count() / 1000);
+  return {};
+}
+
+}  // namespace
+
+int RunGenerate(const GenerateArguments& arguments) {
+  const Printer printer(arguments.json);
+  const Status status = device::Guard([&] { return Generate(arguments, printer); });
+  return status ? 0 : printer.Failed(status.error());
+}
+
+}  // namespace lathe::trainer::commands

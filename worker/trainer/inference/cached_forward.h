@@ -1,0 +1,28 @@
+#pragma once
+// A decoder that continues a sequence: keys and values of all positions so far are kept, so that
+// each new token costs one row.
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "worker/trainer/model/decoder.h"
+
+namespace lathe::trainer::inference {
+
+/// Keys and values of one sequence. Not thread-safe.
+struct KeyValueCache {
+  std::vector<at::Tensor> keys;    ///< one a layer, [kv_heads, capacity, head_dim]
+  std::vector<at::Tensor> values;  ///< likewise
+  std::int64_t length = 0;
+  std::int64_t capacity = 0;
+};
+
+KeyValueCache MakeCache(const model::Decoder& decoder, std::int64_t capacity);
+
+/// Appends tokens (int64 [Q], Q <= capacity - length) and returns the fp32 logits [vocabulary] of
+/// what follows the last of them.
+at::Tensor Append(const model::Decoder& decoder, const model::LowRankSet& low_rank,
+                  const at::Tensor& tokens, KeyValueCache& cache);
+
+}  // namespace lathe::trainer::inference
