@@ -7,13 +7,12 @@
 
 #include "common/base/clock.h"
 #include "worker/trainer/adapters/peft.h"
-#include "worker/trainer/chat_template/conversation.h"
 #include "worker/trainer/commands/report.h"
+#include "worker/trainer/data/text_model.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/inference/generate.h"
 #include "worker/trainer/model/loader.h"
-#include "worker/trainer/tokenizer/load.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -21,28 +20,15 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Result<Json> ReadConversation(std::istream& in) {
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  std::string text{std::istreambuf_iterator<char>(in), {}};
   if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
     return Failure(ErrorCode::kInvalidArgument,
                    "standard input is empty: give a chat as JSON, or plain text");
   }
   Json json = Json::parse(text, nullptr, false);
   if (json.is_object() && json.contains("messages")) return json;
+  text.erase(text.find_last_not_of("\r\n") + 1);  // What `echo` adds is not meant.
   return Json{{"messages", Json::array({{{"role", "user"}, {"content", text}}})}};
-}
-
-Result<std::vector<std::int64_t>> EncodePrompt(const tokenizer::ModelTokenizer& model,
-                                               const Json& conversation, Instant now) {
-  if (!model.chat_template) {
-    return Failure(ErrorCode::kInvalidArgument, "the model has no chat template");
-  }
-  LATHE_ASSIGN_OR_RETURN(const auto chat, chat_template::ChatTemplate::Parse(*model.chat_template));
-  const chat_template::TemplateSettings settings{model.bos_token, model.eos_token, now};
-  LATHE_ASSIGN_OR_RETURN(const auto rendered,
-                         chat_template::RenderConversation(chat, conversation, settings,
-                                                           chat_template::GenerationPrompt::kAdd));
-  LATHE_ASSIGN_OR_RETURN(const auto ids, model.tokenizer.Encode(rendered.text));
-  return std::vector<std::int64_t>(ids.begin(), ids.end());
 }
 
 /// Prints what is generated, as text or as lines of JSON, flushed as it comes.
@@ -85,8 +71,10 @@ Status Generate(const GenerateArguments& arguments, const Printer& printer) {
   const SystemClock clock;
   LATHE_ASSIGN_OR_RETURN(const Json conversation, ReadConversation(std::cin));
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
-  LATHE_ASSIGN_OR_RETURN(const auto tokens, tokenizer::LoadModelTokenizer(arguments.model));
-  LATHE_ASSIGN_OR_RETURN(const auto prompt, EncodePrompt(tokens, conversation, clock.Now()));
+  LATHE_ASSIGN_OR_RETURN(const data::TextModel text_model,
+                         data::TextModel::Load(arguments.model, std::nullopt));
+  LATHE_ASSIGN_OR_RETURN(const auto ids, text_model.EncodePrompt(conversation));
+  const std::vector<std::int64_t> prompt(ids.begin(), ids.end());
   const bool bf16 = arguments.precision.empty() ? !device.is_cpu() : arguments.precision == "bf16";
   const auto length = static_cast<std::int64_t>(prompt.size());
   LATHE_ASSIGN_OR_RETURN(
@@ -105,9 +93,9 @@ Status Generate(const GenerateArguments& arguments, const Printer& printer) {
       .sampling = {.temperature = arguments.temperature, .top_p = arguments.top_p},
       .seed = arguments.seed,
       .stop_tokens = decoder.description.end_tokens};
-  const auto& stop = tokens.tokenizer.special_ids().stop;
+  const auto& stop = text_model.tokenizer().special_ids().stop;
   settings.stop_tokens.insert(settings.stop_tokens.end(), stop.begin(), stop.end());
-  tokenizer::StreamDecoder text(tokens.tokenizer, tokenizer::ControlTokens::kSkip);
+  tokenizer::StreamDecoder text(text_model.tokenizer(), tokenizer::ControlTokens::kSkip);
   const MonotonicInstant begin = clock.MonotonicNow();
   const inference::Generation generation = inference::Generate(
       decoder, low_rank, prompt, settings,

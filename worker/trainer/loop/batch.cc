@@ -15,12 +15,6 @@ at::Tensor ToTensor(const std::vector<std::int64_t>& values, const at::Device& d
 
 }  // namespace
 
-std::int64_t CountTargets(const Example& example) {
-  if (example.labels.empty()) return 0;
-  return std::count_if(example.labels.begin() + 1, example.labels.end(),
-                       [](std::int64_t label) { return label != kIgnoredLabel; });
-}
-
 Batch MakeBatch(const std::vector<Example>& examples, std::span<const std::size_t> indices,
                 const at::Device& device) {
   std::vector<std::int64_t> tokens;
@@ -35,7 +29,7 @@ Batch MakeBatch(const std::vector<Example>& examples, std::span<const std::size_
     tokens.insert(tokens.end(), example.tokens.begin(), example.tokens.end());
     for (std::int64_t t = 0; t < length; ++t) {
       positions.push_back(t);
-      if (t == 0 || example.labels[static_cast<std::size_t>(t)] == kIgnoredLabel) continue;
+      if (t == 0 || example.labels[static_cast<std::size_t>(t)] == data::kIgnoredLabel) continue;
       rows.push_back(first + t - 1);
       labels.push_back(example.labels[static_cast<std::size_t>(t)]);
     }

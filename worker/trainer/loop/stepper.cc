@@ -31,7 +31,7 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
   StepResult result;
   for (const auto& indices : input.micro_batches) {
     for (const std::size_t index : indices) {
-      result.targets += CountTargets(input.examples[index]);
+      result.targets += data::CountTargets(input.examples[index]);
       result.tokens += static_cast<std::int64_t>(input.examples[index].tokens.size());
     }
   }

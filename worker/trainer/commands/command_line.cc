@@ -1,0 +1,74 @@
+#include "worker/trainer/commands/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "common/base/version.h"
+#include "worker/trainer/commands/generate.h"
+#include "worker/trainer/commands/logits.h"
+#include "worker/trainer/commands/run.h"
+#include "worker/trainer/commands/tokenize.h"
+#include "worker/trainer_protocol/trainer_protocol.h"
+
+namespace lathe::trainer::commands {
+namespace {
+
+void DescribeLogits(CLI::App& command, LogitsArguments& arguments) {
+  command.add_option("MODEL", arguments.model, "model folder or GGUF file")->required();
+  command.add_option("IN", arguments.input, "safetensors file: input_ids, attention_mask")
+      ->required();
+  command.add_option("OUT", arguments.output, "safetensors file to write")->required();
+  command.add_option("--adapter", arguments.adapter, "PEFT folder");
+}
+
+void DescribeGenerate(CLI::App& command, GenerateArguments& arguments) {
+  command.add_option("MODEL", arguments.model, "model folder or GGUF file")->required();
+  command.add_option("--adapter", arguments.adapter, "PEFT folder");
+  command.add_option("--device", arguments.device, "cpu or cuda:N");
+  command.add_option("--precision", arguments.precision, "fp32 or bf16")
+      ->check(CLI::IsMember({"fp32", "bf16"}));
+  command.add_option("--max-tokens", arguments.max_tokens)->check(CLI::Range(1, 1 << 20));
+  command.add_option("--temperature", arguments.temperature, "0: always the likeliest token")
+      ->check(CLI::Range(0.0, 100.0));
+  command.add_option("--top-p", arguments.top_p)->check(CLI::Range(0.0, 1.0));
+  command.add_option("--seed", arguments.seed);
+  command.add_flag("--json", arguments.json, "print lines of JSON as tokens come");
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, const char* const* argv) {
+  CLI::App app("Trains adapters for language models.", "lathe-trainer");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("lathe-trainer ") + Version());
+  int exit_code = 0;
+
+  std::string plan_file;
+  CLI::App* run = app.add_subcommand("run", "Train what a plan file says, or go on with it");
+  run->add_option("PLAN", plan_file, "plan file (JSON)")->required();
+  run->callback([&] { exit_code = RunPlanFile(plan_file); });
+
+  GenerateArguments generate_arguments;
+  CLI::App* generate = app.add_subcommand("generate", "Answer a chat given on standard input");
+  DescribeGenerate(*generate, generate_arguments);
+  generate->callback([&] { exit_code = RunGenerate(generate_arguments); });
+
+  LogitsArguments logits_arguments;
+  CLI::App* logits = app.add_subcommand("logits", "Write the logits of given tokens");
+  DescribeLogits(*logits, logits_arguments);
+  logits->callback([&] { exit_code = RunLogits(logits_arguments); });
+
+  std::filesystem::path tokenize_model;
+  CLI::App* tokenize = app.add_subcommand("tokenize", "Turn lines of text or chats into ids");
+  tokenize->add_option("MODEL", tokenize_model, "model folder or GGUF file")->required();
+  tokenize->callback([&] { exit_code = RunTokenize(tokenize_model, std::cin, std::cout); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : trainer_protocol::kExitUsage;
+  }
+  return exit_code;
+}
+
+}  // namespace lathe::trainer::commands
