@@ -1,7 +1,25 @@
 // `lathe-trainer`: trains what a plan file says, and a few commands to check its parts by hand.
 
+#include <unistd.h>
+
+#include <cstdlib>
+
 #include "worker/trainer/commands/command_line.h"
 
+namespace {
+
+/// OpenMP's threads spin at barriers by default, which makes a step ten times slower as soon as
+/// anything else uses a core. The library reads this when it is loaded, so the program starts
+/// again.
+void LetThreadsSleep(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  ::setenv("OMP_WAIT_POLICY", "passive", 0);
+  ::execv("/proc/self/exe", argv);  // Where that is not possible, slow is better than not at all.
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  LetThreadsSleep(argv);
   return lathe::trainer::commands::RunCommandLine(argc, argv);
 }

@@ -1,0 +1,70 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "worker/trainer/plan/plan.h"
+
+namespace lathe::trainer::plan {
+namespace {
+
+using Json = nlohmann::json;
+
+Json Minimal() {
+  return {{"planVersion", 1},
+          {"jobId", "j"},
+          {"attempt", 1},
+          {"device", "cpu"},
+          {"configuration", Json::object()},
+          {"paths", {{"baseModel", "/m"}, {"train", "/t"}, {"output", "/o"}}}};
+}
+
+std::vector<std::string> WrongPaths(const Json& plan) {
+  const auto parsed = ParsePlan(plan.dump());
+  std::vector<std::string> paths;
+  if (parsed) return paths;
+  EXPECT_EQ(parsed.error().code, ErrorCode::kInvalidArgument);
+  for (const Finding& finding : parsed.error().findings) paths.push_back(finding.path);
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+TEST(ParsePlanTest, WhatIsLeftOutGetsTheSchemasDefaults) {
+  const auto plan = ParsePlan(Minimal().dump());
+  ASSERT_TRUE(plan.has_value()) << plan.error().message;
+  EXPECT_EQ(plan->lora.rank, 8);
+  EXPECT_EQ(plan->precision, "fp32");
+  EXPECT_EQ(plan->data.train_split, 0.9);
+  EXPECT_EQ(plan->optimizer.schedule, "cosine");
+}
+
+TEST(ParsePlanTest, EverythingWrongIsToldAtOnce) {
+  Json plan = Minimal();
+  plan["surplus"] = 1;
+  plan["configuration"] = {{"schedule", {{"batchsize", 3}, {"epochs", 0}}},
+                           {"method", {{"type", "qlora"}}}};
+  EXPECT_EQ(WrongPaths(plan), (std::vector<std::string>{
+                                  "configuration.method.type", "configuration.schedule.batchsize",
+                                  "configuration.schedule.epochs", "surplus"}));
+}
+
+TEST(ParsePlanTest, SeveralProcessesAreRefused) {
+  Json plan = Minimal();
+  plan["distributed"] = {{"rank", 0}, {"worldSize", 2}, {"rendezvous", nullptr}};
+  EXPECT_EQ(WrongPaths(plan), std::vector<std::string>{"distributed.worldSize"});
+}
+
+TEST(ParsePlanTest, AnotherVersionIsRefused) {
+  Json plan = Minimal();
+  plan["planVersion"] = 2;
+  EXPECT_FALSE(ParsePlan(plan.dump()).has_value());
+}
+
+TEST(ParsePlanTest, NothingIsHeldBackWithoutEvaluations) {
+  Json plan = Minimal();
+  plan["configuration"] = {{"schedule", {{"evaluations", 0}}}};
+  EXPECT_EQ(ParsePlan(plan.dump())->data.train_split, 1);
+}
+
+}  // namespace
+}  // namespace lathe::trainer::plan
