@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <span>
 
 #include "common/base/clock.h"
 #include "coordinator/cli/client/coordinator_client.h"
@@ -101,23 +102,43 @@ Outcome FollowLogs(Context& context, CoordinatorClient& client,
   return ExitCode::kOk;
 }
 
-Document Number(const Document& fields, const char* key) {
-  return fields.contains(key) ? fields[key] : Document();
+/// A column of the table: a field of the event and how it is read.
+struct MetricColumn {
+  const char* header;
+  const char* field;
+  std::string (*text)(double);
+};
+
+std::string Whole(double value) {
+  return std::to_string(static_cast<std::uint64_t>(value));
 }
 
-std::vector<std::string> MetricRow(const Document& fields) {
-  std::vector<std::string> cells;
-  for (const char* key : {"step", "epoch", "loss", "learningRate", "gradientNorm"}) {
-    const Document value = Number(fields, key);
-    cells.push_back(value.is_number_integer() ? value.dump()
-                    : value.is_number()       ? FormatLoss(value.get<double>())
-                                              : "");
+constexpr MetricColumn kEvaluationColumns[] = {{"STEP", "step", &Whole},
+                                               {"EPOCH", "epoch", &FormatLoss},
+                                               {"LOSS", "loss", &FormatLoss},
+                                               {"TARGET TOKENS", "targetTokens", &FormatCount}};
+constexpr MetricColumn kTrainingColumns[] = {{"STEP", "step", &Whole},
+                                             {"EPOCH", "epoch", &FormatLoss},
+                                             {"LOSS", "loss", &FormatLoss},
+                                             {"LEARNING RATE", "learningRate", &FormatLoss},
+                                             {"GRADIENT NORM", "gradientNorm", &FormatLoss},
+                                             {"TARGET TOKENS", "targetTokens", &FormatCount},
+                                             {"TOKENS/S", "tokensPerSecond", &FormatCount}};
+
+Table TableOf(std::span<const MetricColumn> columns, const Document& list) {
+  std::vector<Column> headers;
+  for (const MetricColumn& column : columns) headers.push_back({column.header, Align::kRight});
+  Table table(std::move(headers));
+  for (const Document& fields : list) {
+    std::vector<std::string> cells;
+    for (const MetricColumn& column : columns) {
+      const auto value = fields.find(column.field);
+      const bool known = value != fields.end() && value->is_number();
+      cells.push_back(known ? column.text(value->get<double>()) : "");
+    }
+    table.AddRow(std::move(cells));
   }
-  for (const char* key : {"targetTokens", "tokensPerSecond"}) {
-    const Document value = Number(fields, key);
-    cells.push_back(value.is_number() ? FormatCount(value.get<double>()) : "");
-  }
-  return cells;
+  return table;
 }
 
 }  // namespace
@@ -150,19 +171,11 @@ Outcome RunMetrics(Context& context, const MetricsOptions& options) {
   request.set_id(id);
   request.add_types(options.evaluations ? "evaluation" : "metric");
   Document list = Document::array();
-  Table table({{"STEP", Align::kRight},
-               {"EPOCH", Align::kRight},
-               {"LOSS", Align::kRight},
-               {"LEARNING RATE", Align::kRight},
-               {"GRADIENT NORM", Align::kRight},
-               {"TARGET TOKENS", Align::kRight},
-               {"TOKENS/S", Align::kRight}});
-  LATHE_RETURN_IF_ERROR(client->StreamJobEvents(request, [&](const v1::JobEvent& event) {
-    Document fields = Fields(event);
-    table.AddRow(MetricRow(fields));
-    list.push_back(std::move(fields));
-  }));
-  PrintResult(context, list, table.Render());
+  LATHE_RETURN_IF_ERROR(client->StreamJobEvents(
+      request, [&](const v1::JobEvent& event) { list.push_back(Fields(event)); }));
+  const std::span<const MetricColumn> columns =
+      options.evaluations ? std::span<const MetricColumn>(kEvaluationColumns) : kTrainingColumns;
+  PrintResult(context, list, TableOf(columns, list).Render());
   return ExitCode::kOk;
 }
 

@@ -198,6 +198,22 @@ TEST_F(ConversationTest, FollowedLogsGoOnWhereTheyWere) {
   EXPECT_EQ(resumed_after, "1-1");
 }
 
+TEST_F(ConversationTest, MetricsAsATableAndAsNumbers) {
+  coordinator_.stream_events = [](grpc::ServerContext&, const v1::StreamJobEventsRequest& request,
+                                  grpc::ServerWriter<v1::JobEvent>& writer) {
+    v1::JobEvent event;
+    event.set_type(request.types(0));
+    event.set_json(R"({"step":3,"epoch":0.375,"loss":2.413441,"tokensPerSecond":15210.4})");
+    writer.Write(event);
+    return grpc::Status::OK;
+  };
+  coordinator_.Start();
+  EXPECT_EQ(Run({"metrics", kJobId, "--evaluations"}).out,
+            "STEP  EPOCH   LOSS  TARGET TOKENS\n   3  0.375  2.413              -\n");
+  EXPECT_THAT(Run({"metrics", kJobId}).out, HasSubstr("15,210"));
+  EXPECT_EQ(nlohmann::json::parse(Run({"metrics", kJobId, "-o", "json"}).out)[0]["loss"], 2.413441);
+}
+
 TEST_F(ConversationTest, CtrlCLeavesTheJobRunning) {
   std::atomic<bool> watched = false;
   coordinator_.watch_job = [&](grpc::ServerContext& context, const v1::WatchJobRequest&,
