@@ -66,6 +66,11 @@ Status JobService::List(const v1::ListJobsRequest& request, v1::ListJobsResponse
   if (request.page_size() > kLargestPage) {
     return Failure(ErrorCode::kInvalidArgument, "page_size must be at most 1000.");
   }
+  for (const int state : request.states()) {
+    if (v1::JobState_IsValid(state) && state != v1::JOB_STATE_UNSPECIFIED) continue;
+    return Failure(ErrorCode::kInvalidArgument,
+                   "states has " + std::to_string(state) + ", which is no state of a job.");
+  }
   std::optional<runtime::ListPosition> after;
   if (!request.page_token().empty()) {
     after = ReadPageToken(request.page_token());

@@ -126,6 +126,8 @@ TEST_F(CreateJobTest, ListsInPagesNewestFirst) {
   const auto only = client_->List(cancelled).value();
   ASSERT_EQ(only.jobs_size(), 1);
   EXPECT_EQ(only.jobs(0).id(), ids[1]);
+  cancelled.add_states(v1::JOB_STATE_UNSPECIFIED);
+  EXPECT_EQ(client_->List(cancelled).error().code, ErrorCode::kInvalidArgument);
   v1::ListJobsRequest bad;
   bad.set_page_token("nonsense");
   EXPECT_EQ(client_->List(bad).error().code, ErrorCode::kInvalidArgument);
