@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 
 #include "common/base/temp_dir.h"
 #include "tests/parity/support.h"
@@ -41,14 +40,6 @@ TEST_P(LogitsParity, AgreesWithTheReference) {
 INSTANTIATE_TEST_SUITE_P(Models, LogitsParity,
                          ::testing::Values("llama_tiny", "llama3_tiny", "qwen2_tiny"),
                          [](const auto& instance) { return std::string(instance.param); });
-
-fs::path DemoModel() {
-  if (const char* path = std::getenv("LATHE_DEMO_MODEL")) return path;
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const fs::path base = cache != nullptr ? fs::path(cache) : fs::path(home ? home : "") / ".cache";
-  return base / "lathe/models/smollm2-135m-instruct.gguf";
-}
 
 at::Tensor WidenedLinear(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.to(at::kFloat) : tensor;

@@ -63,6 +63,16 @@ nlohmann::json ReadJson(const std::filesystem::path& path) {
   return nlohmann::json::parse(*text);
 }
 
+std::filesystem::path DemoModel() {
+  if (const char* path = std::getenv("LATHE_DEMO_MODEL")) return path;
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const std::filesystem::path base = cache != nullptr
+                                         ? std::filesystem::path(cache)
+                                         : std::filesystem::path(home ? home : "") / ".cache";
+  return base / "lathe/models/smollm2-135m-instruct.gguf";
+}
+
 std::vector<nlohmann::json> ReadEvents(const std::filesystem::path& path) {
   const auto text = ReadFile(path);
   LATHE_CHECK(text.has_value(), path.string());
