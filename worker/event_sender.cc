@@ -1,10 +1,16 @@
 #include "worker/event_sender.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/log.h"
 
 namespace lathe::worker {
+
+void EventSender::Restart() {
+  sent_ = spool_.acknowledged();
+  if (told_) waiting_.push_front(*std::exchange(told_, std::nullopt));
+}
 
 std::optional<v1::EventBatch> EventSender::Next() {
   const std::uint64_t allowed = spool_.acknowledged() + kWindow;
@@ -25,6 +31,21 @@ std::optional<v1::EventBatch> EventSender::Next() {
   }
   sent_ = entries->back().sequence;
   return batch;
+}
+
+void EventSender::Offer(v1::CheckpointReport report) {
+  if (waiting_.size() > 1) waiting_.resize(1);
+  waiting_.push_back({std::move(report), spool_.last()});
+}
+
+std::optional<v1::CheckpointReport> EventSender::NextCheckpoint() {
+  bool found = false;
+  while (!waiting_.empty() && waiting_.front().after <= spool_.acknowledged()) {
+    told_ = std::move(waiting_.front());
+    waiting_.pop_front();
+    found = true;
+  }
+  return found ? std::optional(told_->report) : std::nullopt;
 }
 
 std::uint64_t EventSender::Acknowledge(std::uint64_t sequence) {

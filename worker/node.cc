@@ -144,11 +144,7 @@ void Node::OnOpened(const v1::Welcome& welcome, MonotonicInstant sent) {
   parts_.telemetry.Add(telemetry::metrics::kWorkerReconnects);
   log::Info("session_opened", {{"coordinator", parts_.config.coordinator}, {"node", node_id_}});
   heartbeats_.Begin(ToDuration(welcome.heartbeat_interval()), sent);
-  for (auto& [job, attempt] : attempts_) {
-    attempt.sender->Restart();
-    const auto checkpoint = attempt.runner->checkpoint();
-    if (checkpoint) surroundings_.checkpoint_uploaded(*checkpoint);
-  }
+  for (auto& [job, attempt] : attempts_) attempt.sender->Restart();
   // Events before reports: an end is only told when its events are stored.
   PumpEvents();
   Handle(agent::SessionOpened{ToDuration(welcome.lease()), sent});
@@ -222,6 +218,11 @@ void Node::PumpEvents() {
     while (auto batch = attempt.sender->Next()) {
       v1::WorkerMessage message;
       *message.mutable_event_batch() = std::move(*batch);
+      session_->Send(std::move(message));
+    }
+    if (auto checkpoint = attempt.sender->NextCheckpoint()) {
+      v1::WorkerMessage message;
+      *message.mutable_checkpoint_report() = std::move(*checkpoint);
       session_->Send(std::move(message));
     }
   }

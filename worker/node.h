@@ -85,6 +85,7 @@ class Node {
   void OnMessage(const v1::CoordinatorMessage& message);
   void OnHeartbeatAck(const v1::HeartbeatAck& ack);
   void OnEventAck(const v1::EventAck& ack);
+  void OnCheckpointUploaded(const v1::CheckpointReport& report);
   void OnEnded(const agent::AttemptEnded& event);
   void SendReport(v1::AttemptReport report);
   void PumpEvents();

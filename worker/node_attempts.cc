@@ -59,9 +59,7 @@ attempt::Surroundings Node::MakeSurroundings() {
       .spool_grew = [this] { queue_.Post([this] { PumpEvents(); }); },
       .checkpoint_uploaded =
           [this](const v1::CheckpointReport& report) {
-            v1::WorkerMessage message;
-            *message.mutable_checkpoint_report() = report;
-            session_->Send(std::move(message));
+            queue_.Post([this, report] { OnCheckpointUploaded(report); });
           }};
 }
 
@@ -158,6 +156,12 @@ void Node::OnEnded(const agent::AttemptEnded& event) {
   parts_.telemetry.Add(telemetry::metrics::kWorkerAttempts,
                        {{"outcome", OutcomeName(event.phase)}});
   if (RunnerOf(event.key) != nullptr) attempts_.at(event.key.job).ended = true;
+}
+
+void Node::OnCheckpointUploaded(const v1::CheckpointReport& report) {
+  if (RunnerOf({report.job_id(), report.attempt()}) == nullptr) return;
+  attempts_.at(report.job_id()).sender->Offer(report);
+  PumpEvents();
 }
 
 void Node::Perform(const agent::Begin& action) {

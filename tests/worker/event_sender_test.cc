@@ -53,5 +53,56 @@ TEST_F(EventSenderTest, StaysWithinTheWindow) {
   EXPECT_EQ(SendAll(), Range(EventSender::kWindow + 1, EventSender::kWindow + 4));
 }
 
+v1::CheckpointReport CheckpointAt(std::uint64_t step) {
+  v1::CheckpointReport report;
+  report.set_step(step);
+  return report;
+}
+
+// 0: there is none to tell now.
+std::uint64_t StepOfNext(EventSender& sender) {
+  const auto report = sender.NextCheckpoint();
+  return report ? report->step() : 0;
+}
+
+TEST_F(EventSenderTest, TellsACheckpointOnceAllEventsBeforeItAreAcknowledged) {
+  Append(3);
+  SendAll();
+  sender_.Offer(CheckpointAt(10));
+  EXPECT_EQ(StepOfNext(sender_), 0u);
+  Append(2);
+  sender_.Acknowledge(2);
+  EXPECT_EQ(StepOfNext(sender_), 0u);
+  sender_.Acknowledge(3);
+  EXPECT_EQ(StepOfNext(sender_), 10u) << "events after it do not matter";
+  EXPECT_EQ(StepOfNext(sender_), 0u);
+}
+
+TEST_F(EventSenderTest, TellsACheckpointAgainOnANewStreamAfterTheEventsBeforeIt) {
+  Append(3);
+  SendAll();
+  sender_.Offer(CheckpointAt(10));
+  sender_.Restart();
+  EXPECT_EQ(StepOfNext(sender_), 0u);
+  EXPECT_EQ(SendAll(), Range(1, 3));
+  sender_.Acknowledge(3);
+  EXPECT_EQ(StepOfNext(sender_), 10u);
+  sender_.Restart();
+  EXPECT_EQ(StepOfNext(sender_), 10u) << "it may have been lost with the older stream";
+}
+
+TEST_F(EventSenderTest, NewerCheckpointsDoNotPushAwayTheOneThatIsNext) {
+  for (const std::uint64_t step : {10, 20, 30}) {
+    Append(1);
+    sender_.Offer(CheckpointAt(step));
+  }
+  sender_.Acknowledge(1);
+  EXPECT_EQ(StepOfNext(sender_), 10u);
+  sender_.Acknowledge(2);
+  EXPECT_EQ(StepOfNext(sender_), 0u) << "20 gave way to 30, which comes later";
+  sender_.Acknowledge(3);
+  EXPECT_EQ(StepOfNext(sender_), 30u);
+}
+
 }  // namespace
 }  // namespace lathe::worker

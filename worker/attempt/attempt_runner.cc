@@ -76,12 +76,6 @@ v1::AttemptReport AttemptRunner::report() const {
   return record_.report;
 }
 
-std::optional<v1::CheckpointReport> AttemptRunner::checkpoint() const {
-  const auto newest = uploader_->newest();
-  if (!newest) return std::nullopt;
-  return CheckpointReportOf(key_, *newest);
-}
-
 std::string AttemptRunner::KillReasonText() const {
   const std::lock_guard lock(mutex_);
   return kill_reason_;

@@ -59,9 +59,8 @@ class AttemptRunner {
   const agent::AttemptKey& key() const { return key_; }
   const JobFolder& folder() const { return folder_; }
   spool::Spool& spool() { return *spool_; }
-  /// The final report, once the end has been announced; the newest checkpoint, if any was uploaded.
+  /// The final report, once the end has been announced.
   v1::AttemptReport report() const;
-  std::optional<v1::CheckpointReport> checkpoint() const;
 
  private:
   AttemptRunner(const Surroundings& surroundings, JobFolder folder, AttemptRecord record,
