@@ -14,10 +14,19 @@ void ApplyStep(Progress& progress, std::uint64_t step, Instant time) {
   }
 }
 
+/// A run of the trainer that begins to train. What came before it in this attempt are steps of an
+/// older run, sent late with their old times: no measure of the present pace.
+bool BeginsTraining(const Progress& before, const ProgressUpdate& update) {
+  const bool preparing =
+      before.phase.empty() || before.phase == "loading" || before.phase == "tokenizing";
+  return preparing && update.phase == "training";
+}
+
 }  // namespace
 
 void Apply(Progress& progress, const ProgressUpdate& update) {
   if (update.total_steps) progress.total_steps = *update.total_steps;
+  if (BeginsTraining(progress, update)) progress.pace_since.reset();
   if (update.phase) progress.phase = *update.phase;
   if (update.evaluation_loss) progress.evaluation_loss = update.evaluation_loss;
   if (!update.step || *update.step <= progress.step) return;

@@ -17,7 +17,7 @@
 namespace lathe::cli {
 namespace {
 
-constexpr std::array kLogTypes = {"log", "warning", "state", "failed"};
+constexpr std::array kLogTypes = {"log", "warning", "state", "started", "checkpoint", "failed"};
 constexpr std::size_t kTypeWidth = 13;
 
 Document Fields(const v1::JobEvent& event) {

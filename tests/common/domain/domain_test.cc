@@ -52,6 +52,19 @@ TEST(Resources, AreDescribed) {
             "2 GPUs of type A100 with at least 20.5 GiB");
 }
 
+TEST(Progress, StepsOfAnOlderRunSentLateAreNoPace) {
+  using std::chrono::seconds;
+  Progress progress;
+  const Instant old_run = FromMicros(0);
+  const Instant new_run = old_run + seconds(3600);
+  Apply(progress, {.time = old_run, .step = 10, .total_steps = 30});
+  Apply(progress, {.time = new_run, .phase = "training"});
+  Apply(progress, {.time = new_run, .step = 11});
+  EXPECT_FALSE(EtaSeconds(progress));
+  Apply(progress, {.time = new_run + seconds(2), .step = 12});
+  EXPECT_DOUBLE_EQ(*EtaSeconds(progress), 36.0);
+}
+
 TEST(Progress, TellsFractionAndEta) {
   Progress progress;
   EXPECT_EQ(Fraction(progress), 0);
