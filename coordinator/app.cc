@@ -136,6 +136,11 @@ int RunCoordinator(const Config& config, StopSignal& stop) {
   const auto exposition = telemetry::Exposition::Start(telemetry, config.metrics_listen);
   if (!exposition) return Report(exposition.error(), kExitFailed);
   log::Info("metrics", {{"address", (*exposition)->address()}});
+  if (!config.metrics_address_file.empty()) {
+    const Status written =
+        WriteFileAtomically(config.metrics_address_file, (*exposition)->address() + "\n");
+    if (!written) return Report(written.error().WithContext("metrics_address_file"), kExitFailed);
+  }
 
   const auto store = OpenStore(config);
   if (!store) {

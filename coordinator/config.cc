@@ -17,6 +17,7 @@ std::vector<Key> Keys() {
   return {
       {"listen", Kind::kText, "127.0.0.1:7420", "Address of the gRPC API; port 0: any free one"},
       {"metrics_listen", Kind::kText, "127.0.0.1:7421", "Address of /metrics; port 0: any"},
+      {"metrics_address_file", Kind::kPath, "", "The real address of /metrics is written there"},
       {"redis", Kind::kText, "tcp://127.0.0.1:6379",
        "Redis server: unix:///path/redis.sock or tcp://host:port[/db]"},
       {"redis_password_file", Kind::kPath, "", "File with the Redis password on its first line"},
@@ -55,6 +56,7 @@ Result<Config> MakeConfig(const daemon_config::Values& values) {
   Config config;
   config.listen = values.Text("listen");
   config.metrics_listen = values.Text("metrics_listen");
+  config.metrics_address_file = values.Path("metrics_address_file");
   config.redis = values.Text("redis");
   config.redis_password_file = values.Path("redis_password_file");
   config.redis_prefix = values.Text("redis_prefix");

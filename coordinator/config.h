@@ -14,8 +14,9 @@ namespace lathe::coordinator {
 struct Config {
   std::string listen;
   std::string metrics_listen;
-  std::string redis;                          ///< unix:///path or tcp://host:port[/db]
-  std::filesystem::path redis_password_file;  ///< empty: none
+  std::filesystem::path metrics_address_file;  ///< empty: not written
+  std::string redis;                           ///< unix:///path or tcp://host:port[/db]
+  std::filesystem::path redis_password_file;   ///< empty: none
   std::string redis_prefix;
   std::filesystem::path data_dir;
   rpc::TlsFiles tls;

@@ -1,6 +1,7 @@
 #pragma once
-// Every metric of the house, once: name, help, labels by their documented spelling. Dashboards and
-// alerts in deploy/ are checked against this list. Durations are seconds, sizes bytes.
+// Every metric of the house, once: name, help, labels by their documented spelling. The rules
+// in deploy/prometheus are tested against what the daemons serve. Durations are seconds, sizes
+// bytes.
 
 #include <array>
 #include <span>
@@ -25,6 +26,9 @@ namespace buckets {
 /// One call: a tenth of a millisecond to ten seconds.
 inline constexpr std::array<double, 14> kCall = {
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10};
+/// From a decision to a started process: five milliseconds to ten minutes.
+inline constexpr std::array<double, 13> kStart = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+                                                  1,     2.5,  10,    60,   300, 600};
 /// Waiting of people: a tenth of a second to a day.
 inline constexpr std::array<double, 12> kWait = {0.1, 0.5, 1,    5,    15,    60,
                                                  300, 900, 3600, 7200, 28800, 86400};
@@ -43,7 +47,7 @@ inline constexpr HistogramName kQueueWait{
     buckets::kWait};
 inline constexpr HistogramName kDispatchLatency{
     "lathe_dispatch_latency_seconds", "From an attempt's assignment to its trainer's start.",
-    buckets::kWait};
+    buckets::kStart};
 inline constexpr CounterName kAttempts{"lathe_attempts_total", "Ended attempts by outcome."};
 inline constexpr GaugeName kGpus{"lathe_gpus", "GPUs of ready nodes by state: used, free."};
 inline constexpr GaugeName kCpuSlots{"lathe_cpu_slots",

@@ -96,6 +96,7 @@ class Cluster:
         config = self.folder / "coordinator.yaml"
         config.write_text(
             f"listen: {listen}\nmetrics_listen: 127.0.0.1:0\nredis: unix://{self.redis_socket}\n"
+            f"metrics_address_file: {self.folder}/coordinator.metrics\n"
             f"data_dir: {self.folder}/coordinator\naddress_file: {address_file}\n"
             f"heartbeat_interval: 0.3\nlease: {self.lease[0]}\nlease_grace: {self.lease[1]}\n")
         process = self._start("coordinator", [str(BINARIES / "lathe-coordinator"), "--config",
@@ -110,7 +111,8 @@ class Cluster:
         config.write_text(
             f"coordinator: {self.address}\ndata_dir: {self.folder}/{name}\n"
             f"models_dir: {self.folder}/models\nnode_id: {name}\ncpu_slots: {cpu_slots}\n"
-            f"cpu_threads: 1\ngpus: none\nmetrics_listen: 127.0.0.1:0\n")
+            f"cpu_threads: 1\ngpus: none\nmetrics_listen: 127.0.0.1:0\n"
+            f"metrics_address_file: {self.folder}/{name}.metrics\n")
         process = self._start(name, [str(BINARIES / "lathe-worker"), "--config", str(config)])
         wait_until(lambda: any(n["id"] == name and "ready" in n["state"].lower()
                                for n in self.nodes()), 30, f"{name} is ready")
@@ -120,6 +122,9 @@ class Cluster:
         process = self.processes.pop(name)
         process.send_signal(how)
         process.wait()
+
+    def metrics_address(self, name: str) -> str:
+        return (self.folder / f"{name}.metrics").read_text().strip()
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")[-4000:]
