@@ -1,5 +1,6 @@
 #include "worker/trainer/adapters/peft.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/base/file_io.h"
@@ -68,10 +69,29 @@ Json Configuration(const LoraAdapter& adapter, const std::string& base_model) {
           {"use_rslora", s.rslora}};
 }
 
-/// Keys that must be absent, null, false, "none" or empty: each changes what the matrices mean.
-constexpr const char* kMustBeOff[] = {
-    "use_dora",  "modules_to_save",   "fan_in_fan_out",          "bias",
-    "lora_bias", "layer_replication", "trainable_token_indices", "target_parameters"};
+/// Keys that must be absent, null, false, "none" or empty: each changes what the matrices mean, or
+/// which layers have some.
+constexpr const char* kMustBeOff[] = {"use_dora",
+                                      "modules_to_save",
+                                      "fan_in_fan_out",
+                                      "bias",
+                                      "lora_bias",
+                                      "layer_replication",
+                                      "layers_to_transform",
+                                      "exclude_modules",
+                                      "trainable_token_indices",
+                                      "target_parameters",
+                                      "alora_invocation_tokens",
+                                      "use_qalora",
+                                      "use_bdlora",
+                                      "kasa_config",
+                                      "arrow_config"};
+
+/// Ways of starting that change the base weights too, so that the matrices do not fit the base as
+/// it is; names as PEFT's init_lora_weights has them. "pissa_niter_16" and the like count as well.
+constexpr const char* kChangeTheBase[] = {"pissa", "olora", "corda", "loftq", "lora_ga"};
+
+constexpr std::int64_t kMaxRank = 1 << 16;
 
 bool IsOff(const Json& value) {
   return value.is_null() || value == false || value == "none" || value.empty();
@@ -81,14 +101,14 @@ Result<std::vector<std::string>> ReadTargets(const Json& config, const std::stri
   const Json targets = config.value("target_modules", Json());
   std::vector<std::string> modules;
   if (targets == "all-linear") return modules;
-  for (const Json& target : targets.is_array() ? targets : Json::array({targets})) {
-    if (!target.is_string()) {
-      return Failure(ErrorCode::kInvalidArgument,
-                     path + ": target_modules is missing or no list of names");
-    }
-    modules.push_back(target.get<std::string>());
+  const auto is_text = [](const Json& target) { return target.is_string(); };
+  if (!targets.is_array() || targets.empty() ||
+      !std::all_of(targets.begin(), targets.end(), is_text)) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   path + ": target_modules is " + targets.dump() +
+                       ", expected a list of names or \"all-linear\" (patterns are not read)");
   }
-  return modules;
+  return targets.get<std::vector<std::string>>();
 }
 
 Result<LoraSettings> FromConfiguration(const Json& config, const std::string& path) {
@@ -100,7 +120,13 @@ Result<LoraSettings> FromConfiguration(const Json& config, const std::string& pa
   s.rank_pattern = config.value("rank_pattern", s.rank_pattern);
   s.alpha_pattern = config.value("alpha_pattern", s.alpha_pattern);
   LATHE_ASSIGN_OR_RETURN(s.modules, ReadTargets(config, path));
-  if (s.rank < 1) return Failure(ErrorCode::kInvalidArgument, path + ": r is below 1");
+  const auto in_range = [](std::int64_t rank) { return rank >= 1 && rank <= kMaxRank; };
+  if (!in_range(s.rank) ||
+      !std::all_of(s.rank_pattern.begin(), s.rank_pattern.end(),
+                   [&](const auto& entry) { return in_range(entry.second); })) {
+    return Failure(ErrorCode::kInvalidArgument, path + ": r and the values of rank_pattern must " +
+                                                    "be between 1 and " + std::to_string(kMaxRank));
+  }
   return s;
 }
 
@@ -127,6 +153,13 @@ Result<LoraSettings> ReadPeftSettings(const std::filesystem::path& folder) {
     if (!IsOff(config.value(key, Json()))) {
       return fail("\"" + std::string(key) + "\" is set, which is not supported");
     }
+  }
+  const std::string start = config.value("init_lora_weights", Json()).dump();
+  for (const char* name : kChangeTheBase) {
+    if (start.find(name) == std::string::npos) continue;
+    return fail("init_lora_weights is " + start +
+                ", which changes the base weights and is not supported; convert the adapter to "
+                "plain LoRA with PEFT first");
   }
   try {
     return FromConfiguration(config, path.string());

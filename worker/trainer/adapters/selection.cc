@@ -38,10 +38,14 @@ LoraModule MakeModule(const std::string& name, const LoraSettings& settings) {
   return module;
 }
 
-std::vector<std::string> AllPatterns(const LoraSettings& settings) {
-  std::vector<std::string> patterns = settings.modules;
-  for (const auto& entry : settings.rank_pattern) patterns.push_back(entry.first);
-  for (const auto& entry : settings.alpha_pattern) patterns.push_back(entry.first);
+/// (field, name) of everything in the settings that names a module.
+std::vector<std::pair<std::string, std::string>> AllPatterns(const LoraSettings& settings) {
+  std::vector<std::pair<std::string, std::string>> patterns;
+  for (const std::string& name : settings.modules) patterns.emplace_back("trainableModules", name);
+  for (const auto& entry : settings.rank_pattern) patterns.emplace_back("rankPattern", entry.first);
+  for (const auto& entry : settings.alpha_pattern) {
+    patterns.emplace_back("alphaPattern", entry.first);
+  }
   return patterns;
 }
 
@@ -53,12 +57,12 @@ Status CheckNames(const std::vector<std::string>& names, const LoraSettings& set
   std::string known;
   for (const std::string& name : components) known += (known.empty() ? "" : ", ") + name;
   Error error{ErrorCode::kInvalidArgument, {}, {}};
-  for (const std::string& pattern : AllPatterns(settings)) {
+  for (const auto& [field, pattern] : AllPatterns(settings)) {
     if (std::any_of(names.begin(), names.end(),
-                    [&](const std::string& name) { return Matches(name, pattern); })) {
+                    [&, &wanted = pattern](const auto& name) { return Matches(name, wanted); })) {
       continue;
     }
-    error.findings.push_back({.path = "method.loraConfig.trainableModules",
+    error.findings.push_back({.path = "configuration.method.loraConfig." + field,
                               .code = "unknown_module",
                               .message = "the model has no linear layer \"" + pattern + "\"",
                               .given = "\"" + pattern + "\"",
