@@ -183,11 +183,12 @@ Result<Restored> RestoreNewest(const fs::path& checkpoints, const Identity& iden
   return restored;
 }
 
-void Prune(const fs::path& checkpoints, std::int64_t keep) {
+void Prune(const fs::path& checkpoints, const Retention& retention) {
   std::error_code ignored;
-  const auto found = List(checkpoints);
-  for (std::size_t i = static_cast<std::size_t>(keep); i < found.size(); ++i) {
-    fs::remove_all(found[i].second, ignored);
+  std::int64_t kept = 0;
+  for (const auto& [step, folder] : List(checkpoints)) {
+    if (step > retention.step) continue;
+    if (++kept > retention.keep) fs::remove_all(folder, ignored);
   }
   for (const auto& entry : fs::directory_iterator(checkpoints, ignored)) {
     if (entry.path().filename().string().starts_with(kTemporaryPrefix)) {

@@ -54,7 +54,12 @@ struct Restored {
 Result<Restored> RestoreNewest(const std::filesystem::path& checkpoints, const Identity& identity,
                                adapters::LoraAdapter& adapter, optim::OptimizerState& optimizer);
 
-/// Removes all but the newest `keep` checkpoints, and what interrupted writes left.
-void Prune(const std::filesystem::path& checkpoints, std::int64_t keep);
+struct Retention {
+  std::int64_t keep = 1;  ///< so many checkpoints, the newest
+  std::int64_t step = 0;  ///< where the run stands
+};
+/// Removes older checkpoints than those to keep, and what interrupted writes left. Those beyond the
+/// run's step do not count and stay: they are damaged ones that the run will write anew.
+void Prune(const std::filesystem::path& checkpoints, const Retention& retention);
 
 }  // namespace lathe::trainer::checkpoint

@@ -188,8 +188,9 @@ void Runner::NoteEvaluation(double loss) {
   p.evaluated_step = p.step;
   p.evaluation_loss = loss;
   const plan::SchedulePlan& schedule = job_.plan.schedule;
-  if (!p.best_evaluation_loss ||
-      loss < *p.best_evaluation_loss - schedule.early_stopping_threshold) {
+  // A loss that is no number is never the best: nothing could be better than it later.
+  if (std::isfinite(loss) && (!p.best_evaluation_loss ||
+                              loss < *p.best_evaluation_loss - schedule.early_stopping_threshold)) {
     p.best_evaluation_loss = loss;
     p.evaluations_without_gain = 0;
   } else {
@@ -204,13 +205,16 @@ Status Runner::SaveCheckpoint() {
   LATHE_RETURN_IF_ERROR(Phase("saving"));
   const std::filesystem::path folder = job_.plan.paths.output / protocol::kCheckpointsFolder;
   if (const auto keep = job_.plan.schedule.save_total_limit; keep && *keep > 1) {
-    checkpoint::Prune(folder, *keep - 1);  // Before writing: the disk may be nearly full.
+    // Before writing: the disk may be nearly full.
+    checkpoint::Prune(folder, {.keep = *keep - 1, .step = progress().step - 1});
   }
   LATHE_ASSIGN_OR_RETURN(const auto written,
                          checkpoint::Write(folder, job_.identity, progress(),
                                            job_.stepper->adapter(), job_.stepper->optimizer()));
   saved_step_ = progress().step;
-  if (const auto keep = job_.plan.schedule.save_total_limit) checkpoint::Prune(folder, *keep);
+  if (const auto keep = job_.plan.schedule.save_total_limit) {
+    checkpoint::Prune(folder, {.keep = *keep, .step = progress().step});
+  }
   LATHE_RETURN_IF_ERROR(log_.Append(
       protocol::kEventCheckpoint,
       {{"step", progress().step},
@@ -271,9 +275,11 @@ Result<Outcome> Runner::Finish() {
 
 Result<Outcome> Run(const plan::Plan& plan, EventLog& log, StopSignals& signals,
                     const Clock& clock) {
-  LATHE_ASSIGN_OR_RETURN(const auto identity, ClaimOutput(plan));
+  LATHE_ASSIGN_OR_RETURN(const auto identity, Identify(plan));
   if (log.last_type() == protocol::kEventSucceeded) return Outcome::kSucceeded;
   LATHE_ASSIGN_OR_RETURN(Job job, Prepare(plan, identity, log));
+  // Only now: a plan that fails on its model or data may be mended and run in the same folder.
+  LATHE_RETURN_IF_ERROR(ClaimOutput(plan, identity));
   return Runner(std::move(job), log, signals, clock).Run();
 }
 

@@ -1,0 +1,94 @@
+#include "worker/trainer/loop/stepper.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/worker/trainer/adapters/tiny_adapter.h"
+
+namespace lathe::trainer::loop {
+namespace {
+
+class StepperTest : public testing::Test {
+ protected:
+  StepperTest()
+      : stepper_(decoder_, adapters::DrawnAdapter(decoder_, {.rank = 2, .modules = {"q_proj"}}),
+                 {.optimizer = {.weight_decay = 0.1}}) {
+    for (std::int64_t row = 0; row < 4; ++row) {
+      Example example;
+      for (std::int64_t i = 0; i < 6 + row; ++i) {
+        example.tokens.push_back((row * 31 + i * 7) % 500);
+        example.labels.push_back(i < row ? data::kIgnoredLabel : example.tokens.back());
+      }
+      examples_.push_back(example);
+    }
+  }
+  std::optional<StepResult> Step(const std::vector<std::vector<std::size_t>>& micro_batches,
+                                 bool stop = false) {
+    return stepper_.Step({0, 1e-3, examples_, micro_batches}, [=] { return stop; });
+  }
+
+  const model::Decoder decoder_ = adapters::TinyDecoder();
+  std::vector<Example> examples_;
+  Stepper stepper_;
+};
+
+TEST_F(StepperTest, AStepThatIsNotFiniteChangesNothing) {
+  at::Tensor& parameters = stepper_.adapter().parameters();
+  parameters[3] = std::numeric_limits<float>::quiet_NaN();
+  stepper_.adapter().Refresh();
+  const auto bad = Step({{0, 1}});
+  ASSERT_TRUE(bad.has_value());
+  EXPECT_FALSE(bad->finite);
+  EXPECT_EQ(stepper_.optimizer().updates, 0);
+  EXPECT_EQ(stepper_.optimizer().first_moment.abs().max().item<float>(), 0);
+  parameters[3] = 0.5;
+  stepper_.adapter().Refresh();
+  const auto good = Step({{0, 1}});
+  EXPECT_TRUE(good->finite);
+  EXPECT_TRUE(std::isfinite(good->loss));
+  EXPECT_EQ(stepper_.optimizer().updates, 1);
+}
+
+TEST_F(StepperTest, TheLossIsPerTargetTokenHoweverTheBatchIsCut) {
+  const at::Tensor start = stepper_.adapter().parameters().clone();
+  const auto whole = Step({{0, 1, 2, 3}});
+  const at::Tensor after = stepper_.adapter().parameters().clone();
+  Stepper again(decoder_, std::move(stepper_.adapter()), {.optimizer = {.weight_decay = 0.1}});
+  again.adapter().parameters().copy_(start);
+  again.adapter().Refresh();
+  const std::vector<std::vector<std::size_t>> cut = {{0}, {1, 2}, {3}};
+  const auto parts = again.Step({0, 1e-3, examples_, cut}, [] { return false; });
+  EXPECT_EQ(parts->targets, whole->targets);
+  EXPECT_NEAR(parts->loss, whole->loss, 1e-5);
+  EXPECT_NEAR(parts->gradient_norm, whole->gradient_norm, 1e-4 * whole->gradient_norm);
+  EXPECT_LT((again.adapter().parameters() - after).abs().max().item<float>(), 1e-4F);
+  EXPECT_FALSE(at::equal(after, start));
+}
+
+TEST_F(StepperTest, AStoppedStepChangesNothing) {
+  const at::Tensor start = stepper_.adapter().parameters().clone();
+  EXPECT_FALSE(Step({{0}, {1}}, true).has_value());
+  EXPECT_TRUE(at::equal(stepper_.adapter().parameters(), start));
+  EXPECT_EQ(stepper_.optimizer().updates, 0);
+}
+
+TEST_F(StepperTest, EvaluationIsTheLossOfAllExamplesWhateverTheBatchSize) {
+  const auto never = [] { return false; };
+  const at::Tensor start = stepper_.adapter().parameters().clone();
+  const double loss = Step({{0, 1, 2, 3}})->loss;
+  stepper_.adapter().parameters().copy_(start);
+  stepper_.adapter().Refresh();
+  const auto three = stepper_.Evaluate(examples_, 3, never);
+  EXPECT_NEAR(three->loss, stepper_.Evaluate(examples_, 1, never)->loss, 1e-5);
+  EXPECT_GT(three->targets, 0);
+  EXPECT_NEAR(three->loss, stepper_.Evaluate(examples_, 100, never)->loss, 1e-5);
+  EXPECT_NEAR(three->loss, loss, 1e-5);
+  EXPECT_FALSE(stepper_.Evaluate(examples_, 1, [] { return true; }).has_value());
+}
+
+}  // namespace
+}  // namespace lathe::trainer::loop
