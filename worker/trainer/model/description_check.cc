@@ -19,6 +19,13 @@ Status CheckDescription(const ModelDescription& d, const std::string& source) {
                   std::to_string(kLimit));
     }
   }
+  // Layers are laid out before the weights are looked for; a damaged count must not fill the
+  // memory.
+  constexpr std::int64_t kMaxLayers = 4096;
+  if (d.layers > kMaxLayers) {
+    return fail("layer count " + std::to_string(d.layers) + " is above " +
+                std::to_string(kMaxLayers));
+  }
   if (d.heads % d.kv_heads != 0) {
     return fail(std::to_string(d.heads) + " heads do not divide evenly among " +
                 std::to_string(d.kv_heads) + " key/value heads");
