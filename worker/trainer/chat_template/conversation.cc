@@ -35,7 +35,7 @@ Status CheckMessages(const Json& conversation) {
 Dict ContextOf(const Json& conversation, const TemplateSettings& settings) {
   Dict context = {{"bos_token", settings.bos_token},
                   {"eos_token", settings.eos_token},
-                  {"tools", None{}},
+                  {"tools", settings.tools},
                   {"documents", None{}}};
   for (const auto& [key, member] : conversation.items()) SetKey(context, key, FromJson(member));
   return context;

@@ -15,7 +15,8 @@ namespace lathe::trainer::chat_template {
 struct TemplateSettings {
   std::string bos_token;
   std::string eos_token;
-  Instant now{};  ///< for templates that show the date; fixed, so that runs repeat
+  Value tools = None{};  ///< unless the conversation has its own
+  Instant now{};         ///< for templates that show the date; fixed, so that runs repeat
 };
 
 enum class GenerationPrompt : std::uint8_t { kOmit, kAdd };

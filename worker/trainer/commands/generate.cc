@@ -72,7 +72,7 @@ Status Generate(const GenerateArguments& arguments, const Printer& printer) {
   LATHE_ASSIGN_OR_RETURN(const Json conversation, ReadConversation(std::cin));
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
   LATHE_ASSIGN_OR_RETURN(const data::TextModel text_model,
-                         data::TextModel::Load(arguments.model, std::nullopt));
+                         data::TextModel::Load(arguments.model, {}));
   LATHE_ASSIGN_OR_RETURN(const auto ids, text_model.EncodePrompt(conversation));
   const std::vector<std::int64_t> prompt(ids.begin(), ids.end());
   const bool bf16 = arguments.precision.empty() ? !device.is_cpu() : arguments.precision == "bf16";

@@ -41,7 +41,7 @@ Result<Json> TokenizeLine(const data::TextModel& model, const std::string& line,
 }  // namespace
 
 int RunTokenize(const std::filesystem::path& model_path, std::istream& in, std::ostream& out) {
-  const auto model = data::TextModel::Load(model_path, std::nullopt);
+  const auto model = data::TextModel::Load(model_path, {});
   if (!model) return Report(model.error());
   std::int64_t number = 0;
   for (std::string line; std::getline(in, line);) {

@@ -20,8 +20,8 @@ constexpr std::size_t kMaxFindings = 20;
 /// Reads one file's rows; errors of rows are collected.
 class Reader {
  public:
-  Reader(const fs::path& path, const DatasetSettings& settings, const TextModel* text_model)
-      : path_(path), settings_(settings), text_model_(text_model), format_(settings.format) {}
+  Reader(const fs::path& path, const DatasetSettings& settings, const TextModelSource& source)
+      : path_(path), settings_(settings), source_(source), format_(settings.format) {}
 
   Result<Dataset> Read(std::string_view text) {
     while (!text.empty() && !Done()) {
@@ -31,6 +31,7 @@ class Reader {
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
       ++rows_;
       if (const Status row = AddRow(line); !row) Note(row.error());
+      if (no_text_model_) return Failure(*std::move(no_text_model_));
     }
     return Finish();
   }
@@ -59,14 +60,25 @@ class Reader {
                        "output, conversations, text, or input_ids and labels do");
       }
     }
-    if (text_model_ == nullptr && *format_ != Format::kTokenized) {
-      return Failure(ErrorCode::kInvalidArgument,
-                     "rows of text need a model with a tokenizer; this one has none");
-    }
+    LATHE_RETURN_IF_ERROR(LoadTextModel());
     LATHE_ASSIGN_OR_RETURN(
         Example example,
         EncodeRow(row, {*format_, settings_.loss_on, settings_.vocabulary}, text_model_));
     Keep(std::move(example));
+    return {};
+  }
+
+  /// Without a text model no other row can be read either: that error is of the whole file.
+  Status LoadTextModel() {
+    if (text_model_ != nullptr || *format_ == Format::kTokenized) return {};
+    auto loaded = source_();
+    if (!loaded) {
+      no_text_model_ = loaded.error().WithContext(path_.string() + " has rows of format " +
+                                                  std::string(ToString(*format_)) +
+                                                  ", which need the model's tokenizer");
+      return Failure(*no_text_model_);
+    }
+    text_model_ = *loaded;
     return {};
   }
 
@@ -116,7 +128,9 @@ class Reader {
 
   const fs::path& path_;
   const DatasetSettings& settings_;
-  const TextModel* text_model_;
+  const TextModelSource& source_;
+  const TextModel* text_model_ = nullptr;
+  std::optional<Error> no_text_model_;
   std::optional<Format> format_;
   Dataset dataset_;
   std::vector<Finding> findings_;
@@ -129,7 +143,7 @@ class Reader {
 }  // namespace
 
 Result<Dataset> ReadDataset(const fs::path& path, const DatasetSettings& settings,
-                            const TextModel* text_model) {
+                            const TextModelSource& text_model) {
   LATHE_ASSIGN_OR_RETURN(const formats::MappedFile file, formats::MappedFile::Open(path));
   std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);

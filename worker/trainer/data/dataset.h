@@ -3,6 +3,7 @@
 // for reading the file.
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,11 +28,16 @@ struct Dataset {
   std::vector<std::string> warnings;  ///< a sentence each
 };
 
-/// `text_model` may be null when all rows are tokenized. Blank lines do not count. kInvalidArgument
-/// with a finding "FILE:LINE" for each broken row (the first ones, when there are many), or when
-/// nothing is left. Rows whose targets all lie behind the cut are left out, with a warning.
+/// Gives the model's tokenizer and template, or says why there is none.
+using TextModelSource = std::function<Result<const TextModel*>()>;
+
+/// `text_model` is asked when the first row that is not tokenized comes, and not without one: many
+/// models of tokenized data have no tokenizer beside them. Blank lines do not count.
+/// kInvalidArgument with a finding "FILE:LINE" for each broken row (the first ones, when there are
+/// many), or when nothing is left. Rows whose targets all lie behind the cut are left out, with a
+/// warning.
 Result<Dataset> ReadDataset(const std::filesystem::path& path, const DatasetSettings& settings,
-                            const TextModel* text_model);
+                            const TextModelSource& text_model);
 
 struct Split {
   std::vector<Example> train;

@@ -155,7 +155,7 @@ Result<std::vector<std::int64_t>> Integers(const Json& row, const char* key) {
   return found->get<std::vector<std::int64_t>>();
 }
 
-Result<Example> FromTokens(const Json& row, const RowSettings& settings) {
+Result<Example> FromTokens(const Json& row) {
   Example example;
   LATHE_ASSIGN_OR_RETURN(example.tokens, Integers(row, "input_ids"));
   LATHE_ASSIGN_OR_RETURN(example.labels, Integers(row, "labels"));
@@ -164,19 +164,26 @@ Result<Example> FromTokens(const Json& row, const RowSettings& settings) {
     return Bad("\"labels\" has " + std::to_string(example.labels.size()) +
                " elements, \"input_ids\" " + std::to_string(example.tokens.size()));
   }
-  const auto outside = [&](std::int64_t id) { return id < 0 || id >= settings.vocabulary; };
-  for (std::size_t i = 0; i < example.tokens.size(); ++i) {
-    const std::int64_t label = example.labels[i];
-    if (outside(example.tokens[i]) || (label != kIgnoredLabel && outside(label))) {
-      return Bad("position " + std::to_string(i) + " is outside the vocabulary of " +
-                 std::to_string(settings.vocabulary));
-    }
-  }
   return example;
 }
 
+/// Also of rows of text: a tokenizer with more tokens than its model has embeddings exists.
+Status CheckVocabulary(const Example& example, std::int64_t vocabulary) {
+  const auto outside = [&](std::int64_t id) { return id < 0 || id >= vocabulary; };
+  for (std::size_t i = 0; i < example.tokens.size(); ++i) {
+    const std::int64_t label = example.labels[i];
+    const bool wrong_label = label != kIgnoredLabel && outside(label);
+    if (!wrong_label && !outside(example.tokens[i])) continue;
+    return Bad((wrong_label ? "label " + std::to_string(label)
+                            : "token " + std::to_string(example.tokens[i])) +
+               " at position " + std::to_string(i) + " is outside the vocabulary of " +
+               std::to_string(vocabulary));
+  }
+  return {};
+}
+
 Result<Example> Encode(const Json& row, const RowSettings& settings, const TextModel* model) {
-  if (settings.format == Format::kTokenized) return FromTokens(row, settings);
+  if (settings.format == Format::kTokenized) return FromTokens(row);
   if (settings.format == Format::kPreference) {
     return Bad("preference data needs another objective than sft");
   }
@@ -226,6 +233,7 @@ std::optional<Format> DetectFormat(const Json& row) {
 Result<Example> EncodeRow(const Json& row, const RowSettings& settings, const TextModel* model) {
   if (!row.is_object()) return Bad("must be a JSON object");
   LATHE_ASSIGN_OR_RETURN(Example example, Encode(row, settings, model));
+  LATHE_RETURN_IF_ERROR(CheckVocabulary(example, settings.vocabulary));
   if (CountTargets(example) == 0) {
     return Bad(
         "nothing in it is to be learnt (no answer of the assistant, or all labels are -100)");

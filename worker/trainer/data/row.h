@@ -38,7 +38,7 @@ enum class LossOn : std::uint8_t {
 struct RowSettings {
   Format format = Format::kMessages;
   LossOn loss_on = LossOn::kFormatDefault;
-  std::int64_t vocabulary = 0;  ///< ids of tokenized rows must be below
+  std::int64_t vocabulary = 0;  ///< of the model; every id must be below
 };
 
 /// `text_model` may be null for kTokenized. kInvalidArgument says what is wrong with the row, also

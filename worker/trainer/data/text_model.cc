@@ -27,22 +27,22 @@ std::vector<std::uint8_t> MaskOf(const std::vector<ByteRange>& ranges,
 
 }  // namespace
 
-Result<TextModel> TextModel::Load(const std::filesystem::path& model,
-                                  const std::optional<std::string>& chat_template) {
+Result<TextModel> TextModel::Load(const std::filesystem::path& model, const ChatSettings& chat) {
   LATHE_ASSIGN_OR_RETURN(tokenizer::ModelTokenizer loaded, tokenizer::LoadModelTokenizer(model));
-  return Create(std::move(loaded), chat_template);
+  return Create(std::move(loaded), chat);
 }
 
 Result<TextModel> TextModel::Create(tokenizer::ModelTokenizer model_tokenizer,
-                                    const std::optional<std::string>& chat_template) {
+                                    const ChatSettings& chat) {
   TextModel made(std::move(model_tokenizer));
   const std::optional<std::string>& source =
-      chat_template ? chat_template : made.model_.chat_template;
+      chat.chat_template ? chat.chat_template : made.model_.chat_template;
   if (source) {
     LATHE_ASSIGN_OR_RETURN(made.template_, ChatTemplate::Parse(*source));
   }
   made.settings_.bos_token = made.model_.bos_token;
   made.settings_.eos_token = made.model_.eos_token;
+  made.settings_.tools = chat.tools;
   return made;
 }
 

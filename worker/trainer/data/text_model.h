@@ -24,13 +24,18 @@ struct EncodedChat {
   std::string mask_problem;  ///< why there is no mask
 };
 
+struct ChatSettings {
+  std::optional<std::string> chat_template;  ///< replaces the model's own
+  /// What templates see as `tools` when a conversation names none of its own.
+  chat_template::Value tools = chat_template::None{};
+};
+
 class TextModel {
  public:
-  /// `model` is a folder or .gguf file; `chat_template` replaces the model's own.
-  static Result<TextModel> Load(const std::filesystem::path& model,
-                                const std::optional<std::string>& chat_template);
+  /// `model` is a folder or .gguf file.
+  static Result<TextModel> Load(const std::filesystem::path& model, const ChatSettings& chat);
   static Result<TextModel> Create(tokenizer::ModelTokenizer model_tokenizer,
-                                  const std::optional<std::string>& chat_template);
+                                  const ChatSettings& chat);
 
   const tokenizer::Tokenizer& tokenizer() const { return model_.tokenizer; }
   bool HasChatTemplate() const { return template_.has_value(); }

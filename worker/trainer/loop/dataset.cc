@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "worker/trainer/data/dataset.h"
@@ -15,25 +16,38 @@ data::LossOn LossOnOf(const std::string& name) {
   return data::LossOn::kFormatDefault;
 }
 
-/// The tokenizer and template, unless every row is tokens already.
-Result<std::optional<data::TextModel>> LoadTextModel(const plan::Plan& plan) {
-  if (plan.data.format == "tokenized") return std::nullopt;
-  LATHE_ASSIGN_OR_RETURN(auto text_model,
-                         data::TextModel::Load(plan.paths.base_model, plan.data.chat_template));
-  return std::optional(std::move(text_model));
-}
+/// Loads the tokenizer and template at most once, when they are asked for.
+class LazyTextModel {
+ public:
+  explicit LazyTextModel(const plan::Plan& plan) : plan_(plan) {}
+
+  Result<const data::TextModel*> Get() {
+    if (!model_) {
+      data::ChatSettings chat{.chat_template = plan_.data.chat_template};
+      if (!plan_.data.tools.empty()) {
+        chat.tools = chat_template::FromJson(nlohmann::ordered_json::parse(plan_.data.tools));
+      }
+      LATHE_ASSIGN_OR_RETURN(model_, data::TextModel::Load(plan_.paths.base_model, chat));
+    }
+    return &*model_;
+  }
+
+ private:
+  const plan::Plan& plan_;
+  std::optional<data::TextModel> model_;
+};
 
 }  // namespace
 
 Result<Dataset> LoadDataset(const plan::Plan& plan, std::int64_t vocabulary) {
-  LATHE_ASSIGN_OR_RETURN(const auto text_model, LoadTextModel(plan));
+  LazyTextModel text_model(plan);
   const data::DatasetSettings settings{.format = data::FormatFromName(plan.data.format),
                                        .loss_on = LossOnOf(plan.data.train_on_inputs),
                                        .vocabulary = vocabulary,
                                        .sequence_length = plan.data.sequence_length,
                                        .max_samples = plan.data.max_samples};
   const auto read = [&](const std::filesystem::path& path) {
-    return data::ReadDataset(path, settings, text_model ? &*text_model : nullptr);
+    return data::ReadDataset(path, settings, [&] { return text_model.Get(); });
   };
   LATHE_ASSIGN_OR_RETURN(auto file, read(plan.paths.train));
   Dataset dataset{.train = {}, .validation = {}, .warnings = std::move(file.warnings)};

@@ -135,7 +135,7 @@ Status Resume(Job& job, EventLog& log) {
 
 }  // namespace
 
-Result<checkpoint::Identity> ClaimOutput(const plan::Plan& plan) {
+Result<checkpoint::Identity> Identify(const plan::Plan& plan) {
   LATHE_ASSIGN_OR_RETURN(const std::string hash, HashInputs(plan));
   const std::filesystem::path path = plan.paths.output / kJobFile;
   if (const auto text = ReadFile(path)) {
@@ -146,11 +146,18 @@ Result<checkpoint::Identity> ClaimOutput(const plan::Plan& plan) {
                          " belongs to a run with other settings, data or model: use a new output "
                          "folder, or remove it to start anew");
     }
-  } else {
-    LATHE_RETURN_IF_ERROR(
-        WriteFileAtomically(path, Json{{"jobId", plan.job_id}, {"settings", hash}}.dump() + "\n"));
+  } else if (text.error().code != ErrorCode::kNotFound) {
+    return Failure(text.error());
   }
   return checkpoint::Identity{.settings = hash, .base_model_name = plan.base_model_name};
+}
+
+Status ClaimOutput(const plan::Plan& plan, const checkpoint::Identity& identity) {
+  const std::filesystem::path path = plan.paths.output / kJobFile;
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) return {};
+  return WriteFileAtomically(
+      path, Json{{"jobId", plan.job_id}, {"settings", identity.settings}}.dump() + "\n");
 }
 
 Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity, EventLog& log) {

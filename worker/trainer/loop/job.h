@@ -28,7 +28,9 @@ struct Job {
 
 /// The hash of everything that the result depends on. kFailedPrecondition when the output folder
 /// was begun with another one.
-Result<checkpoint::Identity> ClaimOutput(const plan::Plan& plan);
+Result<checkpoint::Identity> Identify(const plan::Plan& plan);
+/// Notes in the output folder what runs in it.
+Status ClaimOutput(const plan::Plan& plan, const checkpoint::Identity& identity);
 
 /// Loads model, data and adapter, and the newest checkpoint. Tells phases and warnings.
 Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity, EventLog& log);

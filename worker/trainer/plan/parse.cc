@@ -84,10 +84,38 @@ void CheckDistributed(const Json& plan, EnvelopeReader& reader) {
   }
 }
 
-DataPlan ReadData(const Configuration& c, bool has_validation_file) {
+/// A tool is described in itself or, as other programs do it, in its `function`.
+std::string ReadTools(const Configuration& c, std::vector<Finding>& findings) {
+  const Json* tools = c.Find("tools");
+  if (tools == nullptr || !tools->is_array() || tools->empty()) return "";
+  auto list = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < tools->size(); ++i) {
+    const Json& tool = (*tools)[i];
+    if (!tool.is_object()) {
+      findings.push_back({.path = "configuration.tools[" + std::to_string(i) + "]",
+                          .code = "wrong_type",
+                          .message = "is not an object",
+                          .given = tool.dump(),
+                          .expected = "an object with name, description and parameters"});
+      continue;
+    }
+    const Json inner = tool.value("function", Json::object());
+    nlohmann::ordered_json function;
+    for (const char* key : {"name", "description", "parameters"}) {
+      const Json& from = inner.contains(key) ? inner : tool;
+      if (const auto value = from.find(key); value != from.end()) function[key] = *value;
+    }
+    list.push_back({{"type", "function"}, {"function", std::move(function)}});
+  }
+  return list.dump();
+}
+
+DataPlan ReadData(const Configuration& c, bool has_validation_file,
+                  std::vector<Finding>& findings) {
   DataPlan data{.format = c.Text("datasets.format"),
                 .train_on_inputs = c.Text("schedule.trainOnInputs"),
                 .chat_template = c.OptionalText("tokenizer.chatTemplate"),
+                .tools = ReadTools(c, findings),
                 .max_samples = c.OptionalInteger("datasets.maxSamples"),
                 .train_split = c.Number("datasets.trainSplit"),
                 .shuffle = c.Flag("datasets.shuffle"),
@@ -166,11 +194,10 @@ OptimizerPlan ReadOptimizer(const Configuration& c) {
 /// Sections that decide where and how a job runs, what it is called and what is kept of it, but not
 /// what it computes.
 bool AffectsResult(const std::string& path) {
-  for (const char* prefix :
-       {"output.", "integrations.", "hardware.", "metadata", "evaluation.", "tools", "model.",
-        "datasets.trainingFileId", "datasets.validationFileId", "datasets.strategy",
-        "datasets.generationType", "schedule.checkpoints", "schedule.saveSteps",
-        "schedule.saveTotalLimit", "optimizations."}) {
+  for (const char* prefix : {"output.", "integrations.", "hardware.", "metadata", "evaluation.",
+                             "model.", "datasets.trainingFileId", "datasets.validationFileId",
+                             "datasets.strategy", "datasets.generationType", "schedule.checkpoints",
+                             "schedule.saveSteps", "schedule.saveTotalLimit", "optimizations."}) {
     if (path.starts_with(prefix)) return false;
   }
   return true;
@@ -192,6 +219,14 @@ void CheckCombinations(const Configuration& c, const Plan& plan, std::vector<Fin
                         .message = "only one of warmupSteps and warmupRatio may be set",
                         .given = std::to_string(*plan.optimizer.warmup_steps),
                         .expected = "one of the two"});
+  }
+  const std::string modules = c.Text("method.loraConfig.trainableModules");
+  if (modules != "all-linear" && plan.lora.modules.empty()) {
+    findings.push_back({.path = "configuration.method.loraConfig.trainableModules",
+                        .code = "wrong_value",
+                        .message = "names no module",
+                        .given = Json(modules).dump(),
+                        .expected = "all-linear, or names with commas: q_proj,v_proj"});
   }
   if (c.IsGiven("method.loraConfig.initFrom") && !plan.paths.init_adapter) {
     findings.push_back({.path = "paths.initAdapter",
@@ -218,7 +253,7 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
   plan.base_model_name = c.OptionalText("model.baseModel").value_or(plan.paths.base_model.string());
   plan.precision =
       c.OptionalText("model.precision").value_or(plan.device == "cpu" ? "fp32" : "bf16");
-  plan.data = ReadData(c, plan.paths.validation.has_value());
+  plan.data = ReadData(c, plan.paths.validation.has_value(), findings);
   plan.lora = ReadLora(c);
   plan.schedule = ReadSchedule(c);
   plan.optimizer = ReadOptimizer(c);

@@ -25,6 +25,8 @@ struct DataPlan {
   std::string format;           ///< "auto", "messages", ..., "tokenized"
   std::string train_on_inputs;  ///< "auto", "enabled", "disabled"
   std::optional<std::string> chat_template;
+  /// JSON list of {"type": "function", "function": {...}}, as chat templates expect it; or empty.
+  std::string tools;
   std::optional<std::int64_t> max_samples;
   double train_split = 1;  ///< share of the training file that is trained on
   bool shuffle = true;

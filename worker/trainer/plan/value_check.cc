@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace lathe::trainer::plan {
@@ -63,6 +64,10 @@ std::string WrongNumber(const Parameter& p, const Json& value) {
   const bool whole = p.type == ParameterType::kInteger || p.type == ParameterType::kIntegerMap;
   if (whole ? !value.is_number_integer() : !value.is_number()) {
     return (whole ? "a whole number " : "a number ") + RangeText(p);
+  }
+  constexpr std::uint64_t kMostInteger = std::numeric_limits<std::int64_t>::max();
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > kMostInteger) {
+    return "at most " + std::to_string(kMostInteger);
   }
   if (!InRange(p, value.get<double>())) return RangeText(p);
   if (!p.tokens.empty() && !HasToken(p.tokens, value.dump())) {

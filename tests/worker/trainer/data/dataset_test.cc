@@ -17,7 +17,10 @@ class DatasetTest : public testing::Test {
  protected:
   Result<Dataset> Read(std::string_view text, const TextModel* model = nullptr) {
     formats::WriteQuickly(dir_.path() / "d.jsonl", text);
-    return ReadDataset(dir_.path() / "d.jsonl", settings_, model);
+    return ReadDataset(dir_.path() / "d.jsonl", settings_, [&]() -> Result<const TextModel*> {
+      if (model != nullptr) return model;
+      return Failure(ErrorCode::kNotFound, "no tokenizer.json");
+    });
   }
   TempDir dir_ = TempDir::Create().value();
   DatasetSettings settings_{.vocabulary = 100, .sequence_length = 4};
@@ -50,8 +53,7 @@ TEST_F(DatasetTest, AllBrokenRowsAreReportedWithTheirLine) {
 TEST_F(DatasetTest, EmptyAndMissingFilesAreRefused) {
   EXPECT_THAT(Read("").error().message, HasSubstr("is empty"));
   EXPECT_THAT(Read("\n \n").error().message, HasSubstr("is empty"));
-  EXPECT_EQ(ReadDataset(dir_.path() / "none", settings_, nullptr).error().code,
-            ErrorCode::kNotFound);
+  EXPECT_EQ(ReadDataset(dir_.path() / "none", settings_, {}).error().code, ErrorCode::kNotFound);
 }
 
 TEST_F(DatasetTest, LongRowsAreCutWithAWarning) {
@@ -78,7 +80,27 @@ TEST_F(DatasetTest, MaxSamplesStopsReading) {
 TEST_F(DatasetTest, TextNeedsATokenizer) {
   EXPECT_THAT(Read(R"({"text": "x"})").error().message, HasSubstr("tokenizer"));
   const TextModel model = GoldenModel("smollm2", "");
+  settings_.vocabulary = 49152;
   EXPECT_TRUE(Read(R"({"text": "x"})", &model));
+}
+
+TEST_F(DatasetTest, TheMissingTokenizerIsToldOnceAndNotForEachRow) {
+  const auto read = Read(R"({"text": "x"})"
+                         "\n"
+                         R"({"text": "y"})"
+                         "\n");
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(read.error().message, HasSubstr("d.jsonl has rows of format text"));
+  EXPECT_THAT(read.error().message, HasSubstr("no tokenizer.json"));
+  EXPECT_TRUE(read.error().findings.empty());
+}
+
+TEST_F(DatasetTest, ATokenizerWithMoreTokensThanTheModelIsNoticed) {
+  const TextModel model = GoldenModel("smollm2", "");
+  const auto read = Read(R"({"text": "x"})", &model);
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().message, HasSubstr("outside the vocabulary of 100"));
 }
 
 TEST_F(DatasetTest, RowsOfAnotherFormatAreBroken) {

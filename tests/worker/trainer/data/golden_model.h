@@ -17,7 +17,7 @@ inline TextModel GoldenModel(const std::string& name, const std::string& which) 
   tokenizer::SpecialIds ids;
   ids.eos = model.tokenizer.IdOf("<|im_end|>");
   model.tokenizer.SetSpecialIds(ids);
-  return TextModel::Create(std::move(model), std::nullopt).value();
+  return TextModel::Create(std::move(model), {}).value();
 }
 
 }  // namespace lathe::trainer::data

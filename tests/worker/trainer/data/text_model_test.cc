@@ -49,6 +49,20 @@ TEST(TextModelTest, ATemplateThatRewritesTurnsHasNoMask) {
   EXPECT_THAT(chat.mask_problem, testing::HasSubstr("generation"));
 }
 
+TEST(TextModelTest, ToolsOfTheSettingsAreSeenUnlessTheConversationHasItsOwn) {
+  tokenizer::ModelTokenizer tokens{tokenizer::GoldenTokenizer("smollm2"),
+                                   "{{ tools | tojson }}{{ messages[0].content }}", "", ""};
+  const TextModel model =
+      TextModel::Create(std::move(tokens),
+                        {.tools = chat_template::FromJson(Json::parse(R"([{"name": "a"}])"))})
+          .value();
+  const auto text = [&](const char* conversation) {
+    return model.EncodeChat(Json::parse(conversation))->text;
+  };
+  EXPECT_EQ(text(R"({"messages": [{"role": "user", "content": "x"}]})"), R"([{"name": "a"}]x)");
+  EXPECT_EQ(text(R"({"messages": [{"role": "user", "content": "x"}], "tools": [1]})"), "[1]x");
+}
+
 TEST(TextModelTest, PromptsEndWithTheGenerationPrompt) {
   const TextModel stock = GoldenModel("smollm2", "chat_template");
   const auto ids =

@@ -66,5 +66,36 @@ TEST(ParsePlanTest, NothingIsHeldBackWithoutEvaluations) {
   EXPECT_EQ(ParsePlan(plan.dump())->data.train_split, 1);
 }
 
+TEST(ParsePlanTest, ToolsComeAsChatTemplatesExpectThem) {
+  Json plan = Minimal();
+  plan["configuration"] = {
+      {"tools",
+       {{{"name", "a"}, {"description", "first"}, {"parameters", {{"type", "object"}}}},
+        {{"name", "b"}, {"type", "function"}, {"function", {{"name", "b"}}}}}}};
+  const auto parsed = ParsePlan(plan.dump());
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+  EXPECT_EQ(parsed->data.tools,
+            R"([{"type":"function","function":{"name":"a","description":"first",)"
+            R"("parameters":{"type":"object"}}},{"type":"function","function":{"name":"b"}}])");
+  EXPECT_NE(parsed->settings, ParsePlan(Minimal().dump())->settings);  // They change the text.
+  plan["configuration"]["tools"] = {3};
+  EXPECT_EQ(WrongPaths(plan), std::vector<std::string>{"configuration.tools[0]"});
+}
+
+TEST(ParsePlanTest, ModuleNamesThatNameNothingAreRefused) {
+  Json plan = Minimal();
+  plan["configuration"] = {{"method", {{"loraConfig", {{"trainableModules", " , "}}}}}};
+  EXPECT_EQ(WrongPaths(plan),
+            std::vector<std::string>{"configuration.method.loraConfig.trainableModules"});
+  plan["configuration"] = {{"method", {{"loraConfig", {{"trainableModules", " q_proj , x"}}}}}};
+  EXPECT_EQ(ParsePlan(plan.dump())->lora.modules, (std::vector<std::string>{"q_proj", "x"}));
+}
+
+TEST(ParsePlanTest, WholeNumbersBeyondTheirTypeAreRefused) {
+  Json plan = Minimal();
+  plan["configuration"] = {{"seed", 18446744073709551615ULL}};
+  EXPECT_EQ(WrongPaths(plan), std::vector<std::string>{"configuration.seed"});
+}
+
 }  // namespace
 }  // namespace lathe::trainer::plan
