@@ -154,4 +154,11 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(const TlsFi
   return grpc::SslCredentials(options);
 }
 
+bool LooksLikeTlsRefusal(std::string_view message) {
+  for (const char* sign : {"Socket closed", "SSL", "handshake", "certificate"}) {
+    if (message.find(sign) != message.npos) return true;
+  }
+  return false;
+}
+
 }  // namespace lathe::rpc

@@ -42,4 +42,8 @@ Result<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const TlsFile
 Result<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(const TlsFiles& files,
                                                                      std::string_view address);
 
+/// Whether the words of a failed connection are those of a server that wants TLS and is spoken to
+/// without, or with files that it or this side does not accept. gRPC has no code of its own for it.
+bool LooksLikeTlsRefusal(std::string_view message);
+
 }  // namespace lathe::rpc

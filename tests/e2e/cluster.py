@@ -15,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable
 
+from certificates import Authority, Identity
+
 SOURCE = pathlib.Path(os.environ["LATHE_SOURCE_DIR"])
 BINARIES = pathlib.Path(os.environ["LATHE_BINARY_DIR"])
 TINY_MODEL = SOURCE / "tests/golden/models/llama_tiny"
@@ -54,12 +56,37 @@ def tiny_configuration(steps: int, **schedule) -> dict:
     }
 
 
+def tls_settings(authority_key: str, identity: Identity | None) -> str:
+    """The lines of a daemon's configuration."""
+    if identity is None:
+        return ""
+    return (f"tls:\n  {authority_key}: {identity.authority}\n  cert: {identity.certificate}\n"
+            f"  key: {identity.key}\n")
+
+
+def tls_options(identity: Identity | None) -> list[str]:
+    """The options of `lathe`."""
+    if identity is None:
+        return []
+    return ["--ca", str(identity.authority), "--cert", str(identity.certificate),
+            "--key", str(identity.key)]
+
+
+def run_lathe(*arguments: str, timeout: float = 180) -> subprocess.CompletedProcess:
+    return subprocess.run([str(BINARIES / "lathe"), *arguments], capture_output=True, text=True,
+                          timeout=timeout, check=False, stdin=subprocess.DEVNULL)
+
+
 class Cluster:
     """Starts with redis and a coordinator; workers are added by start_worker()."""
 
-    def __init__(self, lease_seconds: float = 3, lease_grace_seconds: float = 1):
+    def __init__(self, lease_seconds: float = 3, lease_grace_seconds: float = 1,
+                 max_attempts: int = 3, tls: bool = False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lathe-e2e-"))
         self.lease = (lease_seconds, lease_grace_seconds)
+        self.max_attempts = max_attempts
+        self.authority = Authority(self.folder / "tls") if tls else None
+        self.identities: dict[str, Identity] = {}
         self.processes: dict[str, subprocess.Popen] = {}
         (self.folder / "models").mkdir()
         shutil.copytree(TINY_MODEL, self.folder / "models/llama_tiny")
@@ -73,6 +100,12 @@ class Cluster:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes[name] = process
         return process
+
+    def identity(self, name: str) -> Identity | None:
+        """The certificate of a program of this cluster; None: it works without TLS."""
+        if self.authority and name not in self.identities:
+            self.identities[name] = self.authority.issue(name)
+        return self.identities.get(name)
 
     def start_redis(self) -> None:
         data = self.folder / "redis"
@@ -98,7 +131,9 @@ class Cluster:
             f"listen: {listen}\nmetrics_listen: 127.0.0.1:0\nredis: unix://{self.redis_socket}\n"
             f"metrics_address_file: {self.folder}/coordinator.metrics\n"
             f"data_dir: {self.folder}/coordinator\naddress_file: {address_file}\n"
-            f"heartbeat_interval: 0.3\nlease: {self.lease[0]}\nlease_grace: {self.lease[1]}\n")
+            f"heartbeat_interval: 0.3\nlease: {self.lease[0]}\nlease_grace: {self.lease[1]}\n"
+            f"max_attempts: {self.max_attempts}\n" +
+            tls_settings("client_ca", self.identity("coordinator")))
         process = self._start("coordinator", [str(BINARIES / "lathe-coordinator"), "--config",
                                               str(config)])
         wait_until(lambda: address_file.exists() or process.poll() is not None, 30,
@@ -106,14 +141,19 @@ class Cluster:
         assert process.poll() is None, self.log("coordinator")
         self.address = address_file.read_text().strip()
 
-    def start_worker(self, name: str = "worker-1", cpu_slots: int = 1) -> subprocess.Popen:
+    def launch_worker(self, name: str, cpu_slots: int = 1) -> subprocess.Popen:
+        """Like start_worker, for one that need not become ready."""
         config = self.folder / f"{name}.yaml"
         config.write_text(
             f"coordinator: {self.address}\ndata_dir: {self.folder}/{name}\n"
             f"models_dir: {self.folder}/models\nnode_id: {name}\ncpu_slots: {cpu_slots}\n"
             f"cpu_threads: 1\ngpus: none\nmetrics_listen: 127.0.0.1:0\n"
-            f"metrics_address_file: {self.folder}/{name}.metrics\n")
-        process = self._start(name, [str(BINARIES / "lathe-worker"), "--config", str(config)])
+            f"metrics_address_file: {self.folder}/{name}.metrics\n" +
+            tls_settings("ca", self.identity(name)))
+        return self._start(name, [str(BINARIES / "lathe-worker"), "--config", str(config)])
+
+    def start_worker(self, name: str = "worker-1", cpu_slots: int = 1) -> subprocess.Popen:
+        process = self.launch_worker(name, cpu_slots)
         wait_until(lambda: any(n["id"] == name and "ready" in n["state"].lower()
                                for n in self.nodes()), 30, f"{name} is ready")
         return process
@@ -129,8 +169,8 @@ class Cluster:
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")[-4000:]
 
-    def trainers(self, job: str) -> list[int]:
-        """Process ids of this job's running trainers, over all workers."""
+    def trainers(self, job_or_node: str) -> list[int]:
+        """Process ids of the running trainers of a job, over all workers, or of a worker."""
         found = []
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
             try:
@@ -139,13 +179,13 @@ class Cluster:
             except (OSError, IndexError):
                 continue
             if len(words) > 2 and words[0].endswith(b"lathe-trainer") and words[1] == b"run":
-                if str(self.folder).encode() in words[2] and job.encode() in words[2] and state != "Z":
+                if str(self.folder).encode() in words[2] and job_or_node.encode() in words[2] and state != "Z":
                     found.append(int(entry.name))
         return found
 
     def close(self, keep: bool = False) -> None:
         for process in self.processes.values():
-            process.kill()
+            process.kill()  # also one that is stopped
             process.wait()
         for pid in self.trainers(""):
             try:
@@ -158,9 +198,8 @@ class Cluster:
     # ---- commands ----
 
     def lathe(self, *arguments: str, timeout: float = 180) -> subprocess.CompletedProcess:
-        return subprocess.run([str(BINARIES / "lathe"), "--address", self.address, *arguments],
-                              capture_output=True, text=True, timeout=timeout, check=False,
-                              stdin=subprocess.DEVNULL)
+        return run_lathe("--address", self.address, *tls_options(self.identity("client")),
+                         *arguments, timeout=timeout)
 
     def lathe_json(self, *arguments: str):
         answer = self.lathe(*arguments, "-o", "json")
@@ -201,6 +240,12 @@ class Cluster:
     def metrics(self, job: str) -> list[dict]:
         """The job's training metrics as a client reads them, in order."""
         return self.lathe_json("metrics", job)
+
+    def events(self, job: str) -> list[dict]:
+        """All the job's stored events, in order."""
+        answer = self.lathe("logs", job, "--all", "-o", "json")
+        assert answer.returncode == 0, answer.stderr
+        return [json.loads(line) for line in answer.stdout.splitlines()]
 
     def adapter_bytes(self, job: str) -> bytes:
         target = self.folder / f"pulled-{job}"

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/rpc/backoff.h"
+#include "common/rpc/credentials.h"
 #include "common/rpc/status.h"
 #include "lathe/v1/worker_service.grpc.pb.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{200};
 constexpr std::chrono::seconds kLongestPause{1};
+constexpr std::chrono::seconds kTellAgain{30};
 
 std::uint64_t Seed() {
   std::random_device device;
@@ -94,9 +96,23 @@ void Session::Run() {
       callbacks_.closed(error);
       backoff.Reset();
     }
-    log::Warning("session_closed", {{"welcomed", welcomed}, {"error", ToString(error)}});
+    Tell(error, welcomed);
     if (!Pause(backoff.Next())) return;
   }
+}
+
+// An outage is tried out every second; the same words again and again would bury the rest.
+void Session::Tell(const Error& error, bool welcomed) {
+  const MonotonicInstant now = clock_.MonotonicNow();
+  if (!welcomed && error.message == told_ && now < tell_again_) return;
+  told_ = error.message;
+  tell_again_ = now + kTellAgain;
+  const char* hint = rpc::LooksLikeTlsRefusal(error.message)
+                         ? "it may want TLS, or other certificates: see tls.ca, tls.cert and "
+                           "tls.key"
+                         : "";
+  log::Warning("session_closed",
+               {{"welcomed", welcomed}, {"error", ToString(error)}, {"hint", hint}});
 }
 
 Error Session::RunOnce(bool& welcomed) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "common/base/clock.h"
@@ -60,6 +61,7 @@ class Session {
   bool Register(Stream& stream);
   void WriteQueued(Stream& stream, const std::stop_token& stop);
   bool Pause(Duration time);
+  void Tell(const Error& error, bool welcomed);
 
   const Connect connect_;
   const Clock& clock_;
@@ -70,6 +72,8 @@ class Session {
   bool open_ = false;
   grpc::ClientContext* context_ = nullptr;  ///< of the running stream
   std::deque<v1::WorkerMessage> queue_;
+  std::string told_;  ///< the last logged error; of the thread alone, like the next
+  MonotonicInstant tell_again_;
   std::thread thread_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/rpc/channel.h"
+#include "common/rpc/credentials.h"
 #include "common/rpc/status.h"
 #include "lathe/v1/inference_service.grpc.pb.h"
 #include "lathe/v1/job_service.grpc.pb.h"
@@ -23,14 +24,6 @@ std::string Reason(const std::string& message) {
   const std::size_t at = message.rfind(": ");
   const bool wrapped = message.find("last error: ") != std::string::npos;
   return wrapped && at != std::string::npos ? message.substr(at + 2) : message;
-}
-
-/// What the other side does when it wants TLS and is spoken to without, or with the wrong files.
-bool LooksLikeTls(const std::string& message) {
-  for (const char* sign : {"Socket closed", "SSL", "handshake", "certificate"}) {
-    if (message.find(sign) != std::string::npos) return true;
-  }
-  return false;
 }
 
 constexpr char kStartHint[] =
@@ -90,7 +83,7 @@ Result<std::unique_ptr<CoordinatorClient>> CoordinatorClient::Create(const Conte
 
 Error CoordinatorClient::Explained(Error error) const {
   if (error.code == ErrorCode::kUnavailable) {
-    error.hint = LooksLikeTls(error.message) ? kTlsHint : kStartHint;
+    error.hint = rpc::LooksLikeTlsRefusal(error.message) ? kTlsHint : kStartHint;
     error.message = "cannot reach the coordinator at " + address_.value + " (" + address_.source +
                     ") — " + Reason(error.message);
   } else if (error.code == ErrorCode::kDeadlineExceeded) {
