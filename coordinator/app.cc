@@ -26,6 +26,8 @@ constexpr std::size_t kMaxWatches = 512;
 constexpr Duration kGracefulStop = std::chrono::seconds(1);
 constexpr int kExitFailed = 1;
 constexpr int kExitUnavailable = 5;
+constexpr int kExitInvalidConfiguration = 6;
+constexpr int kExitConflict = 7;
 
 int Report(const Error& error, int exit_code) {
   std::string text = "lathe-coordinator: " + ToString(error) + "\n";
@@ -81,7 +83,7 @@ class Leader {
         {config_.listen, config_.tls},
         api::Context{*loop_, view_, store_, configurations_, data_.blobs, hub_, stopping_}, clock_,
         telemetry_, stopping_);
-    if (!server) return Report(server.error(), kExitFailed);
+    if (!server) return Report(server.error(), kExitConflict);
     server_ = std::move(*server);
     if (!config_.address_file.empty()) {
       const Status written = WriteFileAtomically(config_.address_file, server_->address() + "\n");
@@ -128,13 +130,16 @@ class Leader {
 int RunCoordinator(const Config& config, StopSignal& stop) {
   log::SetLevel(config.log_level);
   const auto data = OpenDataFolder(config.data_dir);
-  if (!data) return Report(data.error(), kExitFailed);
+  if (!data) {
+    const bool in_use = data.error().code == ErrorCode::kFailedPrecondition;
+    return Report(data.error(), in_use ? kExitConflict : kExitInvalidConfiguration);
+  }
   telemetry::Telemetry telemetry;
   telemetry.Set(telemetry::metrics::kBuildInfo, 1,
                 {{"program", "lathe-coordinator"}, {"version", Version()}});
   telemetry.Set(telemetry::metrics::kLeaderEpoch, 0);
   const auto exposition = telemetry::Exposition::Start(telemetry, config.metrics_listen);
-  if (!exposition) return Report(exposition.error(), kExitFailed);
+  if (!exposition) return Report(exposition.error(), kExitConflict);
   log::Info("metrics", {{"address", (*exposition)->address()}});
   if (!config.metrics_address_file.empty()) {
     const Status written =

@@ -15,8 +15,8 @@ constexpr double kHour = 3600;
 
 std::vector<Key> Keys() {
   return {
-      {"listen", Kind::kText, "127.0.0.1:7420", "Address of the gRPC API; port 0: any free one"},
-      {"metrics_listen", Kind::kText, "127.0.0.1:7421", "Address of /metrics; port 0: any"},
+      {"listen", Kind::kAddress, "127.0.0.1:7420", "Address of the gRPC API; port 0: any free one"},
+      {"metrics_listen", Kind::kAddress, "127.0.0.1:7421", "Address of /metrics; port 0: any"},
       {"metrics_address_file", Kind::kPath, "", "The real address of /metrics is written there"},
       {"redis", Kind::kText, "tcp://127.0.0.1:6379",
        "Redis server: unix:///path/redis.sock or tcp://host:port[/db]"},

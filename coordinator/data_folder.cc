@@ -14,10 +14,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+Error NotUsable(const Error& error) {
+  return {ErrorCode::kInvalidArgument,
+          "data_dir: " + error.message + "; give a folder that the coordinator may write",
+          {}};
+}
+
 Result<UniqueFd> Lock(const fs::path& folder) {
   const fs::path path = folder / "lock";
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd) return Failure(FileError("open", path, errno));
+  if (!fd) return Failure(NotUsable(FileError("open", path, errno)));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     return Failure(ErrorCode::kFailedPrecondition,
                    "data_dir " + folder.string() +
@@ -49,7 +55,7 @@ Result<std::string> Identity(const fs::path& folder) {
 Result<DataFolder> OpenDataFolder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) return Failure(FileError("create data_dir", folder, error.value()));
+  if (error) return Failure(NotUsable(FileError("create", folder, error.value())));
   LATHE_ASSIGN_OR_RETURN(UniqueFd lock, Lock(folder));
   LATHE_ASSIGN_OR_RETURN(std::string identity, Identity(folder));
   LATHE_ASSIGN_OR_RETURN(auto blobs, artifacts::BlobStore::Open(folder / "blobs"));

@@ -23,6 +23,7 @@ int ExitCodeOf(const Error& error) {
       return kExitInvalidConfiguration;
     case ErrorCode::kAborted:
     case ErrorCode::kFailedPrecondition:
+    case ErrorCode::kUnavailable:  // an address that something else listens on
       return kExitConflict;
     default:
       return kExitFailed;

@@ -4,6 +4,8 @@
 
 #include <system_error>
 
+#include "common/rpc/credentials.h"
+
 namespace lathe::worker {
 namespace {
 
@@ -36,7 +38,7 @@ daemon_config::Description Describe() {
       .environment_prefix = "LATHE_WORKER",
       .version = LATHE_VERSION,
       .keys = {
-          {"coordinator", Kind::kText, "127.0.0.1:7420", "Address of the coordinator"},
+          {"coordinator", Kind::kAddress, "127.0.0.1:7420", "Address of the coordinator"},
           {"data_dir", Kind::kPath, "",
            "Folder for jobs, cache and the node's id; one worker each"},
           {"models_dir", Kind::kPath, "",
@@ -48,7 +50,7 @@ daemon_config::Description Describe() {
           {"gpus", Kind::kText, "auto", "Which GPUs to offer", 0, 0, {"auto", "none"}},
           {"trainer", Kind::kPath, "", "Program lathe-trainer; default: beside this program"},
           {"cache_gib", Kind::kInteger, "50", "Size limit of the blob cache in GiB", 1, 1'000'000},
-          {"metrics_listen", Kind::kText, "127.0.0.1:7422", "Address of /metrics; port 0: any"},
+          {"metrics_listen", Kind::kAddress, "127.0.0.1:7422", "Address of /metrics; port 0: any"},
           {"metrics_address_file", Kind::kPath, "",
            "The real address of /metrics is written there"},
           {"tls.ca", Kind::kPath, "", "Who signs the coordinator's certificate (PEM)"},
@@ -89,6 +91,9 @@ Result<Config> MakeConfig(const daemon_config::Values& values) {
   Require(
       fs::is_regular_file(config.trainer, ignored) && ::access(config.trainer.c_str(), X_OK) == 0,
       "trainer", config.trainer.string(), "give the program lathe-trainer", findings);
+  if (const auto tls = rpc::ChannelCredentials(config.tls, config.coordinator); !tls) {
+    findings.push_back({.path = "tls", .code = "not_usable", .message = tls.error().message});
+  }
   if (!findings.empty()) {
     return tl::unexpected<Error>(
         Error{ErrorCode::kInvalidArgument, "the configuration is wrong", std::move(findings), {}});

@@ -16,15 +16,25 @@ namespace lathe::worker {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+Error NotUsable(const Error& error) {
+  return {ErrorCode::kInvalidArgument,
+          "data_dir: " + error.message + "; give a folder that this worker may write",
+          {}};
+}
+
+}  // namespace
+
 Result<DataFolder> DataFolder::Open(const fs::path& path) {
   for (const fs::path& folder : {path, path / "jobs", path / "cache"}) {
     std::error_code error;
     fs::create_directories(folder, error);
-    if (error) return Failure(FileError("make", folder, error.value()).WithContext("data_dir"));
+    if (error) return Failure(NotUsable(FileError("make", folder, error.value())));
   }
   const fs::path lock_path = path / "worker.lock";
   UniqueFd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return Failure(FileError("open", lock_path, errno).WithContext("data_dir"));
+  if (!lock) return Failure(NotUsable(FileError("open", lock_path, errno)));
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return Failure(ErrorCode::kAborted, "data_dir: another lathe-worker works on " + path.string() +
                                             "; stop it, or give this one a data_dir of its own");

@@ -28,7 +28,11 @@ Result<std::unique_ptr<Inventory>> Inventory::Take(const Config& config) {
   std::unique_ptr<Inventory> inventory(new Inventory(config.models_dir, std::move(resources)));
   LATHE_ASSIGN_OR_RETURN(inventory->models_, devices::ScanModels(config.models_dir));
   if (inventory->models_.empty()) {
-    log::Warning("no_models", {{"models_dir", config.models_dir.string()}});
+    log::Warning("no_models", {{"models_dir", config.models_dir.string()},
+                               {"why", "no job can run here without a base model"},
+                               {"remedy",
+                                "put NAME.gguf or a folder with config.json there; it is found "
+                                "within seconds"}});
   }
   return inventory;
 }

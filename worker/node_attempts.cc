@@ -28,6 +28,10 @@ void RemoveSpool(const JobFolder& folder, std::uint32_t attempt) {
   fs::remove(spool.string() + ".acked", ignored);
 }
 
+void LogFailed(const Status& removed) {
+  if (!removed) log::Failure("folder_not_removed", {{"error", ToString(removed.error())}});
+}
+
 std::string OutcomeName(agent::ReportPhase phase) {
   switch (phase) {
     case agent::ReportPhase::kSucceeded:
@@ -81,6 +85,7 @@ generate::Generator::Surroundings Node::MakeGeneratorSurroundings() {
 }
 
 void Node::Recover() {
+  attempt::PurgeRemovedFolders(jobs_);
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(jobs_, error)) {
     RecoverJob(JobFolder{entry.path()});
@@ -131,7 +136,7 @@ void Node::RemoveOldFolders() {
     if (!record || !*record || (*record)->stage != Stage::kDone) continue;
     std::error_code ignored;
     if (now - fs::last_write_time(entry.path(), ignored) < kKeepIdleFolders) continue;
-    fs::remove_all(entry.path(), ignored);
+    LogFailed(attempt::RemoveFolder(JobFolder{entry.path()}));
   }
 }
 
@@ -229,11 +234,9 @@ void Node::Perform(const agent::Forget& action) {
   if (RunnerOf(action.key) == nullptr) return;
   const JobFolder folder = attempts_.at(action.key.job).runner->folder();
   attempts_.erase(action.key.job);
-  std::error_code error;
   if (action.phase == agent::ReportPhase::kSucceeded) {
     // Its adapter and last checkpoint are uploaded; nobody resumes a job that succeeded.
-    fs::remove_all(folder.root, error);
-    return;
+    return LogFailed(attempt::RemoveFolder(folder));
   }
   RemoveSpool(folder, action.key.attempt);
   if (auto record = attempt::Load(folder); record && *record) {
@@ -252,9 +255,7 @@ void Node::Perform(const agent::Discard& action) {
   const auto record = attempt::Load(*folder);
   // A late message about an older attempt takes nothing from a newer one.
   if (record && *record && (*record)->start.attempt() > action.key.attempt) return;
-  std::error_code error;
-  fs::remove_all(folder->root, error);
-  if (error) log::Failure("folder_not_removed", {{"folder", folder->root.string()}});
+  LogFailed(attempt::RemoveFolder(*folder));
 }
 
 }  // namespace lathe::worker

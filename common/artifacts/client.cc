@@ -157,7 +157,12 @@ Status Client::Download(const v1::Blob& blob, const fs::path& target) const {
   part += ".part";
   LATHE_ASSIGN_OR_RETURN(Partial partial, OpenPartial(part, blob.size_bytes()));
   Stub stub(channel_);
-  LATHE_RETURN_IF_ERROR(Receive(stub, blob, partial, part));
+  if (Status received = Receive(stub, blob, partial, part); !received) {
+    // A part is kept to go on from, but not where it takes the room that everything else lacks.
+    std::error_code ignored;
+    if (received.error().code == ErrorCode::kResourceExhausted) fs::remove(part, ignored);
+    return received;
+  }
   const std::string hash = partial.hash.Finish();
   if (hash != blob.sha256()) {
     std::error_code ignored;

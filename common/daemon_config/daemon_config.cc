@@ -45,6 +45,17 @@ std::optional<double> ParseNumber(const std::string& text) {
   return number;
 }
 
+bool IsAddress(std::string_view text) {
+  if (text.starts_with("unix:")) return text.size() > 5;
+  const auto colon = text.rfind(':');
+  if (colon == text.npos || colon == 0) return false;
+  const std::string_view host = text.substr(0, colon);
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (host.find(':') != host.npos && !bracketed) return false;
+  const auto port = ParseNumber(std::string(text.substr(colon + 1)));
+  return port && *port >= 0 && *port <= 65535 && std::floor(*port) == *port;
+}
+
 std::string Join(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
@@ -69,6 +80,9 @@ std::string ExpectedInstead(const Key& key, const std::string& text) {
     if (fits) return "";
     return std::string(whole ? "a whole number" : "a number of seconds") + " from " +
            Plain(key.min) + " to " + Plain(key.max);
+  }
+  if (key.kind == Kind::kAddress) {
+    return IsAddress(text) ? "" : "an address with a port, as 127.0.0.1:7420";
   }
   const bool known = key.choices.empty() ||
                      std::find(key.choices.begin(), key.choices.end(), text) != key.choices.end();

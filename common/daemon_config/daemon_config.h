@@ -21,6 +21,7 @@ namespace lathe::daemon_config {
 
 enum class Kind : std::uint8_t {
   kText,     ///< one of `choices` when there are any
+  kAddress,  ///< host:port, [IPv6]:port or unix:path
   kPath,     ///< relative ones from the file count from the file's folder
   kInteger,  ///< within [min, max]
   kSeconds,  ///< a number, fractions allowed, within [min, max]

@@ -81,10 +81,11 @@ class Cluster:
     """Starts with redis and a coordinator; workers are added by start_worker()."""
 
     def __init__(self, lease_seconds: float = 3, lease_grace_seconds: float = 1,
-                 max_attempts: int = 3, tls: bool = False):
+                 max_attempts: int = 3, tls: bool = False, durable: bool = True):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lathe-e2e-"))
         self.lease = (lease_seconds, lease_grace_seconds)
         self.max_attempts = max_attempts
+        self.durable = durable
         self.authority = Authority(self.folder / "tls") if tls else None
         self.identities: dict[str, Identity] = {}
         self.processes: dict[str, subprocess.Popen] = {}
@@ -112,7 +113,8 @@ class Cluster:
         data.mkdir(exist_ok=True)
         self.redis_socket = data / "redis.sock"
         self._start("redis", ["redis-server", "--port", "0", "--unixsocket", str(self.redis_socket),
-                              "--dir", str(data), "--appendonly", "yes", "--appendfsync", "always",
+                              "--dir", str(data), "--appendonly", "yes" if self.durable else "no",
+                              "--appendfsync", "always",
                               "--save", ""])
         wait_until(lambda: self.redis("PING") == "PONG", 10, "redis answers")
 
@@ -141,7 +143,8 @@ class Cluster:
         assert process.poll() is None, self.log("coordinator")
         self.address = address_file.read_text().strip()
 
-    def launch_worker(self, name: str, cpu_slots: int = 1) -> subprocess.Popen:
+    def launch_worker(self, name: str, cpu_slots: int = 1,
+                      disk_megabytes: int = 0) -> subprocess.Popen:
         """Like start_worker, for one that need not become ready."""
         config = self.folder / f"{name}.yaml"
         config.write_text(
@@ -150,10 +153,19 @@ class Cluster:
             f"cpu_threads: 1\ngpus: none\nmetrics_listen: 127.0.0.1:0\n"
             f"metrics_address_file: {self.folder}/{name}.metrics\n" +
             tls_settings("ca", self.identity(name)))
-        return self._start(name, [str(BINARIES / "lathe-worker"), "--config", str(config)])
+        command = [str(BINARIES / "lathe-worker"), "--config", str(config)]
+        if disk_megabytes:
+            folder = self.folder / name
+            folder.mkdir()
+            mount = f"mount -t tmpfs -o size={disk_megabytes}m tmpfs {folder} && exec \"$@\""
+            command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh",
+                       *command]
+        return self._start(name, command)
 
-    def start_worker(self, name: str = "worker-1", cpu_slots: int = 1) -> subprocess.Popen:
-        process = self.launch_worker(name, cpu_slots)
+    def start_worker(self, name: str = "worker-1", cpu_slots: int = 1,
+                     disk_megabytes: int = 0) -> subprocess.Popen:
+        """With disk_megabytes, its data_dir is a disk of that size, seen by the worker alone."""
+        process = self.launch_worker(name, cpu_slots, disk_megabytes)
         wait_until(lambda: any(n["id"] == name and "ready" in n["state"].lower()
                                for n in self.nodes()), 30, f"{name} is ready")
         return process

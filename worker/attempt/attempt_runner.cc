@@ -242,7 +242,10 @@ void AttemptRunner::Conclude(process::Outcome outcome) {
     FillReport(key_, outcome, record_.report);
     record_.stage = Stage::kEnded;
   }
-  while (!SaveRecord() && Pause(kRetryPause) && !unwanted_) {
+  // Without the record (the disk is full) a restarted daemon finds the same end once more, from the
+  // trainer's events; the coordinator must hear of it now.
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries && !SaveRecord() && Pause(kRetryPause) && !unwanted_; ++i) {
   }
   if (leave_) return;
   log::Info("attempt_ended", {{"job", key_.job},

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "common/base/file_io.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::worker::attempt {
@@ -13,6 +14,8 @@ namespace fs = std::filesystem;
 namespace protocol = trainer_protocol;
 
 constexpr std::string_view kStepPrefix = "step-";
+/// Begins with a dot, as no job's id does.
+constexpr std::string_view kRemovedPrefix = ".removed-";
 
 fs::path JobFolder::EventLog() const {
   return Output() / protocol::kEventLogFile;
@@ -62,6 +65,28 @@ std::optional<std::uint64_t> NewestCheckpoint(const JobFolder& folder) {
     newest = std::max(newest.value_or(0), step);
   }
   return newest;
+}
+
+Status RemoveFolder(const JobFolder& folder) {
+  const fs::path removed =
+      folder.root.parent_path() / (std::string(kRemovedPrefix) + folder.root.filename().string());
+  std::error_code error;
+  fs::remove_all(removed, error);
+  fs::rename(folder.root, removed, error);
+  if (error == std::errc::no_such_file_or_directory) return {};
+  if (error) return Failure(FileError("remove", folder.root, error.value()));
+  fs::remove_all(removed, error);
+  if (error) return Failure(FileError("remove", removed, error.value()));
+  return {};
+}
+
+void PurgeRemovedFolders(const fs::path& jobs) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(jobs, error)) {
+    if (!entry.path().filename().string().starts_with(kRemovedPrefix)) continue;
+    std::error_code ignored;
+    fs::remove_all(entry.path(), ignored);
+  }
 }
 
 }  // namespace lathe::worker::attempt

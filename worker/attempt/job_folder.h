@@ -1,6 +1,6 @@
 #pragma once
 // Where things lie in a job's folder on the node, DATA_DIR/jobs/JOB: kept between attempts, so that
-// the next one finds the trainer's checkpoints. Paths only; thread-safe.
+// the next one finds the trainer's checkpoints. Thread-safe for folders of different jobs.
 
 #include <cstdint>
 #include <filesystem>
@@ -35,5 +35,12 @@ Result<JobFolder> FolderOf(const std::filesystem::path& jobs, const std::string&
 
 /// The step of the newest complete checkpoint (folder step-N); nullopt when there is none.
 std::optional<std::uint64_t> NewestCheckpoint(const JobFolder& folder);
+
+/// Takes the whole folder away in one step, whenever the daemon dies: half a folder, checkpoints
+/// without the event log, would let the next attempt go on behind steps that nobody has told of.
+Status RemoveFolder(const JobFolder& folder);
+
+/// Frees what a daemon that died within RemoveFolder left in the folder of all jobs.
+void PurgeRemovedFolders(const std::filesystem::path& jobs);
 
 }  // namespace lathe::worker::attempt

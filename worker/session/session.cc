@@ -107,12 +107,11 @@ void Session::Tell(const Error& error, bool welcomed) {
   if (!welcomed && error.message == told_ && now < tell_again_) return;
   told_ = error.message;
   tell_again_ = now + kTellAgain;
-  const char* hint = rpc::LooksLikeTlsRefusal(error.message)
-                         ? "it may want TLS, or other certificates: see tls.ca, tls.cert and "
-                           "tls.key"
-                         : "";
-  log::Warning("session_closed",
-               {{"welcomed", welcomed}, {"error", ToString(error)}, {"hint", hint}});
+  std::string text = ToString(error);
+  if (rpc::LooksLikeTlsRefusal(error.message)) {
+    text += " (it may want TLS, or other certificates: see tls.ca, tls.cert and tls.key)";
+  }
+  log::Warning("session_closed", {{"welcomed", welcomed}, {"error", text}});
 }
 
 Error Session::RunOnce(bool& welcomed) {

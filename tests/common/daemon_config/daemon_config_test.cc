@@ -14,7 +14,7 @@ const Description& Table() {
       "A daemon.",
       "LATHE_TEST",
       "1.2.3",
-      {{"listen", Kind::kText, "127.0.0.1:1", "Address"},
+      {{"listen", Kind::kAddress, "127.0.0.1:1", "Address"},
        {"tls.cert", Kind::kPath, "", "Certificate"},
        {"lease", Kind::kSeconds, "10", "Lease", 0.1, 3600},
        {"max_attempts", Kind::kInteger, "3", "Attempts", 1, 100},
@@ -65,6 +65,15 @@ TEST_F(DaemonConfigTest, EveryErrorAtOnceWithItsPlace) {
   EXPECT_EQ(error.findings[1].path, "lease");
   EXPECT_EQ(error.findings[2].expected, "a whole number from 1 to 100");
   EXPECT_EQ(error.findings[3].expected, "one of debug, info");
+}
+
+TEST_F(DaemonConfigTest, AddressesHaveAPort) {
+  for (const char* right : {"127.0.0.1:0", "[::1]:7420", "a.example:65535", "unix:/run/x.sock"}) {
+    EXPECT_TRUE(Load(Table(), {"--listen", right}, {})) << right;
+  }
+  for (const char* wrong : {"127.0.0.1", "::1", "::1:7420", "a:", ":1", "a:65536", "a:-1", "a:b"}) {
+    EXPECT_FALSE(Load(Table(), {"--listen", wrong}, {})) << wrong;
+  }
 }
 
 TEST_F(DaemonConfigTest, BadFilesNameTheLine) {

@@ -28,5 +28,19 @@ TEST(JobFolder, TheNewestCheckpointIsAWholeOne) {
   EXPECT_EQ(folder.Checkpoint(12), folder.Checkpoints() / "step-12");
 }
 
+TEST(JobFolder, IsRemovedAsAWhole) {
+  const TempDir temp = TempDir::Create().value();
+  const JobFolder folder = FolderOf(temp.path(), "job-1").value();
+  std::filesystem::create_directories(folder.Checkpoint(5));
+  // What a daemon that died in the middle of a removal left.
+  std::filesystem::create_directories(temp.path() / ".removed-job-1" / "output");
+  std::filesystem::create_directories(temp.path() / ".removed-job-2" / "output");
+  EXPECT_TRUE(RemoveFolder(folder));
+  EXPECT_FALSE(std::filesystem::exists(folder.root));
+  EXPECT_TRUE(RemoveFolder(folder)) << "there is nothing to remove";
+  PurgeRemovedFolders(temp.path());
+  EXPECT_TRUE(std::filesystem::is_empty(temp.path()));
+}
+
 }  // namespace
 }  // namespace lathe::worker::attempt
