@@ -140,6 +140,25 @@ end
 
 -- ---- events: KEYS stream ----
 
+-- Whether an evaluation has come since the newest metric. A trainer evaluates after a step's metric, so
+-- one more before the next metric repeats it: the trainer went on from an older checkpoint.
+local function evaluated(stream)
+  local to = '+'
+  while true do
+    local page = redis.call('XREVRANGE', stream, to, '-', 'COUNT', 128)
+    for _, entry in ipairs(page) do
+      local type = entry[2][2]
+      if type == 'metric' or type == 'evaluation' then
+        return type == 'evaluation'
+      end
+    end
+    if #page < 128 then
+      return false
+    end
+    to = '(' .. page[#page][1]
+  end
+end
+
 -- ARGV attempt, then for each event: sequence, type, time, step or '', json.
 -- Stored, duplicates, stale. Only the attempt that a commit has opened and not closed is listened to.
 local function append(keys, args)
@@ -150,7 +169,8 @@ local function append(keys, args)
   end
   local stored = 0
   for i = 2, #args, 5 do
-    if tonumber(args[i]) > tonumber(last) then
+    local repeated = args[i + 1] == 'evaluation' and evaluated(keys[1])
+    if tonumber(args[i]) > tonumber(last) and not repeated then
       local entry = {'type', args[i + 1], 'time', args[i + 2], 'json', args[i + 4]}
       if args[i + 3] ~= '' then
         entry[#entry + 1] = 'step'

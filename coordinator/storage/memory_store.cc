@@ -32,6 +32,7 @@ class MemoryDatabase {
     std::optional<std::uint64_t> step;
   };
   using Stream = std::map<core::EventId, Entry>;
+  static bool Evaluated(const Stream& stream);
 
   Status CheckOrder(std::uint64_t epoch, const core::Commit& commit) const;
   Status CheckRevisions(const core::Commit& commit) const;
@@ -122,6 +123,15 @@ Status MemoryDatabase::Apply(std::uint64_t epoch, const core::Commit& commit) {
   return {};
 }
 
+// Whether an evaluation has come since the newest metric.
+bool MemoryDatabase::Evaluated(const Stream& stream) {
+  for (auto entry = stream.rbegin(); entry != stream.rend(); ++entry) {
+    const std::string& type = entry->second.event.type;
+    if (type == "metric" || type == "evaluation") return type == "evaluation";
+  }
+  return false;
+}
+
 AppendResult MemoryDatabase::Append(const EventBatch& batch) {
   const std::lock_guard lock(mutex_);
   AppendResult result;
@@ -135,7 +145,8 @@ AppendResult MemoryDatabase::Append(const EventBatch& batch) {
   }
   for (const EventRecord& event : batch.events) {
     const core::EventId id{last.attempt, event.sequence};
-    if (id <= found->second.rbegin()->first) {
+    const bool repeated = event.type == "evaluation" && Evaluated(found->second);
+    if (id <= found->second.rbegin()->first || repeated) {
       ++result.duplicates;
       continue;
     }

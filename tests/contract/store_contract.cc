@@ -62,6 +62,9 @@ Commit WithStateEvent(Commit commit, const JobId& job, EventId id) {
 EventRecord Metric(std::uint64_t sequence, std::uint64_t step) {
   return {sequence, "metric", FromMicros(5), step, "{\"step\":" + std::to_string(step) + "}"};
 }
+EventRecord Evaluation(std::uint64_t sequence) {
+  return {sequence, "evaluation", FromMicros(6), std::nullopt, "{}"};
+}
 EventRecord Log(std::uint64_t sequence) {
   return {sequence, "log", FromMicros(6), std::nullopt, R"({"line":"x"})"};
 }
@@ -253,6 +256,16 @@ TEST_P(Streams, AppendsManyBatchesAtOnce) {
                                            Batch(7, {Log(1)})};
   EXPECT_THAT(*store_->AppendEvents(batches),
               ElementsAre(AppendResult{1, 0, 0}, AppendResult{1, 1, 0}, AppendResult{0, 0, 1}));
+}
+
+TEST_P(Streams, DropsAnEvaluationThatIsRepeated) {
+  const auto append = [&](std::vector<EventRecord> events) {
+    return store_->AppendEvents({{Batch(1, std::move(events))}})->front();
+  };
+  EXPECT_EQ(append({Metric(1, 7), Evaluation(2), Log(3), Evaluation(4)}), (AppendResult{3, 1, 0}));
+  EXPECT_EQ(append({Log(5), Evaluation(6), Metric(7, 8)}), (AppendResult{2, 1, 0}))
+      << "no metric lies between";
+  EXPECT_EQ(append({Evaluation(8)}), (AppendResult{1, 0, 0}));
 }
 
 TEST_P(Streams, FindsTheHighestMetricStep) {

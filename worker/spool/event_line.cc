@@ -53,9 +53,10 @@ std::optional<EventLine> ParseEventLine(std::string_view text) {
 }
 
 bool ForwardRule::Forwards(const EventLine& line, std::uint64_t begin) const {
-  const bool of_a_step =
-      line.type == protocol::kEventMetric || line.type == protocol::kEventEvaluation;
-  if (of_a_step) return line.step > reported_step;
+  if (line.type == protocol::kEventMetric) return line.step > reported_step;
+  // The one behind the last stored metric may have got lost; the coordinator knows and drops it if
+  // it has it.
+  if (line.type == protocol::kEventEvaluation) return line.step >= reported_step;
   return begin >= history_end;
 }
 

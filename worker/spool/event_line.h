@@ -28,7 +28,9 @@ std::optional<EventLine> ParseEventLine(std::string_view text);
 
 /// Which lines the coordinator has not stored yet. Lines of earlier attempts in the same folder
 /// (history) were sent under those attempts' numbers; of them only the metrics and evaluations
-/// count that never arrived, because their steps are not logged a second time.
+/// count that never arrived, because their steps are not logged a second time. An evaluation comes
+/// behind the metric of its step: that of `reported_step` may be missing, so it is sent, and the
+/// coordinator drops it when it has it.
 struct ForwardRule {
   std::uint64_t history_end = 0;    ///< offset where the attempt's own lines begin
   std::uint64_t reported_step = 0;  ///< highest step whose metric is stored

@@ -28,7 +28,7 @@ TEST(CoordinatorStart, PortInUse) {
   CoordinatorProcess first(redis->url());
   ASSERT_TRUE(first.WaitUntilServing()) << first.Log();
   CoordinatorProcess second(redis->url(), {"--listen=" + first.address(), "--redis-prefix=other:"});
-  EXPECT_EQ(second.ExitCode(), 1);
+  EXPECT_EQ(second.ExitCode(), 7);
   EXPECT_THAT(second.Log(), HasSubstr(first.address()));
   EXPECT_THAT(second.Log(), HasSubstr("in use"));
 }
@@ -38,7 +38,7 @@ TEST(CoordinatorStart, MetricsPortInUse) {
   CoordinatorProcess first(redis->url());
   ASSERT_TRUE(first.WaitUntilServing()) << first.Log();
   CoordinatorProcess second(redis->url(), {"--metrics-listen=" + first.address()});
-  EXPECT_EQ(second.ExitCode(), 1);
+  EXPECT_EQ(second.ExitCode(), 7);
   EXPECT_THAT(second.Log(), HasSubstr("metrics_listen"));
 }
 
@@ -47,7 +47,7 @@ TEST(CoordinatorStart, ADataFolderHasOneCoordinator) {
   CoordinatorProcess first(redis->url());
   ASSERT_TRUE(first.WaitUntilServing()) << first.Log();
   CoordinatorProcess second(redis->url(), {"--data-dir=" + (first.folder() / "data").string()});
-  EXPECT_EQ(second.ExitCode(), 1);
+  EXPECT_EQ(second.ExitCode(), 7);
   EXPECT_THAT(second.Log(), HasSubstr("in use by another coordinator"));
 }
 

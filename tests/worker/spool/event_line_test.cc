@@ -38,6 +38,8 @@ TEST(ForwardRule, SendsEachStepOnce) {
   EXPECT_FALSE(forwards("metric", 5, 50)) << "stored under the earlier attempt";
   EXPECT_TRUE(forwards("metric", 6, 50)) << "never arrived, and is not logged again";
   EXPECT_TRUE(forwards("evaluation", 6, 50));
+  EXPECT_TRUE(forwards("evaluation", 5, 50)) << "may have been lost behind the metric of its step";
+  EXPECT_FALSE(forwards("evaluation", 4, 50));
   EXPECT_FALSE(forwards("checkpoint", 6, 50));
   EXPECT_FALSE(forwards("failed", 0, 50));
   EXPECT_FALSE(forwards("metric", 5, 100)) << "repeated from an older checkpoint";

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""How fast the control plane is, with real processes on this machine:
+
+    LATHE_SOURCE_DIR=. LATHE_BINARY_DIR=build/release/bin tests/bench/control_plane.py [JOBS]
+
+Durable submissions a second through gRPC, the time a coordinator takes to be back with those jobs, and
+the time from a submission to its trainer's start on an idle cluster. Build the program `submit_rate`
+before. Prints one line of JSON a figure.
+"""
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))
+from cluster import BINARIES, Cluster, tiny_configuration, write_tokenized  # noqa: E402
+
+JOBS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+SUBMIT_RATE = BINARIES.parent / "tests/submit_rate"
+LATENCY_JOBS = 60
+
+
+def tell(name: str, **figures) -> None:
+    print(json.dumps({"figure": name, "cores": os.cpu_count(), **figures}), flush=True)
+
+
+def submissions_and_restart() -> None:
+    cluster = Cluster(lease_seconds=10, lease_grace_seconds=5)
+    try:
+        # A node knows the model and has no room, so that the jobs stay where they are.
+        cluster.start_worker("worker-1", cpu_slots=0)
+        dataset = write_tokenized(cluster.folder / "train.jsonl")
+        cluster.submit(tiny_configuration(1), dataset)
+        name = "sha256:" + hashlib.sha256(dataset.read_bytes()).hexdigest()
+        for connections, in_flight in ((1, 1), (1, 64), (8, 64)):
+            count = JOBS if connections > 1 else JOBS // 10
+            answer = subprocess.run([str(SUBMIT_RATE), cluster.address, name, str(count),
+                                     str(connections), str(in_flight)],
+                                    check=True, capture_output=True, text=True)
+            tell("submissions", connections=connections, inFlight=in_flight,
+                 **json.loads(answer.stdout))
+        cluster.kill("coordinator")
+        begin = time.monotonic()
+        cluster.start_coordinator()
+        tell("restart", jobs=JOBS + JOBS // 5 + 1, seconds=round(time.monotonic() - begin, 3))
+    finally:
+        cluster.close()
+
+
+def seconds_between(begin: str, end: str) -> float:
+    parse = datetime.datetime.fromisoformat
+    return (parse(end.replace("Z", "+00:00")) - parse(begin.replace("Z", "+00:00"))).total_seconds()
+
+
+def submit_to_start() -> None:
+    cluster = Cluster()
+    try:
+        cluster.start_worker("worker-1")
+        dataset = write_tokenized(cluster.folder / "train.jsonl")
+        times = []
+        for _ in range(LATENCY_JOBS):
+            job = cluster.submit(tiny_configuration(1), dataset)
+            assert cluster.wait_for_end(job) == "succeeded"
+            record = cluster.job(job)
+            times.append(1000 * seconds_between(record["createTime"], record["startTime"]))
+        times.sort()
+        tell("submit_to_trainer_started", jobs=LATENCY_JOBS, p50Ms=round(times[len(times) // 2], 1),
+             p99Ms=round(times[-1], 1))
+    finally:
+        cluster.close()
+
+
+if __name__ == "__main__":
+    submissions_and_restart()
+    submit_to_start()
