@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::uint64_t kMaxSteps = 20'000'000;   ///< an expression or statement is one
 constexpr std::uint64_t kStepsPerIteration = 10;  ///< a scope and the loop variable are made
-constexpr int kMaxDepth = 1000;                   ///< of nested evaluation, macros included
+// Of nested evaluation, macros included; stays within 8 MiB of stack with sanitizers too.
+constexpr int kMaxDepth = 400;
 constexpr int kMaxValueDepth = 100;
 constexpr std::uint64_t kMaxValueSize = 10'000'000;
 
