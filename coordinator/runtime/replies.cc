@@ -7,15 +7,16 @@ namespace lathe::runtime {
 core::Ticket Replies::Draw() {
   const std::lock_guard lock(mutex_);
   const core::Ticket ticket(++last_ticket_);
-  waiting_.emplace(ticket, std::nullopt);
+  waiting_.try_emplace(ticket);
   return ticket;
 }
 
 Result<domain::Job> Replies::Wait(core::Ticket ticket, Duration limit) {
   std::unique_lock lock(mutex_);
   const auto place = waiting_.find(ticket);
-  delivered_.wait_for(lock, limit, [&] { return closed_ || place->second.has_value(); });
-  auto result = std::move(place->second);
+  Waiting& waiting = place->second;
+  waiting.delivered.wait_for(lock, limit, [&] { return closed_ || waiting.result.has_value(); });
+  auto result = std::move(waiting.result);
   waiting_.erase(place);
   if (result) return std::move(*result);
   return Failure(ErrorCode::kUnavailable,
@@ -29,21 +30,17 @@ void Replies::Forget(core::Ticket ticket) {
 }
 
 void Replies::Deliver(core::Ticket ticket, Result<domain::Job> result) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto place = waiting_.find(ticket);
-    if (place == waiting_.end()) return;
-    place->second = std::move(result);
-  }
-  delivered_.notify_all();
+  const std::lock_guard lock(mutex_);
+  const auto place = waiting_.find(ticket);
+  if (place == waiting_.end()) return;
+  place->second.result = std::move(result);
+  place->second.delivered.notify_one();
 }
 
 void Replies::Close() {
-  {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-  }
-  delivered_.notify_all();
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  for (auto& [ticket, waiting] : waiting_) waiting.delivered.notify_one();
 }
 
 }  // namespace lathe::runtime

@@ -28,11 +28,16 @@ class Replies {
   void Close();
 
  private:
-  std::mutex mutex_;
-  std::condition_variable delivered_;
+  /// A signal for each caller: with one for all, every reply would wake hundreds in vain.
+  struct Waiting {
+    std::condition_variable delivered;
+    std::optional<Result<domain::Job>> result;
+  };
+
+  std::mutex mutex_;  // guards all below; signals are given under it, as their caller removes them
   std::uint64_t last_ticket_ = 0;
   bool closed_ = false;
-  std::map<core::Ticket, std::optional<Result<domain::Job>>> waiting_;
+  std::map<core::Ticket, Waiting> waiting_;
 };
 
 }  // namespace lathe::runtime
