@@ -36,6 +36,11 @@ std::string_view ToString(ErrorCode code) {
   return "internal";
 }
 
+bool IsPassing(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded ||
+         code == ErrorCode::kCancelled;
+}
+
 std::string_view ToString(Severity severity) {
   return severity == Severity::kError ? "error" : "warning";
 }

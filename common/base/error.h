@@ -30,6 +30,10 @@ enum class ErrorCode : std::uint8_t {
 /// "invalid_argument" and so on: the stable spelling used in logs, JSON errors and metric labels.
 std::string_view ToString(ErrorCode code);
 
+/// Whether the same call to another process may succeed a little later. kCancelled is among them: a
+/// server that stops cancels the calls it has; who cancels a call of its own does not ask.
+bool IsPassing(ErrorCode code);
+
 enum class Severity : std::uint8_t { kError, kWarning };
 std::string_view ToString(Severity severity);
 

@@ -29,13 +29,13 @@ target_compile_options(lathe_torch INTERFACE
 # Headers pull in only the operators they use.
 target_compile_definitions(lathe_torch INTERFACE AT_PER_OPERATOR_HEADERS)
 target_link_directories(lathe_torch INTERFACE ${LATHE_TORCH_ROOT}/lib)
-target_link_libraries(lathe_torch INTERFACE -Wl,--no-as-needed torch torch_cpu c10 -Wl,--as-needed)
-target_link_options(lathe_torch INTERFACE
-  -Wl,-rpath,${LATHE_TORCH_ROOT}/lib -Wl,--allow-shlib-undefined)
-
+set(libraries torch torch_cpu c10)
 if(EXISTS ${LATHE_TORCH_ROOT}/include/c10/cuda/impl/cuda_cmake_macros.h)
   set(LATHE_TORCH_CUDA ON)
   # Nothing refers to these two by name: linking them registers the CUDA back end.
-  target_link_libraries(lathe_torch INTERFACE
-    -Wl,--no-as-needed torch_cuda c10_cuda -Wl,--as-needed)
+  list(APPEND libraries torch_cuda c10_cuda)
 endif()
+# One group: CMake drops a linker flag that it has seen before.
+target_link_libraries(lathe_torch INTERFACE -Wl,--no-as-needed ${libraries} -Wl,--as-needed)
+target_link_options(lathe_torch INTERFACE
+  -Wl,-rpath,${LATHE_TORCH_ROOT}/lib -Wl,--allow-shlib-undefined)

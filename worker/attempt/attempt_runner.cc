@@ -18,10 +18,6 @@ namespace {
 constexpr std::chrono::milliseconds kCollectInterval{100};
 constexpr std::chrono::seconds kRetryPause{2};
 
-bool IsPassing(const Error& error) {
-  return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDeadlineExceeded;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<AttemptRunner>> AttemptRunner::Create(const Surroundings& surroundings,
@@ -105,7 +101,7 @@ bool AttemptRunner::Prepare() {
       return false;
     }
     if (prepared) return true;
-    if (!IsPassing(prepared.error())) {
+    if (!IsPassing(prepared.error().code)) {
       FailToStart(prepared.error());
       return false;
     }
@@ -288,7 +284,7 @@ void AttemptRunner::AttachCheckpoint() {
 Result<v1::Manifest> AttemptRunner::UploadPatiently(const std::filesystem::path& folder) {
   while (true) {
     auto manifest = surroundings_.upload_folder(folder);
-    if (manifest || !IsPassing(manifest.error()) || Abandoned()) return manifest;
+    if (manifest || !IsPassing(manifest.error().code) || Abandoned()) return manifest;
     log::Warning("upload_waits", {{"job", key_.job}, {"error", manifest.error().message}});
     Pause(kRetryPause);
   }

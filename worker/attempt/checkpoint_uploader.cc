@@ -39,8 +39,7 @@ void CheckpointUploader::Run(const std::stop_token& stop) {
     }
     lock.lock();
     if (!manifest) {
-      const bool worth_another_try = manifest.error().code == ErrorCode::kUnavailable ||
-                                     manifest.error().code == ErrorCode::kDeadlineExceeded;
+      const bool worth_another_try = IsPassing(manifest.error().code);
       constexpr std::chrono::seconds kPause{2};
       if (worth_another_try &&
           !changed_.wait_for(lock, stop, kPause, [this] { return waiting_.has_value(); }) &&

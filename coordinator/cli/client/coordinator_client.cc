@@ -17,6 +17,12 @@ namespace lathe::cli {
 namespace {
 
 constexpr std::chrono::seconds kUnaryTimeout{30};
+constexpr std::chrono::seconds kSecondTryTimeout{1};
+
+/// No connection, or one that broke; with details the coordinator itself had answered.
+bool NeverArrived(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE && status.error_details().empty();
+}
 
 /// gRPC wraps the system's words ("Connection refused") in layers of its own: "…; last error: CODE:
 /// ipv4:127.0.0.1:7420: Failed to connect to remote host: Connection refused".
@@ -109,10 +115,22 @@ template <class Stub, class Request, class Response>
 Result<Response> CoordinatorClient::Unary(grpc::Status (Stub::*method)(grpc::ClientContext*,
                                                                        const Request&, Response*),
                                           Stub& stub, const Request& request) {
-  Call call(*this);
-  rpc::SetTimeout(call.context(), kUnaryTimeout);
   Response response;
-  const grpc::Status status = (stub.*method)(&call.context(), request, &response);
+  grpc::Status status;
+  {
+    Call call(*this);
+    rpc::SetTimeout(call.context(), kUnaryTimeout);
+    status = (stub.*method)(&call.context(), request, &response);
+  }
+  if (NeverArrived(status)) {
+    // A connection can fail for a passing reason: a coordinator that is just starting again, a
+    // machine under load. All unary calls may be repeated (a submission has its request id).
+    Call call(*this);
+    call.context().set_wait_for_ready(true);
+    rpc::SetTimeout(call.context(), kSecondTryTimeout);
+    const grpc::Status second = (stub.*method)(&call.context(), request, &response);
+    if (second.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) status = second;
+  }
   if (!status.ok()) return Failure(ErrorOf(status));
   return response;
 }

@@ -31,5 +31,12 @@ TEST(Error, TextListsEveryFinding) {
   EXPECT_FALSE(HasErrors({error.findings[1]}));
 }
 
+TEST(Error, ACallThatAStoppingServerCancelledMayBeRepeated) {
+  EXPECT_TRUE(IsPassing(ErrorCode::kUnavailable));
+  EXPECT_TRUE(IsPassing(ErrorCode::kCancelled));
+  EXPECT_FALSE(IsPassing(ErrorCode::kInvalidArgument));
+  EXPECT_FALSE(IsPassing(ErrorCode::kNotFound));
+}
+
 }  // namespace
 }  // namespace lathe
