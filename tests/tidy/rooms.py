@@ -8,7 +8,7 @@ TIERS = [
     ["proto", "common/base"],
     ["common/domain", "worker/trainer_protocol"],
     ["common/rpc", "common/schema", "common/telemetry", "common/estimator"],
-    ["common/artifacts", "common/daemon_config"],
+    ["common/artifacts", "common/daemon_config", "common/secrets"],
     # The coordinator's rooms.
     ["coordinator/scheduler"],
     ["coordinator/core"],
