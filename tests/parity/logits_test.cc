@@ -75,7 +75,7 @@ TEST(DemoModelParity, LogitsOfAChatAgree) {
   const model::MicroBatch batch{
       .tokens = tokens, .positions = at::arange(length, at::kLong), .lengths = {length}};
   const model::PassOptions options;
-  const model::LowRankSet none;
+  const model::Additions none;
   const at::Tensor hidden = model::ForwardLayers({*decoder, none, batch, options}, nullptr);
   const auto [top, indices] = at::topk(model::Logits(*decoder, none, hidden), 8);
   const auto want = Values(reference, "top8_logits");

@@ -95,7 +95,7 @@ void LoraAdapter::Initialize(std::uint64_t seed) {
   Refresh();
 }
 
-void LoraAdapter::Refresh() {
+void LoraAdapter::Refresh() const {
   if (!compute_.is_same(parameters_)) compute_.copy_(parameters_);
 }
 

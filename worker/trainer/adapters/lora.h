@@ -58,9 +58,10 @@ class LoraAdapter {
   const at::Tensor& parameters() const { return parameters_; }
   /// Of the shape of the parameters; undefined for inference.
   at::Tensor& gradients() { return gradients_; }
+  const at::Tensor& gradients() const { return gradients_; }
   const model::LowRankSet& low_rank() const { return low_rank_; }
   /// Casts the parameters to the decoder's compute type.
-  void Refresh();
+  void Refresh() const;
 
  private:
   LoraAdapter() = default;

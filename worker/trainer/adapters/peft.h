@@ -7,6 +7,7 @@
 
 #include "common/base/result.h"
 #include "worker/trainer/adapters/lora.h"
+#include "worker/trainer/adapters/trainable.h"
 
 namespace lathe::trainer::adapters {
 
@@ -22,6 +23,10 @@ Result<LoraSettings> ReadPeftSettings(const std::filesystem::path& folder);
 /// Copies a folder's matrices into an adapter of the same modules and ranks. kInvalidArgument names
 /// every tensor that is missing, surplus or of another shape; the adapter is then unchanged.
 Status ReadPeftWeights(const std::filesystem::path& folder, LoraAdapter& adapter);
+
+/// The same adapter as a run needs it: views have the names of the file, and it is saved as a PEFT
+/// folder.
+Trainable ToTrainable(const LoraAdapter& adapter);
 
 /// A folder's adapter for a decoder.
 Result<LoraAdapter> LoadPeft(const model::Decoder& decoder, const std::filesystem::path& folder,

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/file_io.h"
-#include "worker/trainer/adapters/peft.h"
+#include "worker/trainer/adapters/tensor_file.h"
 #include "worker/trainer/checkpoint/content_hash.h"
 #include "worker/trainer/checkpoint/moments.h"
 
@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr int kVersion = 1;
 constexpr char kProgressFile[] = "progress.json";
+constexpr char kParametersFile[] = "parameters.safetensors";
 constexpr char kManifestFile[] = "manifest.json";
 constexpr char kStepPrefix[] = "step-";
 constexpr char kTemporaryPrefix[] = ".writing-";
@@ -75,12 +76,35 @@ Result<std::int64_t> WriteManifest(const fs::path& folder) {
 struct Parts {
   const Identity& identity;
   const Progress& progress;
-  const adapters::LoraAdapter& adapter;
+  const adapters::Trainable& trainable;
   const optim::OptimizerState& optimizer;
 };
 
+std::vector<adapters::NamedTensor> NamedTensors(const adapters::Trainable& trainable) {
+  std::vector<adapters::NamedTensor> tensors;
+  for (const adapters::NamedView& view : trainable.views) {
+    tensors.push_back({view.name, view.Of(trainable.parameters)});
+  }
+  return tensors;
+}
+
+Status WriteTrainable(const fs::path& folder, const Parts& parts) {
+  if (parts.trainable.exact_file.empty()) {
+    return adapters::WriteTensors(folder / kParametersFile, NamedTensors(parts.trainable));
+  }
+  return parts.trainable.Save(folder, parts.identity.base_model_name);
+}
+
+Status ReadTrainable(const fs::path& folder, const adapters::Trainable& trainable) {
+  const std::string& exact = trainable.exact_file;
+  LATHE_RETURN_IF_ERROR(adapters::ReadTensors(folder / (exact.empty() ? kParametersFile : exact),
+                                              NamedTensors(trainable)));
+  trainable.Refresh();
+  return {};
+}
+
 Result<std::int64_t> WriteFiles(const fs::path& folder, const Parts& parts) {
-  LATHE_RETURN_IF_ERROR(adapters::WritePeft(parts.adapter, parts.identity.base_model_name, folder));
+  LATHE_RETURN_IF_ERROR(WriteTrainable(folder, parts));
   LATHE_RETURN_IF_ERROR(WriteMoments(parts.optimizer, folder));
   const Json progress = ToJson(parts.progress, parts.identity, parts.optimizer.updates);
   LATHE_RETURN_IF_ERROR(WriteFileAtomically(folder / kProgressFile, progress.dump(2) + "\n"));
@@ -136,7 +160,7 @@ std::vector<std::pair<std::int64_t, fs::path>> List(const fs::path& checkpoints)
 }  // namespace
 
 Result<Written> Write(const fs::path& checkpoints, const Identity& identity,
-                      const Progress& progress, const adapters::LoraAdapter& adapter,
+                      const Progress& progress, const adapters::Trainable& trainable,
                       const optim::OptimizerState& optimizer) {
   const std::string name = kStepPrefix + std::to_string(progress.step);
   const fs::path temporary = checkpoints / (kTemporaryPrefix + name);
@@ -145,7 +169,7 @@ Result<Written> Write(const fs::path& checkpoints, const Identity& identity,
   fs::remove_all(temporary, error);
   fs::create_directories(temporary, error);
   if (error) return Failure(FileError("create", temporary, error.value()));
-  auto bytes = WriteFiles(temporary, {identity, progress, adapter, optimizer});
+  auto bytes = WriteFiles(temporary, {identity, progress, trainable, optimizer});
   if (!bytes) {
     fs::remove_all(temporary, error);
     return Failure(std::move(bytes.error()));
@@ -159,7 +183,8 @@ Result<Written> Write(const fs::path& checkpoints, const Identity& identity,
 }
 
 Result<Restored> RestoreNewest(const fs::path& checkpoints, const Identity& identity,
-                               adapters::LoraAdapter& adapter, optim::OptimizerState& optimizer) {
+                               const adapters::Trainable& trainable,
+                               optim::OptimizerState& optimizer) {
   Restored restored;
   for (const auto& [step, folder] : List(checkpoints)) {
     Status intact = CheckManifest(folder);
@@ -174,7 +199,7 @@ Result<Restored> RestoreNewest(const fs::path& checkpoints, const Identity& iden
                          " was made with other settings, data or model: use a new output folder, "
                          "or remove it to start anew");
     }
-    LATHE_RETURN_IF_ERROR(adapters::ReadPeftWeights(folder, adapter));
+    LATHE_RETURN_IF_ERROR(ReadTrainable(folder, trainable));
     LATHE_RETURN_IF_ERROR(ReadMoments(folder, optimizer));
     optimizer.updates = json->value("optimizerUpdates", std::int64_t{0});
     restored.progress = FromJson(*json);

@@ -1,6 +1,7 @@
 #pragma once
-// Checkpoints from which a run goes on bit for bit: CHECKPOINTS/step-N holds the adapter (a PEFT
-// folder of its own), the optimizer's moments and the progress. Randomness needs no state: data
+// Checkpoints from which a run goes on bit for bit: CHECKPOINTS/step-N holds what is trained (of
+// an adapter, in the form in which it loads elsewhere), the optimizer's moments and the progress.
+// Randomness needs no state: data
 // order and dropout are functions of the seed and the step. A checkpoint is written under a
 // temporary name, synced and renamed, and every file has a checksum, so that a torn or damaged one
 // is never taken for whole.
@@ -11,7 +12,7 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "worker/trainer/adapters/lora.h"
+#include "worker/trainer/adapters/trainable.h"
 #include "worker/trainer/optim/optimizer.h"
 
 namespace lathe::trainer::checkpoint {
@@ -42,7 +43,7 @@ struct Written {
 
 /// Writes CHECKPOINTS/step-N. On failure (kResourceExhausted: disk full) nothing is left behind.
 Result<Written> Write(const std::filesystem::path& checkpoints, const Identity& identity,
-                      const Progress& progress, const adapters::LoraAdapter& adapter,
+                      const Progress& progress, const adapters::Trainable& trainable,
                       const optim::OptimizerState& optimizer);
 
 struct Restored {
@@ -52,7 +53,8 @@ struct Restored {
 
 /// Loads the newest intact checkpoint. kFailedPrecondition when it belongs to other settings.
 Result<Restored> RestoreNewest(const std::filesystem::path& checkpoints, const Identity& identity,
-                               adapters::LoraAdapter& adapter, optim::OptimizerState& optimizer);
+                               const adapters::Trainable& trainable,
+                               optim::OptimizerState& optimizer);
 
 struct Retention {
   std::int64_t keep = 1;  ///< so many checkpoints, the newest

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/clock.h"
-#include "worker/trainer/adapters/peft.h"
+#include "worker/trainer/adapters/load.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/data/text_model.h"
 #include "worker/trainer/device/device.h"
@@ -82,11 +82,9 @@ Status Generate(const GenerateArguments& arguments, const Printer& printer) {
       model::LoadDecoder(arguments.model, {.dtype = bf16 ? at::kBFloat16 : at::kFloat,
                                            .device = device,
                                            .max_positions = length + arguments.max_tokens}));
-  model::LowRankSet low_rank;
+  model::Additions additions;
   if (arguments.adapter) {
-    LATHE_ASSIGN_OR_RETURN(const auto adapter, adapters::LoadPeft(decoder, *arguments.adapter,
-                                                                  adapters::Purpose::kInference));
-    low_rank = adapter.low_rank();
+    LATHE_ASSIGN_OR_RETURN(additions, adapters::LoadAdditions(decoder, *arguments.adapter));
   }
   inference::GenerationSettings settings{
       .max_tokens = arguments.max_tokens,
@@ -98,7 +96,7 @@ Status Generate(const GenerateArguments& arguments, const Printer& printer) {
   tokenizer::StreamDecoder text(text_model.tokenizer(), tokenizer::ControlTokens::kSkip);
   const MonotonicInstant begin = clock.MonotonicNow();
   const inference::Generation generation = inference::Generate(
-      decoder, low_rank, prompt, settings,
+      decoder, additions, prompt, settings,
       [&](std::int64_t token) { printer.Text(text.Push(static_cast<std::int32_t>(token))); });
   printer.Text(text.Finish());
   printer.Done(generation, (clock.MonotonicNow() - begin).count() / 1000);

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "worker/trainer/adapters/peft.h"
+#include "worker/trainer/adapters/load.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/formats/safetensors.h"
@@ -108,11 +108,9 @@ Status Compute(const LogitsArguments& arguments) {
                          model::LoadDecoder(arguments.model, {.max_positions = input.ids.size(1)}));
   const std::int64_t vocabulary = decoder.description.vocabulary;
   LATHE_RETURN_IF_ERROR(CheckIds(input, vocabulary, arguments.input.string()));
-  model::LowRankSet low_rank;
+  model::Additions additions;
   if (arguments.adapter) {
-    LATHE_ASSIGN_OR_RETURN(const auto adapter, adapters::LoadPeft(decoder, *arguments.adapter,
-                                                                  adapters::Purpose::kInference));
-    low_rank = adapter.low_rank();
+    LATHE_ASSIGN_OR_RETURN(additions, adapters::LoadAdditions(decoder, *arguments.adapter));
   }
   at::Tensor logits = at::zeros({input.ids.size(0), input.ids.size(1), vocabulary}, at::kFloat);
   for (std::size_t row = 0; row < input.lengths.size(); ++row) {
@@ -121,8 +119,8 @@ Status Compute(const LogitsArguments& arguments) {
     const model::MicroBatch batch{.tokens = input.ids.select(0, index).narrow(0, 0, length),
                                   .positions = at::arange(length, at::kLong),
                                   .lengths = {length}};
-    const at::Tensor hidden = model::ForwardLayers({decoder, low_rank, batch, {}}, nullptr);
-    logits.select(0, index).narrow(0, 0, length).copy_(model::Logits(decoder, low_rank, hidden));
+    const at::Tensor hidden = model::ForwardLayers({decoder, additions, batch, {}}, nullptr);
+    logits.select(0, index).narrow(0, 0, length).copy_(model::Logits(decoder, additions, hidden));
   }
   return WriteLogits(logits, arguments.output);
 }

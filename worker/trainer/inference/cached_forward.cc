@@ -13,10 +13,10 @@ using model::Site;
 
 class Continuation {
  public:
-  Continuation(const model::Decoder& decoder, const model::LowRankSet& low_rank,
+  Continuation(const model::Decoder& decoder, const model::Additions& additions,
                KeyValueCache& cache, std::int64_t count)
       : decoder_(decoder),
-        low_rank_(low_rank),
+        additions_(additions),
         cache_(cache),
         shape_{decoder.description.heads, decoder.description.kv_heads,
                decoder.description.head_dim},
@@ -38,7 +38,8 @@ class Continuation {
  private:
   at::Tensor Apply(std::size_t layer, Site site, const at::Tensor& x) const {
     const std::size_t index = model::GroupIndex(layer, site);
-    return model::Forward(model::LinearAt(decoder_, index), low_rank_.Find(index), x, nullptr);
+    return model::Forward(model::LinearAt(decoder_, index), additions_.low_rank.Find(index), x,
+                          nullptr);
   }
 
   at::Tensor Attend(std::size_t layer, const at::Tensor& qkv) {
@@ -58,7 +59,7 @@ class Continuation {
   }
 
   const model::Decoder& decoder_;
-  const model::LowRankSet& low_rank_;
+  const model::Additions& additions_;
   KeyValueCache& cache_;
   model::AttentionShape shape_;
   at::Tensor cosine_;
@@ -78,17 +79,17 @@ KeyValueCache MakeCache(const model::Decoder& decoder, std::int64_t capacity) {
   return cache;
 }
 
-at::Tensor Append(const model::Decoder& decoder, const model::LowRankSet& low_rank,
+at::Tensor Append(const model::Decoder& decoder, const model::Additions& additions,
                   const at::Tensor& tokens, KeyValueCache& cache) {
   const std::int64_t count = tokens.size(0);
   LATHE_CHECK(cache.length + count <= cache.capacity, "the cache is too small");
-  Continuation continuation(decoder, low_rank, cache, count);
+  Continuation continuation(decoder, additions, cache, count);
   at::Tensor x = decoder.embedding.index_select(0, tokens);
   for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
     x = continuation.Layer(layer, x);
   }
   cache.length += count;
-  return model::Logits(decoder, low_rank, x.narrow(0, count - 1, 1)).select(0, 0);
+  return model::Logits(decoder, additions, x.narrow(0, count - 1, 1)).select(0, 0);
 }
 
 }  // namespace lathe::trainer::inference

@@ -22,7 +22,7 @@ KeyValueCache MakeCache(const model::Decoder& decoder, std::int64_t capacity);
 
 /// Appends tokens (int64 [Q], Q <= capacity - length) and returns the fp32 logits [vocabulary] of
 /// what follows the last of them.
-at::Tensor Append(const model::Decoder& decoder, const model::LowRankSet& low_rank,
+at::Tensor Append(const model::Decoder& decoder, const model::Additions& additions,
                   const at::Tensor& tokens, KeyValueCache& cache);
 
 }  // namespace lathe::trainer::inference

@@ -17,7 +17,7 @@ at::Tensor ToTensor(const std::vector<std::int64_t>& tokens, const at::Device& d
 
 }  // namespace
 
-Generation Generate(const model::Decoder& decoder, const model::LowRankSet& low_rank,
+Generation Generate(const model::Decoder& decoder, const model::Additions& additions,
                     const std::vector<std::int64_t>& prompt, const GenerationSettings& settings,
                     const std::function<void(std::int64_t)>& on_token) {
   const auto& stop = settings.stop_tokens;
@@ -28,7 +28,7 @@ Generation Generate(const model::Decoder& decoder, const model::LowRankSet& low_
   std::vector<std::int64_t> next = prompt;
   while (generation.tokens < settings.max_tokens) {
     const at::Tensor logits =
-        Append(decoder, low_rank, ToTensor(next, decoder.device()), cache).to(at::kCPU);
+        Append(decoder, additions, ToTensor(next, decoder.device()), cache).to(at::kCPU);
     const std::int64_t token = Sample(
         {static_cast<const float*>(logits.data_ptr()), static_cast<std::size_t>(logits.numel())},
         settings.sampling, random);

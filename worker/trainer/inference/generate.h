@@ -25,7 +25,7 @@ struct Generation {
 
 /// `prompt` is not empty and, with max_tokens, within the positions that the decoder was loaded
 /// for. on_token gets each token as it is chosen, without the stop token.
-Generation Generate(const model::Decoder& decoder, const model::LowRankSet& low_rank,
+Generation Generate(const model::Decoder& decoder, const model::Additions& additions,
                     const std::vector<std::int64_t>& prompt, const GenerationSettings& settings,
                     const std::function<void(std::int64_t)>& on_token);
 

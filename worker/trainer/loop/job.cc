@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/file_io.h"
-#include "worker/trainer/adapters/peft.h"
 #include "worker/trainer/checkpoint/content_hash.h"
 #include "worker/trainer/device/device.h"
+#include "worker/trainer/loop/method.h"
 #include "worker/trainer/model/loader.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
@@ -45,42 +45,6 @@ Result<std::string> HashInputs(const plan::Plan& plan) {
   return checkpoint::HashOf(text);
 }
 
-adapters::LoraSettings ToSettings(const plan::LoraPlan& lora) {
-  return {.rank = lora.rank,
-          .alpha = lora.alpha,
-          .dropout = lora.dropout,
-          .rslora = lora.rslora,
-          .modules = lora.modules,
-          .rank_pattern = lora.rank_pattern,
-          .alpha_pattern = lora.alpha_pattern};
-}
-
-Status CheckScale(const adapters::LoraSettings& ours, const adapters::LoraSettings& theirs,
-                  const std::filesystem::path& folder) {
-  if (ours.alpha == theirs.alpha && ours.rank == theirs.rank && ours.rslora == theirs.rslora) {
-    return {};
-  }
-  return Failure(ErrorCode::kInvalidArgument,
-                 "paths.initAdapter: " + folder.string() + " has rank " +
-                     std::to_string(theirs.rank) + ", alpha " + std::to_string(theirs.alpha) +
-                     ", rsLoRA " + (theirs.rslora ? "on" : "off") +
-                     "; set rank, alpha and useRslora of method.loraConfig to the same");
-}
-
-Result<adapters::LoraAdapter> StartAdapter(const plan::Plan& plan, const model::Decoder& decoder) {
-  const adapters::LoraSettings settings = ToSettings(plan.lora);
-  LATHE_ASSIGN_OR_RETURN(
-      auto adapter, adapters::LoraAdapter::Create(decoder, settings, adapters::Purpose::kTraining));
-  if (!plan.paths.init_adapter) {
-    adapter.Initialize(static_cast<std::uint64_t>(plan.seed));
-    return adapter;
-  }
-  LATHE_ASSIGN_OR_RETURN(const auto theirs, adapters::ReadPeftSettings(*plan.paths.init_adapter));
-  LATHE_RETURN_IF_ERROR(CheckScale(settings, theirs, *plan.paths.init_adapter));
-  LATHE_RETURN_IF_ERROR(adapters::ReadPeftWeights(*plan.paths.init_adapter, adapter));
-  return adapter;
-}
-
 StepperSettings ToStepperSettings(const plan::Plan& plan) {
   const plan::OptimizerPlan& o = plan.optimizer;
   return {.optimizer = {.type = o.name == "sgd" ? optim::OptimizerType::kSgd
@@ -102,10 +66,10 @@ Status LoadModel(Job& job) {
                                    .max_positions = plan.data.sequence_length};
   auto decoder = model::LoadDecoder(plan.paths.base_model, options);
   if (!decoder) return Failure(decoder.error().WithContext("paths.baseModel"));
+  LATHE_ASSIGN_OR_RETURN(auto trainable, StartTrainable(plan, *decoder));
   job.decoder = std::make_unique<model::Decoder>(std::move(*decoder));
-  LATHE_ASSIGN_OR_RETURN(auto adapter, StartAdapter(plan, *job.decoder));
   job.stepper =
-      std::make_unique<Stepper>(*job.decoder, std::move(adapter), ToStepperSettings(plan));
+      std::make_unique<Stepper>(*job.decoder, std::move(trainable), ToStepperSettings(plan));
   return {};
 }
 
@@ -125,7 +89,7 @@ Status Resume(Job& job, EventLog& log) {
   LATHE_ASSIGN_OR_RETURN(
       auto restored,
       checkpoint::RestoreNewest(job.plan.paths.output / protocol::kCheckpointsFolder, job.identity,
-                                job.stepper->adapter(), job.stepper->optimizer()));
+                                job.stepper->trainable(), job.stepper->optimizer()));
   for (const std::string& warning : restored.warnings) {
     LATHE_RETURN_IF_ERROR(log.Append(protocol::kEventWarning, {{"message", warning}}));
   }

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/file_io.h"
-#include "worker/trainer/adapters/peft.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/loop/job.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
@@ -103,7 +102,7 @@ Status Runner::TellStart() {
   count(decoder.embedding);
   count(decoder.final_norm);
   if (!decoder.description.tied_embeddings) count(decoder.head.weight);
-  const std::int64_t trainable = job_.stepper->adapter().parameters().numel();
+  const std::int64_t trainable = job_.stepper->trainable().parameters.numel();
   return log_.Append(protocol::kEventStarted,
                      {{"attempt", job_.plan.attempt},
                       {"device", job_.plan.device},
@@ -210,7 +209,7 @@ Status Runner::SaveCheckpoint() {
   }
   LATHE_ASSIGN_OR_RETURN(const auto written,
                          checkpoint::Write(folder, job_.identity, progress(),
-                                           job_.stepper->adapter(), job_.stepper->optimizer()));
+                                           job_.stepper->trainable(), job_.stepper->optimizer()));
   saved_step_ = progress().step;
   if (const auto keep = job_.plan.schedule.save_total_limit) {
     checkpoint::Prune(folder, {.keep = *keep, .step = progress().step});
@@ -237,8 +236,7 @@ Status Runner::SaveAdapter(Json& files) {
   fs::remove_all(temporary, error);
   fs::create_directories(temporary, error);
   if (error) return Failure(FileError("create", temporary, error.value()));
-  if (Status written =
-          adapters::WritePeft(job_.stepper->adapter(), job_.plan.base_model_name, temporary);
+  if (Status written = job_.stepper->trainable().Save(temporary, job_.plan.base_model_name);
       !written) {
     fs::remove_all(temporary, error);
     return written;

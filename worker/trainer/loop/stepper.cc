@@ -8,17 +8,17 @@
 
 namespace lathe::trainer::loop {
 
-Stepper::Stepper(const model::Decoder& decoder, adapters::LoraAdapter adapter,
+Stepper::Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
                  const StepperSettings& settings)
     : decoder_(decoder),
-      adapter_(std::move(adapter)),
+      trainable_(std::move(trainable)),
       settings_(settings),
-      optimizer_(optim::MakeOptimizerState(settings.optimizer, adapter_.parameters())) {}
+      optimizer_(optim::MakeOptimizerState(settings.optimizer, trainable_.parameters)) {}
 
 double Stepper::ForwardBackward(const Batch& batch, double gradient_scale,
                                 std::uint64_t dropout_seed) {
   const model::PassOptions options{.dropout_seed = dropout_seed, .recompute = settings_.recompute};
-  const model::PassContext pass{decoder_, adapter_.low_rank(), batch.inputs, options};
+  const model::PassContext pass{decoder_, trainable_.additions, batch.inputs, options};
   model::Tape tape;
   const at::Tensor hidden = model::ForwardLayers(pass, &tape);
   objectives::SupervisedLoss loss =
@@ -35,7 +35,7 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
       result.tokens += static_cast<std::int64_t>(input.examples[index].tokens.size());
     }
   }
-  at::Tensor& gradients = adapter_.gradients();
+  at::Tensor& gradients = trainable_.gradients;
   gradients.zero_();
   const double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(1, result.targets));
   double sum = 0;
@@ -52,8 +52,8 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
   if (!result.finite || result.targets == 0) return result;
   optim::Clip(gradients, result.gradient_norm, settings_.maximum_gradient_norm);
   optim::Update(settings_.optimizer, input.learning_rate, gradients, optimizer_,
-                adapter_.parameters());
-  adapter_.Refresh();
+                trainable_.parameters);
+  trainable_.Refresh();
   return result;
 }
 
@@ -70,7 +70,7 @@ std::optional<Evaluation> Stepper::Evaluate(const std::vector<Example>& examples
     const Batch batch =
         MakeBatch(examples, std::span(indices).subspan(begin, count), decoder_.device());
     const model::PassOptions options;
-    const model::PassContext pass{decoder_, adapter_.low_rank(), batch.inputs, options};
+    const model::PassContext pass{decoder_, trainable_.additions, batch.inputs, options};
     const at::Tensor hidden = model::ForwardLayers(pass, nullptr);
     evaluation.loss += objectives::ComputeSupervisedLoss(pass, hidden, batch.targets, 0).sum;
     evaluation.targets += batch.targets.rows.size(0);

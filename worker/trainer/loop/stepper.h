@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "worker/trainer/adapters/lora.h"
+#include "worker/trainer/adapters/trainable.h"
 #include "worker/trainer/loop/batch.h"
 #include "worker/trainer/model/decoder.h"
 #include "worker/trainer/optim/optimizer.h"
@@ -43,10 +43,10 @@ struct Evaluation {
 
 class Stepper {
  public:
-  Stepper(const model::Decoder& decoder, adapters::LoraAdapter adapter,
+  Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
           const StepperSettings& settings);
 
-  adapters::LoraAdapter& adapter() { return adapter_; }
+  const adapters::Trainable& trainable() const { return trainable_; }
   optim::OptimizerState& optimizer() { return optimizer_; }
 
   /// nullopt when stop() became true between micro-batches: nothing has changed then.
@@ -60,7 +60,7 @@ class Stepper {
   double ForwardBackward(const Batch& batch, double gradient_scale, std::uint64_t dropout_seed);
 
   const model::Decoder& decoder_;
-  adapters::LoraAdapter adapter_;
+  adapters::Trainable trainable_;
   StepperSettings settings_;
   optim::OptimizerState optimizer_;
 };

@@ -31,10 +31,10 @@ Shared MakeShared(const PassContext& pass) {
 /// The forward pass of one numbered linear layer; draws its dropout mask when training.
 at::Tensor Apply(const PassContext& pass, std::size_t index, const at::Tensor& x,
                  LinearTape* tape) {
-  const LowRankGroup* group = pass.low_rank.Find(index);
-  if (tape != nullptr && group != nullptr && pass.low_rank.dropout > 0) {
+  const LowRankGroup* group = pass.additions.low_rank.Find(index);
+  if (tape != nullptr && group != nullptr && pass.additions.low_rank.dropout > 0) {
     tape->dropout_mask =
-        DropoutMask(x, pass.low_rank.dropout, MixSeed(pass.options.dropout_seed, index));
+        DropoutMask(x, pass.additions.low_rank.dropout, MixSeed(pass.options.dropout_seed, index));
   }
   return Forward(LinearAt(pass.decoder, index), group, x, tape);
 }
@@ -125,11 +125,12 @@ class LayerBackward {
 
  private:
   bool NeedsInput(Site site) const {
-    return pass_.low_rank.Find(GroupIndex(layer_, site)) != nullptr;
+    return pass_.additions.low_rank.Find(GroupIndex(layer_, site)) != nullptr;
   }
   at::Tensor Linear(Site site, const LinearBackward& arguments) const {
     const std::size_t index = GroupIndex(layer_, site);
-    return Backward(LinearAt(pass_.decoder, index), pass_.low_rank.Find(index), arguments);
+    return Backward(LinearAt(pass_.decoder, index), pass_.additions.low_rank.Find(index),
+                    arguments);
   }
   /// The normed input of a linear layer again, where its A needs it for its gradient.
   at::Tensor Normed(Site site, const at::Tensor& x, const at::Tensor& weight) const {
@@ -148,7 +149,7 @@ class LayerBackward {
 /// The lowest layer with anything to train; the number of layers when there is none.
 std::size_t LowestTrained(const PassContext& pass) {
   for (std::size_t group = 0; group < HeadGroupIndex(pass.decoder); ++group) {
-    if (pass.low_rank.Find(group) != nullptr) return group / 4;
+    if (pass.additions.low_rank.Find(group) != nullptr) return group / 4;
   }
   return pass.decoder.layers.size();
 }
@@ -205,10 +206,10 @@ void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx) {
   }
 }
 
-at::Tensor Logits(const Decoder& decoder, const LowRankSet& low_rank, const at::Tensor& hidden) {
+at::Tensor Logits(const Decoder& decoder, const Additions& additions, const at::Tensor& hidden) {
   const at::Tensor normed =
       kernels::RmsNorm(hidden, decoder.final_norm, decoder.description.rms_epsilon).y;
-  const LowRankGroup* group = low_rank.Find(HeadGroupIndex(decoder));
+  const LowRankGroup* group = additions.low_rank.Find(HeadGroupIndex(decoder));
   return Forward(decoder.head, group, normed, nullptr).to(at::kFloat);
 }
 

@@ -1,15 +1,15 @@
 #pragma once
 // The weights of a Llama-family decoder and its frozen-base training pass, with a hand-written
-// backward pass: gradients are computed for low-rank matrices only. Sequences of a micro-batch lie
+// backward pass: gradients are computed for the additions only. Sequences of a micro-batch lie
 // one after another without padding ([N, hidden] for N tokens in all) and never see each other.
 //
 // A Decoder is immutable after loading; passes may share it.
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
 #include <vector>
 
+#include "worker/trainer/model/additions.h"
 #include "worker/trainer/model/description.h"
 #include "worker/trainer/model/linear.h"
 #include "worker/trainer/model/rope.h"
@@ -47,16 +47,6 @@ inline std::size_t HeadGroupIndex(const Decoder& decoder) {
 }
 const FusedLinear& LinearAt(const Decoder& decoder, std::size_t group);
 
-/// The low-rank additions of a whole decoder, by group index; empty: none at all.
-struct LowRankSet {
-  std::vector<std::optional<LowRankGroup>> groups;
-  double dropout = 0;  ///< of the inputs of the low-rank matrices, in training passes only
-
-  const LowRankGroup* Find(std::size_t group) const {
-    return group < groups.size() && groups[group] ? &*groups[group] : nullptr;
-  }
-};
-
 struct MicroBatch {
   at::Tensor tokens;     ///< int64 [N]
   at::Tensor positions;  ///< int64 [N]: 0, 1, ... in each sequence
@@ -90,7 +80,7 @@ struct Tape {
 
 struct PassContext {
   const Decoder& decoder;
-  const LowRankSet& low_rank;
+  const Additions& additions;
   const MicroBatch& batch;
   const PassOptions& options;
 };
@@ -99,11 +89,11 @@ struct PassContext {
 /// dropout either).
 at::Tensor ForwardLayers(const PassContext& pass, Tape* tape);
 
-/// Adds to the gradients of the low-rank matrices of the layers; dx [N, hidden] is the gradient of
+/// Adds to the gradients of the additions in the layers; dx [N, hidden] is the gradient of
 /// what ForwardLayers returned and is used up, as is the tape.
 void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx);
 
 /// fp32 logits [N, vocabulary] of hidden states before the final norm.
-at::Tensor Logits(const Decoder& decoder, const LowRankSet& low_rank, const at::Tensor& hidden);
+at::Tensor Logits(const Decoder& decoder, const Additions& additions, const at::Tensor& hidden);
 
 }  // namespace lathe::trainer::model

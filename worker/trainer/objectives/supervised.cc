@@ -20,10 +20,10 @@ std::int64_t ChunkRows(std::int64_t vocabulary) {
 model::LinearTape MakeTape(const model::PassContext& pass, const model::LowRankGroup* group,
                            const at::Tensor& x, std::int64_t begin) {
   model::LinearTape tape;
-  if (group != nullptr && pass.low_rank.dropout > 0) {
+  if (group != nullptr && pass.additions.low_rank.dropout > 0) {
     const std::uint64_t index =
         model::HeadGroupIndex(pass.decoder) + static_cast<std::uint64_t>(begin);
-    tape.dropout_mask = model::DropoutMask(x, pass.low_rank.dropout,
+    tape.dropout_mask = model::DropoutMask(x, pass.additions.low_rank.dropout,
                                            model::MixSeed(pass.options.dropout_seed, index));
   }
   return tape;
@@ -35,7 +35,7 @@ SupervisedLoss ComputeSupervisedLoss(const model::PassContext& pass, const at::T
                                      const Targets& targets, double gradient_scale) {
   const model::Decoder& decoder = pass.decoder;
   const bool train = gradient_scale != 0;
-  const model::LowRankGroup* group = pass.low_rank.Find(model::HeadGroupIndex(decoder));
+  const model::LowRankGroup* group = pass.additions.low_rank.Find(model::HeadGroupIndex(decoder));
   SupervisedLoss loss;
   if (train) loss.dhidden = at::zeros_like(hidden);
   const std::int64_t step = ChunkRows(decoder.description.vocabulary);

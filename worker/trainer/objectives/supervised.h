@@ -18,7 +18,7 @@ struct SupervisedLoss {
 };
 
 /// `hidden` [N, hidden] are states before the final norm. Adds to the gradients of the head's
-/// low-rank matrices.
+/// additions.
 SupervisedLoss ComputeSupervisedLoss(const model::PassContext& pass, const at::Tensor& hidden,
                                      const Targets& targets, double gradient_scale);
 

@@ -20,8 +20,9 @@ using testing::HasSubstr;
 class CheckpointTest : public testing::Test {
  protected:
   CheckpointTest()
-      : adapter_(adapters::DrawnAdapter(decoder_, {.rank = 2, .modules = {"q_proj"}})),
-        optimizer_(optim::MakeOptimizerState({}, adapter_.parameters())) {}
+      : trainable_(adapters::ToTrainable(
+            adapters::DrawnAdapter(decoder_, {.rank = 2, .modules = {"q_proj"}}))),
+        optimizer_(optim::MakeOptimizerState({}, trainable_.parameters)) {}
 
   const fs::path& root() const { return dir_.path(); }
   fs::path Folder(std::int64_t step) const { return root() / ("step-" + std::to_string(step)); }
@@ -29,19 +30,19 @@ class CheckpointTest : public testing::Test {
   /// Writes a checkpoint whose values all are its step.
   void Save(std::int64_t step) {
     const auto value = static_cast<double>(step);
-    adapter_.parameters().fill_(value);
+    trainable_.parameters.fill_(value);
     optimizer_.first_moment.fill_(value);
     optimizer_.second_moment.fill_(value);
     optimizer_.updates = step;
     const auto written =
         Write(root(), {"settings", "base"},
               {.step = step, .loss = value / 3, .evaluation_loss = value / 7, .seconds = 1.5},
-              adapter_, optimizer_);
+              trainable_, optimizer_);
     ASSERT_TRUE(written) << written.error().message;
     EXPECT_EQ(written->path, Folder(step));
   }
   Restored Restore() {
-    auto restored = RestoreNewest(root(), {"settings", "base"}, adapter_, optimizer_);
+    auto restored = RestoreNewest(root(), {"settings", "base"}, trainable_, optimizer_);
     EXPECT_TRUE(restored) << restored.error().message;
     return restored ? *restored : Restored{};
   }
@@ -58,20 +59,20 @@ class CheckpointTest : public testing::Test {
     EXPECT_EQ(restored.progress->step, 1) << what;
     ASSERT_EQ(restored.warnings.size(), 1U) << what;
     EXPECT_THAT(restored.warnings[0], HasSubstr("step-2"));
-    EXPECT_EQ(adapter_.parameters().max().item<float>(), 1);
+    EXPECT_EQ(trainable_.parameters.max().item<float>(), 1);
     EXPECT_EQ(optimizer_.first_moment.max().item<float>(), 1);
     EXPECT_EQ(optimizer_.updates, 1);
   }
 
   const model::Decoder decoder_ = adapters::TinyDecoder();
-  adapters::LoraAdapter adapter_;
+  adapters::Trainable trainable_;
   optim::OptimizerState optimizer_;
   TempDir dir_ = TempDir::Create().value();
 };
 
 TEST_F(CheckpointTest, TheNewestIsRestoredWithAllThatItHolds) {
   for (const std::int64_t step : {9, 10, 100}) Save(step);
-  adapter_.parameters().zero_();
+  trainable_.parameters.zero_();
   const Restored restored = Restore();
   ASSERT_TRUE(restored.progress.has_value());
   EXPECT_EQ(restored.progress->step, 100);
@@ -79,7 +80,7 @@ TEST_F(CheckpointTest, TheNewestIsRestoredWithAllThatItHolds) {
   EXPECT_EQ(restored.progress->evaluation_loss, 100.0 / 7);
   EXPECT_FALSE(restored.progress->best_evaluation_loss.has_value());
   EXPECT_EQ(restored.progress->seconds, 1.5);
-  EXPECT_EQ(adapter_.parameters().min().item<float>(), 100);
+  EXPECT_EQ(trainable_.parameters.min().item<float>(), 100);
   EXPECT_EQ(optimizer_.second_moment.min().item<float>(), 100);
   EXPECT_EQ(optimizer_.updates, 100);
   EXPECT_TRUE(restored.warnings.empty());
@@ -134,7 +135,7 @@ TEST_F(CheckpointTest, WhenAllAreDamagedTheRunStartsAnewWithAWarningForEach) {
 
 TEST_F(CheckpointTest, OneOfOtherSettingsIsRefused) {
   Save(1);
-  const auto restored = RestoreNewest(root(), {"others", "base"}, adapter_, optimizer_);
+  const auto restored = RestoreNewest(root(), {"others", "base"}, trainable_, optimizer_);
   ASSERT_FALSE(restored);
   EXPECT_EQ(restored.error().code, ErrorCode::kFailedPrecondition);
   EXPECT_THAT(restored.error().message, HasSubstr("step-1"));
@@ -143,7 +144,8 @@ TEST_F(CheckpointTest, OneOfOtherSettingsIsRefused) {
 TEST_F(CheckpointTest, AWriteThatCannotBeginNamesTheFolder) {
   const fs::path below_a_file = root() / "file" / "checkpoints";
   std::ofstream(root() / "file") << "x";
-  const auto written = Write(below_a_file, {"settings", "base"}, {.step = 3}, adapter_, optimizer_);
+  const auto written =
+      Write(below_a_file, {"settings", "base"}, {.step = 3}, trainable_, optimizer_);
   ASSERT_FALSE(written);
   EXPECT_THAT(written.error().message, HasSubstr("checkpoints"));
 }

@@ -14,7 +14,7 @@ TEST(CachedForwardTest, ContinuingGivesTheLogitsOfTheWholeSequence) {
   const auto decoder =
       model::LoadDecoder(parity::Golden("models/llama3_tiny"), {.max_positions = 32});
   ASSERT_TRUE(decoder.has_value());
-  const model::LowRankSet none;
+  const model::Additions none;
   const at::Tensor tokens = at::arange(20, at::kLong) * 17 % 500;
   const model::MicroBatch batch{
       .tokens = tokens, .positions = at::arange(20, at::kLong), .lengths = {20}};

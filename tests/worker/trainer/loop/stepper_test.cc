@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "tests/worker/trainer/adapters/tiny_adapter.h"
+#include "worker/trainer/adapters/peft.h"
 
 namespace lathe::trainer::loop {
 namespace {
@@ -15,7 +16,9 @@ namespace {
 class StepperTest : public testing::Test {
  protected:
   StepperTest()
-      : stepper_(decoder_, adapters::DrawnAdapter(decoder_, {.rank = 2, .modules = {"q_proj"}}),
+      : stepper_(decoder_,
+                 adapters::ToTrainable(
+                     adapters::DrawnAdapter(decoder_, {.rank = 2, .modules = {"q_proj"}})),
                  {.optimizer = {.weight_decay = 0.1}}) {
     for (std::int64_t row = 0; row < 4; ++row) {
       Example example;
@@ -37,16 +40,16 @@ class StepperTest : public testing::Test {
 };
 
 TEST_F(StepperTest, AStepThatIsNotFiniteChangesNothing) {
-  at::Tensor& parameters = stepper_.adapter().parameters();
+  const at::Tensor& parameters = stepper_.trainable().parameters;
   parameters[3] = std::numeric_limits<float>::quiet_NaN();
-  stepper_.adapter().Refresh();
+  stepper_.trainable().Refresh();
   const auto bad = Step({{0, 1}});
   ASSERT_TRUE(bad.has_value());
   EXPECT_FALSE(bad->finite);
   EXPECT_EQ(stepper_.optimizer().updates, 0);
   EXPECT_EQ(stepper_.optimizer().first_moment.abs().max().item<float>(), 0);
   parameters[3] = 0.5;
-  stepper_.adapter().Refresh();
+  stepper_.trainable().Refresh();
   const auto good = Step({{0, 1}});
   EXPECT_TRUE(good->finite);
   EXPECT_TRUE(std::isfinite(good->loss));
@@ -54,34 +57,34 @@ TEST_F(StepperTest, AStepThatIsNotFiniteChangesNothing) {
 }
 
 TEST_F(StepperTest, TheLossIsPerTargetTokenHoweverTheBatchIsCut) {
-  const at::Tensor start = stepper_.adapter().parameters().clone();
+  const at::Tensor start = stepper_.trainable().parameters.clone();
   const auto whole = Step({{0, 1, 2, 3}});
-  const at::Tensor after = stepper_.adapter().parameters().clone();
-  Stepper again(decoder_, std::move(stepper_.adapter()), {.optimizer = {.weight_decay = 0.1}});
-  again.adapter().parameters().copy_(start);
-  again.adapter().Refresh();
+  const at::Tensor after = stepper_.trainable().parameters.clone();
+  Stepper again(decoder_, stepper_.trainable(), {.optimizer = {.weight_decay = 0.1}});
+  again.trainable().parameters.copy_(start);
+  again.trainable().Refresh();
   const std::vector<std::vector<std::size_t>> cut = {{0}, {1, 2}, {3}};
   const auto parts = again.Step({0, 1e-3, examples_, cut}, [] { return false; });
   EXPECT_EQ(parts->targets, whole->targets);
   EXPECT_NEAR(parts->loss, whole->loss, 1e-5);
   EXPECT_NEAR(parts->gradient_norm, whole->gradient_norm, 1e-4 * whole->gradient_norm);
-  EXPECT_LT((again.adapter().parameters() - after).abs().max().item<float>(), 1e-4F);
+  EXPECT_LT((again.trainable().parameters - after).abs().max().item<float>(), 1e-4F);
   EXPECT_FALSE(at::equal(after, start));
 }
 
 TEST_F(StepperTest, AStoppedStepChangesNothing) {
-  const at::Tensor start = stepper_.adapter().parameters().clone();
+  const at::Tensor start = stepper_.trainable().parameters.clone();
   EXPECT_FALSE(Step({{0}, {1}}, true).has_value());
-  EXPECT_TRUE(at::equal(stepper_.adapter().parameters(), start));
+  EXPECT_TRUE(at::equal(stepper_.trainable().parameters, start));
   EXPECT_EQ(stepper_.optimizer().updates, 0);
 }
 
 TEST_F(StepperTest, EvaluationIsTheLossOfAllExamplesWhateverTheBatchSize) {
   const auto never = [] { return false; };
-  const at::Tensor start = stepper_.adapter().parameters().clone();
+  const at::Tensor start = stepper_.trainable().parameters.clone();
   const double loss = Step({{0, 1, 2, 3}})->loss;
-  stepper_.adapter().parameters().copy_(start);
-  stepper_.adapter().Refresh();
+  stepper_.trainable().parameters.copy_(start);
+  stepper_.trainable().Refresh();
   const auto three = stepper_.Evaluate(examples_, 3, never);
   EXPECT_NEAR(three->loss, stepper_.Evaluate(examples_, 1, never)->loss, 1e-5);
   EXPECT_GT(three->targets, 0);
