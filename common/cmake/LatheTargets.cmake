@@ -32,3 +32,18 @@ function(lathe_add_test name label)
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "LATHE_SOURCE_DIR=${PROJECT_SOURCE_DIR};LATHE_BINARY_DIR=${CMAKE_BINARY_DIR}/bin;${ARG_ENVIRONMENT}")
 endfunction()
+
+# lathe_embed(OUTPUT FUNCTION HEADER header NAMESPACE namespace FOLDER folder FILES name ...)
+# Generates OUTPUT in the binary folder from folder/name.yaml ...: the definition of FUNCTION, which
+# the header declares, giving the files' names and texts.
+function(lathe_embed output function)
+  cmake_parse_arguments(ARG "" "HEADER;NAMESPACE;FOLDER" "FILES" ${ARGN})
+  list(TRANSFORM ARG_FILES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_FOLDER}/)
+  list(TRANSFORM ARG_FILES APPEND .yaml)
+  add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${output}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${CMAKE_CURRENT_BINARY_DIR}/${output} -DHEADER=${ARG_HEADER}
+      -DNAMESPACE=${ARG_NAMESPACE} -DTABLE=${function} "-DFILES=${ARG_FILES}"
+      -P ${PROJECT_SOURCE_DIR}/common/cmake/LatheEmbed.cmake
+    DEPENDS ${ARG_FILES} ${PROJECT_SOURCE_DIR}/common/cmake/LatheEmbed.cmake
+    VERBATIM)
+endfunction()

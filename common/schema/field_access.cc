@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <unordered_map>
 
 #include "common/base/check.h"
 #include "common/schema/field_access_internal.h"
@@ -66,6 +67,18 @@ const std::vector<AccessibleParameter>& AccessibleParameters() {
     return all;
   }();
   return accessible;
+}
+
+const AccessibleParameter* FindAccessible(std::string_view path) {
+  static const std::unordered_map<std::string_view, const AccessibleParameter*> index = [] {
+    std::unordered_map<std::string_view, const AccessibleParameter*> by_path;
+    for (const AccessibleParameter& accessible : AccessibleParameters()) {
+      by_path.emplace(accessible.parameter->path, &accessible);
+    }
+    return by_path;
+  }();
+  const auto found = index.find(path);
+  return found == index.end() ? nullptr : found->second;
 }
 
 const Message* OwnerOf(const Message& root, const FieldChain& chain) {

@@ -31,6 +31,9 @@ struct AccessibleParameter {
 /// ParameterPaths without what is inside of lists, in the same order.
 const std::vector<AccessibleParameter>& AccessibleParameters();
 
+/// The one of a path, or null.
+const AccessibleParameter* FindAccessible(std::string_view path);
+
 /// The message that holds the chain's last field, or null when a section on the way is not set.
 const google::protobuf::Message* OwnerOf(const google::protobuf::Message& root,
                                          const FieldChain& chain);

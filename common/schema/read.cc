@@ -328,6 +328,11 @@ void ReadTree(const Tree& tree, v1::JobConfiguration& configuration,
   Reader(findings).ReadSection(tree, "", configuration);
 }
 
+void ReadValue(const Tree& value, const std::string& path, Message& message,
+               const FieldDescriptor& field, std::vector<Finding>& findings) {
+  Reader(findings).ReadField(value, path, message, field);
+}
+
 void ReadDefault(std::string_view literal, Message& message, const FieldDescriptor& field) {
   std::vector<Finding> findings;
   const ParsedTree parsed = ParseJsonTree(literal);

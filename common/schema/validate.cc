@@ -215,7 +215,8 @@ bool IsRefused(const std::vector<Finding>& findings, const std::string& path) {
 
 bool IsUnreadable(const std::vector<Finding>& findings) {
   return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
-    return finding.code == "syntax_error" || finding.code == "too_large" || finding.path.empty();
+    return finding.code == "syntax_error" || finding.code == "too_large" ||
+           (finding.severity == Severity::kError && finding.path.empty());
   });
 }
 
