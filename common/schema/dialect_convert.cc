@@ -142,7 +142,12 @@ google::protobuf::Value& MetadataOf(v1::JobConfiguration& configuration, std::st
 
 void ImportStrategy(const Row& row, const Tree& value, ImportState& state) {
   if (value != "hybrid") {
-    return ReadUniversal(row, value, state);
+    const std::size_t before = state.findings.size();
+    ReadUniversal(row, value, state);
+    if (state.findings.size() > before) {
+      state.findings.back().expected += ", hybrid";
+    }
+    return;
   }
   ReadUniversal(row, "custom", state);
   auto& list = *MetadataOf(state.configuration, kMixtureKey).mutable_list_value();

@@ -80,6 +80,12 @@ const Row* RowHolding(Dialect dialect, std::string_view path) {
   return nullptr;
 }
 
+bool HasErrorAt(const std::vector<Finding>& findings, std::string_view path) {
+  return std::any_of(findings.begin(), findings.end(), [path](const Finding& finding) {
+    return finding.path == path && finding.severity == Severity::kError;
+  });
+}
+
 }  // namespace
 
 std::string_view ToString(Dialect dialect) {
@@ -94,10 +100,16 @@ std::optional<Dialect> DialectOf(std::string_view token) {
 }
 
 std::vector<Finding> AllFindings(const Imported& imported) {
-  std::vector<Finding> findings = AllFindings(Parsed{imported.configuration, imported.findings});
-  for (std::size_t i = imported.findings.size(); i < findings.size(); ++i) {
-    if (const Row* row = RowHolding(imported.dialect, findings[i].path)) {
-      findings[i].message += " (`" + std::string(row->key) + "` in this file)";
+  std::vector<Finding> findings = imported.findings;
+  const std::vector<Finding> all = AllFindings(Parsed{imported.configuration, imported.findings});
+  for (std::size_t i = imported.findings.size(); i < all.size(); ++i) {
+    const Row* row = RowHolding(imported.dialect, all[i].path);
+    if (row != nullptr && all[i].code == "required" && HasErrorAt(imported.findings, row->key)) {
+      continue;  // said already, at the file's key
+    }
+    findings.push_back(all[i]);
+    if (row != nullptr) {
+      findings.back().message += " (`" + std::string(row->key) + "` in this file)";
     }
   }
   return findings;
