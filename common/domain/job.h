@@ -28,6 +28,9 @@ struct JobSpec {
   std::string payload_hash;  ///< of all that was asked for: tells a repetition from a reuse
   /// Names the configuration's bytes in the store. Equal configurations are kept once.
   std::string configuration_hash;
+  std::uint32_t schema_version = 1;  ///< of the schema that those bytes are written in
+  /// What the configuration was made from: `template:NAME`, `saved:OWNER/NAME` or empty.
+  std::string configuration_source;
   std::string base_model;  ///< the name under which workers register it
   Blob train;
   std::optional<Blob> validation;

@@ -58,6 +58,14 @@ struct Transition {
   domain::FailureClass failure_class = domain::FailureClass::kNone;
 };
 
+/// A stored resource was used, for example by a job that was made from it. It is counted when it
+/// still exists.
+struct Use {
+  std::string kind;
+  std::string key;
+  Instant time{};
+};
+
 struct Commit {
   /// 1, 2, ... within one leadership; repeating a number is harmless. 0: an empty commit.
   std::uint64_t sequence = 0;
@@ -65,6 +73,7 @@ struct Commit {
   std::vector<domain::Node> nodes;  ///< likewise
   std::vector<Configuration> configurations;
   std::vector<StateEvent> state_events;
+  std::vector<Use> uses;
   std::vector<Transition> transitions;
 
   bool Empty() const { return sequence == 0; }

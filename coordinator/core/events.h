@@ -7,6 +7,7 @@
 // the attempt's events.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -22,11 +23,18 @@ namespace lathe::core {
 /// Names a caller that waits for a Reply; chosen by the shell, never used twice.
 using Ticket = StrongId<struct TicketTag, std::uint64_t>;
 
+/// A stored resource that a job is made from; opaque to the core.
+struct UsedResource {
+  std::string kind;
+  std::string key;
+};
+
 /// A checked submission. The spec's id is drawn by the shell and new.
 struct JobSubmitted {
   Ticket ticket;
   domain::JobSpec spec;
-  std::string configuration;  ///< the bytes behind spec.configuration_hash
+  std::string configuration;         ///< the bytes behind spec.configuration_hash
+  std::optional<UsedResource> used;  ///< counted in the commit that makes the job
 };
 
 struct CancelRequested {

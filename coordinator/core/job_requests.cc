@@ -43,6 +43,7 @@ void OnJobSubmitted(Transaction& tx, JobSubmitted& event) {
   job.spec = std::move(event.spec);
   job.created = tx.now().wall;
   tx.Add(std::move(job), std::move(event.configuration));
+  if (event.used) tx.CountUse(std::move(*event.used));
   tx.Reply(event.ticket, *tx.Find(id));
 }
 

@@ -104,6 +104,10 @@ domain::Node& Transaction::Change(NodeEntry& entry) {
   return entry.node;
 }
 
+void Transaction::CountUse(UsedResource used) {
+  outcome_.commit.uses.push_back({std::move(used.kind), std::move(used.key), now_.wall});
+}
+
 void Transaction::Classify(domain::FailureClass failure_class) {
   outcome_.commit.transitions.back().failure_class = failure_class;
 }

@@ -31,6 +31,7 @@ class Transaction {
   /// Gives a pending job a new attempt on a node, with its resources.
   domain::Job& Assign(const domain::JobId& id, NodeEntry& node, std::vector<std::uint32_t> gpus);
   domain::Node& Change(NodeEntry& entry);
+  void CountUse(UsedResource used);
   /// Said of the last change of state.
   void Classify(domain::FailureClass failure_class);
 

@@ -11,12 +11,6 @@ namespace {
 constexpr Duration kFirstRetry = std::chrono::milliseconds(50);
 constexpr Duration kLongestRetry = std::chrono::seconds(1);
 
-// The store is away or full: the same call may succeed later. Everything else is final.
-bool IsTransient(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded ||
-         code == ErrorCode::kResourceExhausted;
-}
-
 template <class... Visitors>
 struct Overloaded : Visitors... {
   using Visitors::operator()...;
@@ -139,7 +133,7 @@ std::optional<Answer> Loop::UntilAvailable(const std::function<Answer()>& call) 
   Duration wait = kFirstRetry;
   while (true) {
     Answer answer = call();
-    const bool transient = !answer && IsTransient(answer.error().code);
+    const bool transient = !answer && storage::IsTransient(answer.error().code);
     SetAvailable(!transient, answer ? nullptr : &answer.error());
     if (!transient) return answer;
     if (!WaitBeforeRetry(wait)) return std::nullopt;
@@ -233,7 +227,7 @@ bool Loop::KeepLeadership() {
   if (now < timers_.renewal) return true;
   timers_.renewal = now + options_.leadership / 3;
   const Status status = context_.store.RenewLeadership(options_.leadership);
-  if (status || IsTransient(status.error().code)) {
+  if (status || storage::IsTransient(status.error().code)) {
     SetAvailable(status.has_value(), status ? nullptr : &status.error());
     // Away: ask again soon, so that callers are served as soon as it is back.
     if (!status) timers_.renewal = now + options_.tick;

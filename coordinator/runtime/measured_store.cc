@@ -55,6 +55,25 @@ Result<std::string> MeasuredStore::ReadConfiguration(const std::string& hash) {
   return Measure("read_configuration", [&] { return store_.ReadConfiguration(hash); });
 }
 
+Result<storage::ResourceWriteResult> MeasuredStore::WriteResource(
+    const storage::ResourceWrite& write) {
+  return Measure("write_resource", [&] { return store_.WriteResource(write); });
+}
+
+Result<std::optional<storage::Resource>> MeasuredStore::ReadResource(
+    const storage::ResourceId& id) {
+  return Measure("read_resource", [&] { return store_.ReadResource(id); });
+}
+
+Result<std::vector<storage::ListedResource>> MeasuredStore::ListResources(
+    const storage::ResourceIndex& index, const std::string& after, std::size_t limit) {
+  return Measure("list_resources", [&] { return store_.ListResources(index, after, limit); });
+}
+
+Status MeasuredStore::PublishSchema(const storage::PublishedSchema& schema) {
+  return Measure("publish_schema", [&] { return store_.PublishSchema(schema); });
+}
+
 Result<std::vector<Finding>> MeasuredStore::CheckDurability() {
   return Measure("check_durability", [&] { return store_.CheckDurability(); });
 }

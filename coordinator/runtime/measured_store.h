@@ -24,6 +24,12 @@ class MeasuredStore final : public storage::Store {
                                                        std::size_t limit) override;
   Result<std::uint64_t> HighestMetricStep(const domain::JobId& job) override;
   Result<std::string> ReadConfiguration(const std::string& hash) override;
+  Result<storage::ResourceWriteResult> WriteResource(const storage::ResourceWrite& write) override;
+  Result<std::optional<storage::Resource>> ReadResource(const storage::ResourceId& id) override;
+  Result<std::vector<storage::ListedResource>> ListResources(const storage::ResourceIndex& index,
+                                                             const std::string& after,
+                                                             std::size_t limit) override;
+  Status PublishSchema(const storage::PublishedSchema& schema) override;
   Result<std::vector<Finding>> CheckDurability() override;
 
  private:

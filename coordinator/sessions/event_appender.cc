@@ -9,11 +9,6 @@ namespace {
 constexpr std::chrono::milliseconds kFirstRetry{50};
 constexpr std::chrono::milliseconds kLongestRetry{1000};
 
-bool IsTransient(ErrorCode code) {
-  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded ||
-         code == ErrorCode::kResourceExhausted;
-}
-
 }  // namespace
 
 EventAppender::EventAppender(storage::Store& store, runtime::ChangeSignals& signals,
@@ -78,7 +73,7 @@ Result<std::vector<storage::AppendResult>> EventAppender::TryAppend(
   auto wait = kFirstRetry;
   while (true) {
     auto results = store_.AppendEvents(batches);
-    if (results || !IsTransient(results.error().code)) return results;
+    if (results || !storage::IsTransient(results.error().code)) return results;
     std::unique_lock lock(mutex_);
     if (woken_.wait_for(lock, wait, [this] { return stopping_; })) return results;
     wait = std::min(wait * 2, kLongestRetry);

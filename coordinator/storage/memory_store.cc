@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "coordinator/storage/memory_resources.h"
 #include "coordinator/storage/state_event.h"
 
 namespace lathe::storage {
@@ -25,6 +26,11 @@ class MemoryDatabase {
                                 std::size_t limit);
   std::uint64_t HighestMetricStep(const domain::JobId& job);
   Result<std::string> ReadConfiguration(const std::string& hash);
+  Result<ResourceWriteResult> Write(std::uint64_t epoch, const ResourceWrite& write);
+  std::optional<Resource> Read(const ResourceId& id);
+  std::vector<ListedResource> List(const ResourceIndex& index, const std::string& after,
+                                   std::size_t limit);
+  Status Publish(std::uint64_t epoch, const PublishedSchema& schema);
 
  private:
   struct Entry {
@@ -48,6 +54,8 @@ class MemoryDatabase {
   std::map<domain::NodeId, domain::Node> nodes_;
   std::unordered_map<std::string, std::string> configurations_;
   std::unordered_map<domain::JobId, Stream> streams_;
+  MemoryResources resources_;
+  std::uint32_t schema_version_ = 0;
 };
 
 Result<std::uint64_t> MemoryDatabase::Acquire(const std::string& holder, Duration ttl) {
@@ -119,6 +127,7 @@ Status MemoryDatabase::Apply(std::uint64_t epoch, const core::Commit& commit) {
   for (const domain::Node& node : commit.nodes) nodes_[node.id()] = node;
   for (const auto& [hash, bytes] : commit.configurations) configurations_.try_emplace(hash, bytes);
   for (const core::StateEvent& event : commit.state_events) AddStateEvent(event);
+  for (const core::Use& use : commit.uses) resources_.Count(use);
   applied_ = commit.sequence;
   return {};
 }
@@ -186,6 +195,36 @@ Result<std::string> MemoryDatabase::ReadConfiguration(const std::string& hash) {
   return Failure(ErrorCode::kNotFound, "no configuration " + hash + " is stored");
 }
 
+Result<ResourceWriteResult> MemoryDatabase::Write(std::uint64_t epoch, const ResourceWrite& write) {
+  const std::lock_guard lock(mutex_);
+  if (epoch != epoch_) return Failure(ErrorCode::kAborted, "another coordinator leads");
+  return resources_.Write(write, clock_.MonotonicNow());
+}
+
+std::optional<Resource> MemoryDatabase::Read(const ResourceId& id) {
+  const std::lock_guard lock(mutex_);
+  return resources_.Read(id);
+}
+
+std::vector<ListedResource> MemoryDatabase::List(const ResourceIndex& index,
+                                                 const std::string& after, std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  return resources_.List(index, after, limit);
+}
+
+Status MemoryDatabase::Publish(std::uint64_t epoch, const PublishedSchema& schema) {
+  const std::lock_guard lock(mutex_);
+  if (epoch != epoch_) return Failure(ErrorCode::kAborted, "another coordinator leads");
+  if (schema_version_ > schema.version) {
+    return Failure(ErrorCode::kFailedPrecondition,
+                   "the configuration schema in the store is of "
+                   "version " +
+                       std::to_string(schema_version_));
+  }
+  schema_version_ = schema.version;
+  return {};
+}
+
 namespace {
 
 class MemoryStore final : public Store {
@@ -224,6 +263,20 @@ class MemoryStore final : public Store {
   }
   Result<std::string> ReadConfiguration(const std::string& hash) override {
     return database_->ReadConfiguration(hash);
+  }
+  Result<ResourceWriteResult> WriteResource(const ResourceWrite& write) override {
+    return database_->Write(epoch_, write);
+  }
+  Result<std::optional<Resource>> ReadResource(const ResourceId& id) override {
+    return database_->Read(id);
+  }
+  Result<std::vector<ListedResource>> ListResources(const ResourceIndex& index,
+                                                    const std::string& after,
+                                                    std::size_t limit) override {
+    return database_->List(index, after, limit);
+  }
+  Status PublishSchema(const PublishedSchema& schema) override {
+    return database_->Publish(epoch_, schema);
   }
   Result<std::vector<Finding>> CheckDurability() override {
     return std::vector<Finding>{{.path = "store",

@@ -110,6 +110,9 @@ void EncodeSpec(const domain::JobSpec& spec, v1::JobRecord& out) {
   out.set_request_id(spec.request_id);
   out.set_payload_hash(spec.payload_hash);
   out.set_configuration_hash(spec.configuration_hash);
+  // Not set is 1: records from before the version was kept.
+  if (spec.schema_version != 1) out.set_schema_version(spec.schema_version);
+  out.set_configuration_source(spec.configuration_source);
   out.set_base_model(spec.base_model);
   Encode(spec.train, *out.mutable_train());
   if (spec.validation) Encode(*spec.validation, *out.mutable_validation());
@@ -125,6 +128,8 @@ domain::JobSpec DecodeSpec(const v1::JobRecord& in) {
   spec.request_id = in.request_id();
   spec.payload_hash = in.payload_hash();
   spec.configuration_hash = in.configuration_hash();
+  spec.schema_version = in.schema_version() == 0 ? 1 : in.schema_version();
+  spec.configuration_source = in.configuration_source();
   spec.base_model = in.base_model();
   spec.train = Decode(in.train());
   if (in.has_validation()) spec.validation = Decode(in.validation());

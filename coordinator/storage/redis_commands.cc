@@ -42,6 +42,24 @@ void AddStateEvents(RedisCommand& arguments, RedisCommand& keys, const RedisKeys
   }
 }
 
+void AddUses(RedisCommand& arguments, RedisCommand& keys, const RedisKeys& names,
+             const std::vector<core::Use>& uses) {
+  arguments.push_back(std::to_string(uses.size()));
+  for (const core::Use& use : uses) {
+    keys.push_back(names.Resource(use.kind, use.key));
+    arguments.push_back(std::to_string(keys.size()));
+    arguments.push_back(std::to_string(ToMicros(use.time)));
+    arguments.push_back(LatestFirst(use.time));
+  }
+}
+
+RedisCommand FunctionCall(const char* name, RedisCommand keys, RedisCommand arguments) {
+  RedisCommand command = {"FCALL", name, std::to_string(keys.size())};
+  std::move(keys.begin(), keys.end(), std::back_inserter(command));
+  std::move(arguments.begin(), arguments.end(), std::back_inserter(command));
+  return command;
+}
+
 }  // namespace
 
 RedisCommand CommitCommand(const RedisKeys& names, std::uint64_t epoch,
@@ -56,10 +74,8 @@ RedisCommand CommitCommand(const RedisKeys& names, std::uint64_t epoch,
     arguments.push_back(bytes);
   }
   AddStateEvents(arguments, keys, names, commit.state_events);
-  RedisCommand command = {"FCALL", "lathe_commit", std::to_string(keys.size())};
-  std::move(keys.begin(), keys.end(), std::back_inserter(command));
-  std::move(arguments.begin(), arguments.end(), std::back_inserter(command));
-  return command;
+  AddUses(arguments, keys, names, commit.uses);
+  return FunctionCall("lathe_commit", std::move(keys), std::move(arguments));
 }
 
 RedisCommand AppendCommand(const RedisKeys& keys, const EventBatch& batch) {
@@ -73,6 +89,31 @@ RedisCommand AppendCommand(const RedisKeys& keys, const EventBatch& batch) {
     command.push_back(event.json);
   }
   return command;
+}
+
+RedisCommand WriteCommand(const RedisKeys& names, std::uint64_t epoch, const ResourceWrite& write) {
+  RedisCommand keys = {names.Epoch(), names.Resource(write.id.kind, write.id.key),
+                       names.Write(write.write_id)};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(write.remembered).count();
+  RedisCommand arguments = {std::to_string(epoch),
+                            write.payload_hash,
+                            std::to_string(seconds),
+                            std::to_string(write.expected_revision),
+                            write.remove ? "remove" : "put",
+                            write.id.key,
+                            write.head,
+                            write.body,
+                            std::to_string(write.scopes.size() * (write.places.size() + 1))};
+  const auto stand = [&](const std::string& scope, const std::string& order, std::string sort_key) {
+    keys.push_back(names.Index({write.id.kind, scope, order}));
+    arguments.push_back(std::to_string(keys.size()));
+    arguments.push_back(std::move(sort_key));
+  };
+  for (const std::string& scope : write.scopes) {
+    for (const ResourcePlace& place : write.places) stand(scope, place.order, place.sort_key);
+    stand(scope, kOrderUsed, "");
+  }
+  return FunctionCall("lathe_write", std::move(keys), std::move(arguments));
 }
 
 }  // namespace lathe::storage

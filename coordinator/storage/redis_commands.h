@@ -24,6 +24,14 @@ class RedisKeys {
   std::string Configurations() const { return prefix_ + "configurations"; }
   std::string Feed() const { return prefix_ + "feed"; }
   std::string Events(const domain::JobId& job) const { return prefix_ + "events:" + job.value(); }
+  std::string ConfigurationSchema() const { return prefix_ + "configuration_schema"; }
+  std::string Resource(const std::string& kind, const std::string& key) const {
+    return prefix_ + "resource:" + kind + ":" + key;
+  }
+  std::string Index(const ResourceIndex& index) const {
+    return prefix_ + "index:" + index.kind + ":" + index.order + ":" + index.scope;
+  }
+  std::string Write(const std::string& id) const { return prefix_ + "write:" + id; }
 
  private:
   std::string prefix_;
@@ -31,5 +39,6 @@ class RedisKeys {
 
 RedisCommand CommitCommand(const RedisKeys& keys, std::uint64_t epoch, const core::Commit& commit);
 RedisCommand AppendCommand(const RedisKeys& keys, const EventBatch& batch);
+RedisCommand WriteCommand(const RedisKeys& keys, std::uint64_t epoch, const ResourceWrite& write);
 
 }  // namespace lathe::storage

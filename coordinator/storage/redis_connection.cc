@@ -28,6 +28,7 @@ constexpr std::array kPrefixes = {
     Prefix{"CONFLICT ", ErrorCode::kAborted},
     Prefix{"GAP ", ErrorCode::kAborted},
     Prefix{"HELD ", ErrorCode::kFailedPrecondition},
+    Prefix{"NEWER ", ErrorCode::kFailedPrecondition},
     Prefix{"LOADING ", ErrorCode::kUnavailable},
     Prefix{"BUSY ", ErrorCode::kUnavailable},
     Prefix{"MASTERDOWN ", ErrorCode::kUnavailable},

@@ -3,8 +3,9 @@
 // once more over a new connection, so only calls that may be repeated belong here.
 //
 // Errors: kUnavailable (not reachable, loading, out of time), kUnauthenticated, kAborted (the
-// functions' own refusals FENCED, CONFLICT, GAP), kFailedPrecondition (HELD), kResourceExhausted
-// (memory or disk full), kInternal for any other error reply. Thread-safe: one call at a time.
+// functions' own refusals FENCED, CONFLICT, GAP), kFailedPrecondition (HELD, NEWER),
+// kResourceExhausted (memory or disk full), kInternal for any other error reply. Thread-safe: one
+// call at a time.
 
 #include <hiredis/hiredis.h>
 

@@ -6,7 +6,7 @@
 namespace lathe::storage {
 
 /// What lathe_version answers; the same as VERSION in lathe.lua.
-inline constexpr long long kRedisFunctionsVersion = 1;
+inline constexpr long long kRedisFunctionsVersion = 2;
 extern const std::string_view kRedisFunctions;
 
 }  // namespace lathe::storage

@@ -1,13 +1,13 @@
 #include "coordinator/storage/redis_store.h"
 
 #include <atomic>
-#include <charconv>
 #include <map>
 #include <utility>
 
 #include "coordinator/storage/record_codec.h"
 #include "coordinator/storage/redis_commands.h"
 #include "coordinator/storage/redis_connection.h"
+#include "coordinator/storage/redis_replies.h"
 #include "coordinator/storage/redis_setup.h"
 
 namespace lathe::storage {
@@ -15,13 +15,6 @@ namespace {
 
 std::string Milliseconds(Duration duration) {
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
-}
-
-Result<long long> ParseInteger(std::string_view text) {
-  long long number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc{} && end == text.data() + text.size()) return number;
-  return Failure(ErrorCode::kDataLoss, "redis: not a number: " + std::string(text));
 }
 
 /// Fields come as name, value, name, value, ...
@@ -50,7 +43,7 @@ std::string_view RecordBytes(std::string_view stored) {
 class RedisStore final : public Store {
  public:
   explicit RedisStore(RedisOptions options)
-      : keys_(options.prefix), control_(options), streams_(options) {}
+      : keys_(options.prefix), control_(options), streams_(options), resources_(options) {}
 
   Status Prepare() { return PrepareServer(control_, keys_); }
 
@@ -65,6 +58,12 @@ class RedisStore final : public Store {
                                               std::size_t limit) override;
   Result<std::uint64_t> HighestMetricStep(const domain::JobId& job) override;
   Result<std::string> ReadConfiguration(const std::string& hash) override;
+  Result<ResourceWriteResult> WriteResource(const ResourceWrite& write) override;
+  Result<std::optional<Resource>> ReadResource(const ResourceId& id) override;
+  Result<std::vector<ListedResource>> ListResources(const ResourceIndex& index,
+                                                    const std::string& after,
+                                                    std::size_t limit) override;
+  Status PublishSchema(const PublishedSchema& schema) override;
   Result<std::vector<Finding>> CheckDurability() override {
     return CheckServerDurability(control_);
   }
@@ -77,9 +76,10 @@ class RedisStore final : public Store {
                   std::vector<Record>& records);
 
   const RedisKeys keys_;
-  /// Two conversations, so that a long read of events never delays a commit.
+  /// Conversations of their own, so that a long read of events or lists never delays a commit.
   RedisConnection control_;
   RedisConnection streams_;
+  RedisConnection resources_;
   std::atomic<std::uint64_t> epoch_ = 0;
   std::string holder_;  ///< set before the store is used by more than one thread
 };
@@ -191,6 +191,34 @@ Result<std::string> RedisStore::ReadConfiguration(const std::string& hash) {
   LATHE_ASSIGN_OR_RETURN(auto reply, streams_.Call({"HGET", keys_.Configurations(), hash}));
   if (reply->type != REDIS_REPLY_NIL) return Text(*reply);
   return Failure(ErrorCode::kNotFound, "no configuration " + hash + " is stored");
+}
+
+Result<ResourceWriteResult> RedisStore::WriteResource(const ResourceWrite& write) {
+  LATHE_ASSIGN_OR_RETURN(auto reply, resources_.Call(WriteCommand(keys_, epoch_, write)));
+  return ReadWriteReply(*reply);
+}
+
+Result<std::optional<Resource>> RedisStore::ReadResource(const ResourceId& id) {
+  LATHE_ASSIGN_OR_RETURN(auto reply, resources_.Call({"HMGET", keys_.Resource(id.kind, id.key),
+                                                      "revision", "head", "body", "uses", "used"}));
+  return ReadResourceReply(*reply);
+}
+
+Result<std::vector<ListedResource>> RedisStore::ListResources(const ResourceIndex& index,
+                                                              const std::string& after,
+                                                              std::size_t limit) {
+  LATHE_ASSIGN_OR_RETURN(
+      auto reply, resources_.Call({"FCALL_RO", "lathe_list", "1", keys_.Index(index),
+                                   keys_.Resource(index.kind, ""), after, std::to_string(limit)}));
+  return ReadListReply(*reply);
+}
+
+Status RedisStore::PublishSchema(const PublishedSchema& schema) {
+  LATHE_ASSIGN_OR_RETURN(auto reply, control_.Call({"FCALL", "lathe_publish_schema", "2",
+                                                    keys_.Epoch(), keys_.ConfigurationSchema(),
+                                                    EpochText(), std::to_string(schema.version),
+                                                    schema.json_schema, schema.descriptors}));
+  return {};
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "common/domain/ids.h"
 #include "coordinator/core/commit.h"
 #include "coordinator/core/state.h"
+#include "coordinator/storage/resource.h"
 
 namespace lathe::storage {
 
@@ -52,6 +53,19 @@ struct StoredEvent {
   std::string json;
   friend bool operator==(const StoredEvent&, const StoredEvent&) = default;
 };
+
+/// The schema of job configurations, as other programs may read it from the store.
+struct PublishedSchema {
+  std::uint32_t version = 0;
+  std::string json_schema;
+  std::string descriptors;  ///< a serialized google.protobuf.FileDescriptorSet
+};
+
+/// Whether the same call may succeed later: the store is away or full. All else is final.
+constexpr bool IsTransient(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kDeadlineExceeded ||
+         code == ErrorCode::kResourceExhausted;
+}
 
 class Store {
  public:
@@ -87,6 +101,19 @@ class Store {
 
   /// kNotFound when no such configuration is stored.
   virtual Result<std::string> ReadConfiguration(const std::string& hash) = 0;
+
+  /// Puts or removes one resource, durably. kAborted only when another coordinator leads.
+  virtual Result<ResourceWriteResult> WriteResource(const ResourceWrite& write) = 0;
+  /// nullopt when there is none.
+  virtual Result<std::optional<Resource>> ReadResource(const ResourceId& id) = 0;
+  /// Up to `limit` resources of an index after a position (empty: from the first). What it costs
+  /// does not depend on how many there are.
+  virtual Result<std::vector<ListedResource>> ListResources(const ResourceIndex& index,
+                                                            const std::string& after,
+                                                            std::size_t limit) = 0;
+
+  /// kFailedPrecondition when a newer version has been published: what is stored may be of it.
+  virtual Status PublishSchema(const PublishedSchema& schema) = 0;
 
   /// What about the store's settings could lose acknowledged work, for the log and the operator.
   virtual Result<std::vector<Finding>> CheckDurability() = 0;

@@ -43,6 +43,18 @@ TEST_F(JobRequests, SameRequestIdGivesTheSameJob) {
   EXPECT_THAT(state_.jobs, SizeIs(1));
 }
 
+TEST_F(JobRequests, CountsWhatTheJobIsMadeFromOnceForEachJob) {
+  auto spec = Spec();
+  spec.request_id = "r";
+  const UsedResource used{"saved_configuration", "ann/a"};
+  const Outcome first = Do(JobSubmitted{Ticket(1), spec, "bytes", used});
+  ASSERT_THAT(first.commit.uses, SizeIs(1));
+  EXPECT_EQ(first.commit.uses[0].kind, "saved_configuration");
+  EXPECT_EQ(first.commit.uses[0].key, "ann/a");
+  EXPECT_EQ(first.commit.uses[0].time, first.commit.jobs[0].created);
+  EXPECT_THAT(Do(JobSubmitted{Ticket(2), spec, "bytes", used}).commit.uses, IsEmpty());
+}
+
 TEST_F(JobRequests, RequestIdOfAnotherPayloadIsRefused) {
   auto spec = Spec();
   spec.request_id = "r";

@@ -53,6 +53,20 @@ class BreakableStore final : public storage::Store {
   Result<std::string> ReadConfiguration(const std::string& hash) override {
     return store_.ReadConfiguration(hash);
   }
+  Result<storage::ResourceWriteResult> WriteResource(const storage::ResourceWrite& write) override {
+    return store_.WriteResource(write);
+  }
+  Result<std::optional<storage::Resource>> ReadResource(const storage::ResourceId& id) override {
+    return store_.ReadResource(id);
+  }
+  Result<std::vector<storage::ListedResource>> ListResources(const storage::ResourceIndex& index,
+                                                             const std::string& after,
+                                                             std::size_t limit) override {
+    return store_.ListResources(index, after, limit);
+  }
+  Status PublishSchema(const storage::PublishedSchema& schema) override {
+    return store_.PublishSchema(schema);
+  }
   Result<std::vector<Finding>> CheckDurability() override { return store_.CheckDurability(); }
 
  private:

@@ -86,6 +86,9 @@ TEST(RecordCodec, JobsComeBackAsTheyWere) {
   Job bare;
   bare.spec.id = domain::JobId("job-1");
   EXPECT_EQ(*DecodeJob(EncodeJob(bare)), bare);
+  bare.spec.schema_version = 2;
+  bare.spec.configuration_source = "saved:ann/a";
+  EXPECT_EQ(*DecodeJob(EncodeJob(bare)), bare);
 }
 
 TEST(RecordCodec, NodesComeBackAsTheyWere) {
