@@ -8,6 +8,7 @@
 #include "common/base/file_io.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
+#include "common/secrets/sealed_configuration.h"
 #include "common/telemetry/telemetry.h"
 #include "coordinator/api/server.h"
 #include "coordinator/data_folder.h"
@@ -61,7 +62,11 @@ class Leader {
     log::Info("records_loaded", {{"jobs", records->jobs.size()}, {"nodes", records->nodes.size()}});
     loop_ = std::make_unique<runtime::Loop>(
         runtime::LoopOptions{}, core::Recover(settings, std::move(*records), now),
-        runtime::LoopContext{store_, clock_, view_, hub_, telemetry_});
+        runtime::LoopContext{store_, clock_, view_, hub_, telemetry_,
+                             [this](const domain::JobId& job, std::string stored) {
+                               return secrets::OpenStored(
+                                   std::move(stored), secrets::JobRecordId(job.value()), Keyring());
+                             }});
     const auto post = [this](core::Event event) { return loop_->Post(std::move(event)); };
     appender_ =
         std::make_unique<sessions::EventAppender>(store_, view_.signals(), telemetry_, post);
@@ -79,10 +84,10 @@ class Leader {
 
  private:
   int Serve(StopSignal& stop) {
-    auto server = api::Server::Start(
-        {config_.listen, config_.tls},
-        api::Context{*loop_, view_, store_, configurations_, data_.blobs, hub_, stopping_}, clock_,
-        telemetry_, stopping_);
+    auto server = api::Server::Start({config_.listen, config_.tls},
+                                     api::Context{*loop_, view_, store_, configurations_,
+                                                  data_.blobs, hub_, stopping_, Keyring()},
+                                     clock_, telemetry_, stopping_);
     if (!server) return Report(server.error(), kExitConflict);
     server_ = std::move(*server);
     if (!config_.address_file.empty()) {
@@ -96,6 +101,8 @@ class Leader {
     log::Info("stopping");
     return 0;
   }
+
+  const secrets::Keyring* Keyring() const { return config_.keyring ? &*config_.keyring : nullptr; }
 
   void Stop() {
     stopping_ = true;

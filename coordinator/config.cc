@@ -26,6 +26,8 @@ std::vector<Key> Keys() {
       {"tls.cert", Kind::kPath, "", "PEM certificate chain of the server"},
       {"tls.key", Kind::kPath, "", "PEM private key of tls.cert"},
       {"tls.client_ca", Kind::kPath, "", "PEM authority that clients must be signed by"},
+      {"secrets_key_file", Kind::kPath, "",
+       "Keys that secrets in configurations are stored with; none: they are refused"},
       {"heartbeat_interval", Kind::kSeconds, "1", "Pause between a worker's heartbeats", 0.05, 60},
       {"lease", Kind::kSeconds, "10", "Silence after which a worker kills its trainers", 0.2,
        kHour},
@@ -82,6 +84,16 @@ Result<Config> MakeConfig(const daemon_config::Values& values) {
   }
   if (const auto tls = rpc::ServerCredentials(config.tls, config.listen); !tls) {
     findings.push_back({"listen", Severity::kError, "invalid_value", tls.error().message, "", ""});
+  }
+  if (const auto file = values.Path("secrets_key_file"); !file.empty()) {
+    auto keyring = secrets::Keyring::Read(file);
+    if (keyring) {
+      config.keyring = std::move(*keyring);
+    } else {
+      findings.push_back({"secrets_key_file", Severity::kError, "invalid_value",
+                          keyring.error().message + "; " + keyring.error().hint,
+                          "\"" + file.string() + "\"", ""});
+    }
   }
   if (findings.empty()) return config;
   return Failure(Error{ErrorCode::kInvalidArgument,

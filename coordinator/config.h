@@ -2,12 +2,14 @@
 // The coordinator's settings and the table that describes them.
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "common/base/result.h"
 #include "common/daemon_config/daemon_config.h"
 #include "common/domain/lease.h"
 #include "common/rpc/credentials.h"
+#include "common/secrets/keyring.h"
 
 namespace lathe::coordinator {
 
@@ -20,6 +22,7 @@ struct Config {
   std::string redis_prefix;
   std::filesystem::path data_dir;
   rpc::TlsFiles tls;
+  std::optional<secrets::Keyring> keyring;  ///< of secrets_key_file; none: secrets are refused
   domain::LeaseTerms lease;
   std::uint32_t max_attempts = 3;
   std::filesystem::path address_file;  ///< empty: not written

@@ -32,6 +32,10 @@ Result<DataFolder> DataFolder::Open(const fs::path& path) {
     fs::create_directories(folder, error);
     if (error) return Failure(NotUsable(FileError("make", folder, error.value())));
   }
+  // A job's plan may hold secrets of its user; nobody else on this machine needs to look.
+  std::error_code error;
+  fs::permissions(path / "jobs", fs::perms::owner_all, error);
+  if (error) return Failure(NotUsable(FileError("close to others", path / "jobs", error.value())));
   const fs::path lock_path = path / "worker.lock";
   UniqueFd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock) return Failure(NotUsable(FileError("open", lock_path, errno)));

@@ -172,6 +172,22 @@ Result<v1::JobConfiguration> Open(const v1::JobConfiguration& configuration,
   return opened;
 }
 
+Result<std::string> OpenStored(std::string json, std::string_view record_id,
+                               const Keyring* keyring) {
+  if (json.find(kPrefix) == std::string::npos) return json;
+  const schema::Parsed stored = schema::FromJson(json);
+  if (HasErrors(stored.findings)) {
+    return Failure(
+        Error{ErrorCode::kDataLoss, "a stored configuration is damaged", stored.findings});
+  }
+  LATHE_ASSIGN_OR_RETURN(const auto opened, Open(stored.configuration, record_id, keyring));
+  return schema::ToJson(opened);
+}
+
+std::string JobRecordId(std::string_view job_id) {
+  return "job:" + std::string(job_id);
+}
+
 std::string Fingerprint(const v1::JobConfiguration& configuration, const Keyring* keyring) {
   if (keyring == nullptr) return "";
   v1::JobConfiguration copy = configuration;

@@ -33,6 +33,14 @@ Result<v1::JobConfiguration> Seal(const v1::JobConfiguration& configuration,
 Result<v1::JobConfiguration> Open(const v1::JobConfiguration& configuration,
                                   std::string_view record_id, const Keyring* keyring);
 
+/// Open for a configuration as it is stored, in JSON. Text without a sealed value comes back as it
+/// is, at the cost of looking; also kDataLoss when it is no configuration.
+Result<std::string> OpenStored(std::string json, std::string_view record_id,
+                               const Keyring* keyring);
+
+/// The record of a job's configuration.
+std::string JobRecordId(std::string_view job_id);
+
 /// Text that is equal for equal secrets and tells nobody without the key anything about them: to
 /// see that a repeated request is the same. Empty without secrets or keyring.
 std::string Fingerprint(const v1::JobConfiguration& configuration, const Keyring* keyring);

@@ -5,6 +5,7 @@
 
 #include "common/artifacts/blob_store.h"
 #include "common/base/clock.h"
+#include "common/secrets/keyring.h"
 #include "coordinator/api/configuration_cache.h"
 #include "coordinator/runtime/loop.h"
 #include "coordinator/runtime/view.h"
@@ -22,6 +23,8 @@ struct Context {
   sessions::SessionHub& sessions;
   /// Set when the server is to end: streams then end with UNAVAILABLE.
   const std::atomic<bool>& stopping;
+  /// Null: configurations with secrets are refused.
+  const secrets::Keyring* keyring = nullptr;
 };
 
 /// How often a waiting stream looks whether its caller has gone.

@@ -28,16 +28,17 @@ grpc::Status JobService::CreateJob(grpc::ServerContext*, const v1::CreateJobRequ
 }
 
 Status JobService::Create(const v1::CreateJobRequest& request, v1::CreateJobResponse& response) {
-  LATHE_ASSIGN_OR_RETURN(Submission submission,
-                         CheckSubmission(request, context_.view.Nodes(), context_.blobs));
+  LATHE_ASSIGN_OR_RETURN(Submission submission, CheckSubmission(request, context_.view.Nodes(),
+                                                                context_.blobs, context_.keyring));
   for (const Finding& warning : submission.warnings) {
     *response.add_findings() = rpc::ToProto(warning);
   }
   response.set_resolved_configuration_json(submission.resolved);
   domain::Job job;
   job.spec = submission.spec;
-  if (!request.validate_only()) {
-    submission.spec.id = DrawJobId();
+  if (request.validate_only()) {
+    job.spec.id = domain::JobId();
+  } else {
     LATHE_ASSIGN_OR_RETURN(job, context_.loop.Call([&](core::Ticket ticket) {
       return core::JobSubmitted{ticket, submission.spec, submission.configuration};
     }));

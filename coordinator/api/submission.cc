@@ -10,6 +10,7 @@
 #include "common/artifacts/sha256.h"
 #include "common/base/check.h"
 #include "common/schema/configuration.h"
+#include "common/secrets/sealed_configuration.h"
 #include "coordinator/api/model_names.h"
 
 namespace lathe::api {
@@ -33,6 +34,15 @@ bool HasControlCharacter(const std::string& text) {
 
 std::string Quoted(const std::string& text) {
   return "\"" + text + "\"";
+}
+
+/// Equal for equal requests. Secrets count by their fingerprint: the hash is stored.
+std::string PayloadHash(const domain::JobSpec& spec, const v1::JobConfiguration& configuration,
+                        const secrets::Keyring* keyring) {
+  const std::string fingerprint = secrets::Fingerprint(configuration, keyring);
+  return Hash(Hash(schema::ToJson(configuration, schema::Secrets::kRedact)) + "\n" +
+              std::to_string(spec.priority) + "\n" + spec.name +
+              (fingerprint.empty() ? "" : "\n" + fingerprint));
 }
 
 /// Collects the findings of one request.
@@ -114,6 +124,11 @@ class Checker {
     return request;
   }
 
+  void Append(std::vector<Finding> more) {
+    findings_.insert(findings_.end(), std::make_move_iterator(more.begin()),
+                     std::make_move_iterator(more.end()));
+  }
+
   std::vector<Finding>& findings() { return findings_; }
 
  private:
@@ -121,10 +136,6 @@ class Checker {
            std::string expected) {
     findings_.push_back(
         {path, Severity::kError, code, std::move(message), std::move(given), std::move(expected)});
-  }
-  void Append(std::vector<Finding> more) {
-    findings_.insert(findings_.end(), std::make_move_iterator(more.begin()),
-                     std::make_move_iterator(more.end()));
   }
 
   const std::vector<runtime::NodeView>& nodes_;
@@ -136,7 +147,8 @@ class Checker {
 
 Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
                                    const std::vector<runtime::NodeView>& nodes,
-                                   const artifacts::BlobStore& blobs) {
+                                   const artifacts::BlobStore& blobs,
+                                   const secrets::Keyring* keyring) {
   Checker checker(nodes, blobs);
   checker.CheckText("name", request.name(), kMaxName);
   checker.CheckText("request_id", request.request_id(), kMaxRequestId);
@@ -153,12 +165,18 @@ Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
     out.spec.validation =
         checker.FindDataset("datasets.validationFileId", datasets.validation_file_id());
   }
+  out.spec.id = DrawJobId();
+  auto sealed = secrets::Seal(configuration, secrets::JobRecordId(out.spec.id.value()), keyring);
+  if (!sealed) {
+    if (!HasErrors(checker.findings())) return Failure(std::move(sealed.error()));
+    checker.Append(std::move(sealed.error().findings));
+  }
   if (HasErrors(checker.findings())) {
     return Failure(Error{ErrorCode::kInvalidArgument, "the job cannot run as it is configured",
                          std::move(checker.findings())});
   }
   out.warnings = std::move(checker.findings());
-  out.configuration = schema::ToJson(configuration);
+  out.configuration = schema::ToJson(*sealed);
   out.resolved = schema::ToJson(schema::Resolve(configuration), schema::Secrets::kRedact);
   out.spec.name = request.name();
   out.spec.priority = request.priority();
@@ -166,8 +184,7 @@ Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
   out.spec.request_id = request.request_id();
   out.spec.configuration_hash = Hash(out.configuration);
   out.spec.base_model = configuration.model().base_model();
-  out.spec.payload_hash = Hash(out.spec.configuration_hash + "\n" +
-                               std::to_string(out.spec.priority) + "\n" + out.spec.name);
+  out.spec.payload_hash = PayloadHash(out.spec, configuration, keyring);
   return out;
 }
 

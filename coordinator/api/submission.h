@@ -8,23 +8,26 @@
 #include "common/artifacts/blob_store.h"
 #include "common/base/result.h"
 #include "common/domain/job.h"
+#include "common/secrets/keyring.h"
 #include "coordinator/runtime/view.h"
 #include "lathe/v1/job_service.pb.h"
 
 namespace lathe::api {
 
 struct Submission {
-  domain::JobSpec spec;       ///< without an id
-  std::string configuration;  ///< JSON as given; what the spec's hash names
+  domain::JobSpec spec;       ///< with a new id
+  std::string configuration;  ///< JSON as given, secrets sealed; what the spec's hash names
   std::string resolved;       ///< JSON with every default, secrets redacted
   std::vector<Finding> warnings;
 };
 
 /// `nodes` are those that ever registered: what they have decides which base models are known and
-/// whether `device: auto` means a GPU. kInvalidArgument with all findings.
+/// whether `device: auto` means a GPU. `keyring` may be null: then secrets are refused.
+/// kInvalidArgument with all findings; kFailedPrecondition when a missing key is all that is wrong.
 Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
                                    const std::vector<runtime::NodeView>& nodes,
-                                   const artifacts::BlobStore& blobs);
+                                   const artifacts::BlobStore& blobs,
+                                   const secrets::Keyring* keyring);
 
 /// "job-" and 12 random characters.
 domain::JobId DrawJobId();

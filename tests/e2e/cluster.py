@@ -81,11 +81,13 @@ class Cluster:
     """Starts with redis and a coordinator; workers are added by start_worker()."""
 
     def __init__(self, lease_seconds: float = 3, lease_grace_seconds: float = 1,
-                 max_attempts: int = 3, tls: bool = False, durable: bool = True):
+                 max_attempts: int = 3, tls: bool = False, durable: bool = True,
+                 secrets_keys: str = ""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lathe-e2e-"))
         self.lease = (lease_seconds, lease_grace_seconds)
         self.max_attempts = max_attempts
         self.durable = durable
+        self.secrets_keys = secrets_keys
         self.authority = Authority(self.folder / "tls") if tls else None
         self.identities: dict[str, Identity] = {}
         self.processes: dict[str, subprocess.Popen] = {}
@@ -123,7 +125,25 @@ class Cluster:
                                 capture_output=True, text=True, check=False)
         return answer.stdout.strip()
 
+    def secrets_setting(self) -> str:
+        """The line of the coordinator's configuration; its file holds `secrets_keys`."""
+        if not self.secrets_keys:
+            return ""
+        file = self.folder / "secrets.key"
+        file.touch(mode=0o600)
+        file.write_text(self.secrets_keys)
+        return f"secrets_key_file: {file}\n"
+
     def start_coordinator(self) -> None:
+        address_file = self.folder / "coordinator.address"
+        process = self.launch_coordinator()
+        wait_until(lambda: address_file.exists() or process.poll() is not None, 30,
+                   "the coordinator serves")
+        assert process.poll() is None, self.log("coordinator")
+        self.address = address_file.read_text().strip()
+
+    def launch_coordinator(self) -> subprocess.Popen:
+        """Like start_coordinator, for one that need not come to serve."""
         address_file = self.folder / "coordinator.address"
         # A restarted coordinator comes back on its old port, as it would in production.
         listen = address_file.read_text().strip() if address_file.exists() else "127.0.0.1:0"
@@ -134,14 +154,10 @@ class Cluster:
             f"metrics_address_file: {self.folder}/coordinator.metrics\n"
             f"data_dir: {self.folder}/coordinator\naddress_file: {address_file}\n"
             f"heartbeat_interval: 0.3\nlease: {self.lease[0]}\nlease_grace: {self.lease[1]}\n"
-            f"max_attempts: {self.max_attempts}\n" +
+            f"max_attempts: {self.max_attempts}\n" + self.secrets_setting() +
             tls_settings("client_ca", self.identity("coordinator")))
-        process = self._start("coordinator", [str(BINARIES / "lathe-coordinator"), "--config",
-                                              str(config)])
-        wait_until(lambda: address_file.exists() or process.poll() is not None, 30,
-                   "the coordinator serves")
-        assert process.poll() is None, self.log("coordinator")
-        self.address = address_file.read_text().strip()
+        return self._start("coordinator", [str(BINARIES / "lathe-coordinator"), "--config",
+                                           str(config)])
 
     def launch_worker(self, name: str, cpu_slots: int = 1,
                       disk_megabytes: int = 0) -> subprocess.Popen:

@@ -22,6 +22,8 @@ class Layout {
   std::filesystem::path redis_socket() const { return redis_dir() / "redis.sock"; }
   std::filesystem::path coordinator_dir() const { return data_dir_ / "coordinator"; }
   std::filesystem::path worker_dir(int number) const { return data_dir_ / WorkerName(number); }
+  /// What secrets in stored configurations are encrypted with; made by the first `up`.
+  std::filesystem::path secrets_key_file() const { return data_dir_ / "secrets.key"; }
   std::filesystem::path log_dir() const { return data_dir_ / "log"; }
   std::filesystem::path log_file(const std::string& daemon) const {
     return log_dir() / (daemon + ".log");

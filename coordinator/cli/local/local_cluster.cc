@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/base/file_io.h"
+#include "common/secrets/keyring.h"
 #include "coordinator/cli/local/probes.h"
 
 namespace lathe::cli {
@@ -99,7 +100,7 @@ Status LocalCluster::MakeFolders(const UpSettings& settings) const {
                              layout_.coordinator_dir(), settings.models_dir}) {
     LATHE_RETURN_IF_ERROR(MakeFolder(folder));
   }
-  return {};
+  return secrets::CreateKeyFileIfAbsent(layout_.secrets_key_file());
 }
 
 bool LocalCluster::KeepRunning(const std::string& name) {

@@ -90,6 +90,7 @@ std::string CoordinatorConfig(const Layout& layout, const UpSettings& settings,
   config["metrics_listen"] = Loopback(MetricsPort(settings, kCoordinatorMetricsOffset));
   config["redis"] = "unix://" + layout.redis_socket().string();
   config["data_dir"] = layout.coordinator_dir().string();
+  config["secrets_key_file"] = layout.secrets_key_file().string();
   config["address_file"] = layout.address_file().string();
   return Document(config);
 }

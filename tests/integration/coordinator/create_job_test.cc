@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/secrets/keyring.h"
 #include "tests/integration/coordinator/client.h"
 #include "tests/integration/coordinator/coordinator_process.h"
 #include "tests/integration/coordinator/scripted_worker.h"
@@ -34,7 +35,14 @@ class CreateJobTest : public ::testing::Test {
   }
 
   std::unique_ptr<RedisServer> redis_ = RedisServer::Start().value();
-  CoordinatorProcess coordinator_{redis_->url()};
+  static std::filesystem::path MadeKeyFile(const TempDir& folder) {
+    const auto file = folder.path() / "secrets.key";
+    EXPECT_TRUE(secrets::CreateKeyFileIfAbsent(file));
+    return file;
+  }
+  TempDir keys_ = TempDir::Create("keys").value();
+  CoordinatorProcess coordinator_{redis_->url(),
+                                  {"--secrets-key-file=" + MadeKeyFile(keys_).string()}};
   std::unique_ptr<TestClient> client_;
 };
 
@@ -101,6 +109,19 @@ TEST_F(CreateJobTest, SecretsAreNeverShown) {
   const auto created = client_->Create(request).value();
   EXPECT_THAT(created.DebugString(), Not(HasSubstr("s3cret-key")));
   EXPECT_THAT(client_->Get(created.job().id()).value().DebugString(), Not(HasSubstr("s3cret-key")));
+}
+
+// What is stored of a secret differs each time; the request is the same all the same.
+TEST_F(CreateJobTest, RequestsWithSecretsRepeat) {
+  auto request = client_->Request();
+  std::string json = request.configuration_json();
+  json.pop_back();
+  request.set_request_id("with-secret");
+  request.set_configuration_json(json + R"(,"integrations":{"wandb":{"apiKey":"s3cret"}}})");
+  const std::string first = client_->Create(request).value().job().id();
+  EXPECT_EQ(client_->Create(request).value().job().id(), first);
+  request.set_configuration_json(json + R"(,"integrations":{"wandb":{"apiKey":"other"}}})");
+  EXPECT_EQ(client_->Create(request).error().code, ErrorCode::kAlreadyExists);
 }
 
 TEST_F(CreateJobTest, ListsInPagesNewestFirst) {
