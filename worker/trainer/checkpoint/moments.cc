@@ -2,27 +2,34 @@
 
 #include <ATen/ops/empty.h>
 
-#include "worker/trainer/formats/dequantize.h"
+#include <cstring>
+
+#include "common/base/check.h"
 #include "worker/trainer/formats/safetensors.h"
 
 namespace lathe::trainer::checkpoint {
 namespace {
 
 constexpr char kFile[] = "optimizer.safetensors";
-constexpr char kFirst[] = "first_moment";
-constexpr char kSecond[] = "second_moment";
 
-Status ReadInto(const formats::Safetensors& file, const char* name, at::Tensor& destination) {
+formats::DType TypeOf(const at::Tensor& tensor) {
+  if (tensor.scalar_type() == at::kByte) return formats::DType::kU8;
+  LATHE_CHECK(tensor.scalar_type() == at::kFloat, "optimizer states are fp32 or uint8");
+  return formats::DType::kF32;
+}
+
+Status ReadInto(const formats::Safetensors& file, const std::string& name,
+                at::Tensor& destination) {
   const formats::TensorInfo* tensor = file.Find(name);
-  if (tensor == nullptr || tensor->shape != destination.sizes().vec()) {
-    return Failure(ErrorCode::kDataLoss,
-                   std::string(kFile) + ": tensor " + name + " is missing or of another size");
+  if (tensor == nullptr || tensor->dtype != TypeOf(destination) ||
+      tensor->shape != destination.sizes().vec()) {
+    return Failure(ErrorCode::kDataLoss, std::string(kFile) + ": tensor " + name +
+                                             " is missing or of another type or size");
   }
-  at::Tensor values = at::empty(destination.sizes(), at::kFloat);
-  const formats::RowRange all{0, formats::RowCount(*tensor)};
-  LATHE_RETURN_IF_ERROR(formats::DequantizeRows(
-      *tensor, all,
-      {static_cast<float*>(values.data_ptr()), static_cast<std::size_t>(values.numel())}));
+  const at::Tensor values = at::empty(destination.sizes(), destination.scalar_type());
+  if (!tensor->data.empty()) {
+    std::memcpy(values.data_ptr(), tensor->data.data(), tensor->data.size());
+  }
   destination.copy_(values);
   return {};
 }
@@ -30,15 +37,14 @@ Status ReadInto(const formats::Safetensors& file, const char* name, at::Tensor& 
 }  // namespace
 
 Status WriteMoments(const optim::OptimizerState& state, const std::filesystem::path& folder) {
-  if (!state.first_moment.defined()) return {};
+  if (state.tensors.empty()) return {};
   std::vector<at::Tensor> alive;
   std::vector<formats::TensorInfo> tensors;
-  for (const auto& [name, values] :
-       {std::pair{kFirst, state.first_moment}, {kSecond, state.second_moment}}) {
+  for (const auto& [name, values] : state.tensors) {
     alive.push_back(values.to(at::kCPU).contiguous());
     tensors.push_back(
         {name,
-         formats::DType::kF32,
+         TypeOf(alive.back()),
          alive.back().sizes().vec(),
          {static_cast<const std::byte*>(alive.back().data_ptr()), alive.back().nbytes()}});
   }
@@ -46,10 +52,12 @@ Status WriteMoments(const optim::OptimizerState& state, const std::filesystem::p
 }
 
 Status ReadMoments(const std::filesystem::path& folder, optim::OptimizerState& state) {
-  if (!state.first_moment.defined()) return {};
+  if (state.tensors.empty()) return {};
   LATHE_ASSIGN_OR_RETURN(const auto file, formats::Safetensors::OpenFile(folder / kFile));
-  LATHE_RETURN_IF_ERROR(ReadInto(file, kFirst, state.first_moment));
-  return ReadInto(file, kSecond, state.second_moment);
+  for (auto& [name, tensor] : state.tensors) {
+    LATHE_RETURN_IF_ERROR(ReadInto(file, name, tensor));
+  }
+  return {};
 }
 
 }  // namespace lathe::trainer::checkpoint

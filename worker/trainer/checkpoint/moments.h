@@ -1,5 +1,5 @@
 #pragma once
-// The optimizer's moments as a safetensors file in a checkpoint's folder.
+// What an optimizer carries from step to step, as a safetensors file in a checkpoint's folder.
 
 #include <filesystem>
 
@@ -8,9 +8,9 @@
 
 namespace lathe::trainer::checkpoint {
 
-/// Writes optimizer.safetensors; an optimizer without moments writes nothing.
+/// Writes optimizer.safetensors; an optimizer without tensors writes nothing.
 Status WriteMoments(const optim::OptimizerState& state, const std::filesystem::path& folder);
-/// Fills the moments that the state has.
+/// Fills the tensors that the state has.
 Status ReadMoments(const std::filesystem::path& folder, optim::OptimizerState& state);
 
 }  // namespace lathe::trainer::checkpoint

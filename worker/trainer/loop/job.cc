@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/base/check.h"
 #include "common/base/file_io.h"
 #include "worker/trainer/checkpoint/content_hash.h"
 #include "worker/trainer/device/device.h"
@@ -47,12 +48,14 @@ Result<std::string> HashInputs(const plan::Plan& plan) {
 
 StepperSettings ToStepperSettings(const plan::Plan& plan) {
   const plan::OptimizerPlan& o = plan.optimizer;
-  return {.optimizer = {.type = o.name == "sgd" ? optim::OptimizerType::kSgd
-                                                : optim::OptimizerType::kAdamW,
+  const auto named = optim::OptimizerFromName(o.name);
+  LATHE_CHECK(named.has_value(), "the plan's parser lets no other name through");
+  return {.optimizer = {.type = named->type,
                         .beta1 = o.beta1,
                         .beta2 = o.beta2,
                         .epsilon = o.epsilon,
-                        .weight_decay = o.weight_decay},
+                        .weight_decay = o.weight_decay,
+                        .paged = o.paged || named->paged},
           .maximum_gradient_norm = o.maximum_gradient_norm,
           .recompute = plan.gradient_checkpointing,
           .seed = static_cast<std::uint64_t>(plan.seed)};

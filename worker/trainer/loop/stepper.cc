@@ -1,5 +1,6 @@
 #include "worker/trainer/loop/stepper.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -7,13 +8,27 @@
 #include "worker/trainer/objectives/supervised.h"
 
 namespace lathe::trainer::loop {
+namespace {
+
+optim::Layout LayoutOf(const adapters::Trainable& trainable) {
+  optim::Layout layout;
+  for (const adapters::NamedView& view : trainable.views) {
+    layout.push_back({view.offset, view.shape});
+  }
+  std::sort(layout.begin(), layout.end(),
+            [](const auto& left, const auto& right) { return left.offset < right.offset; });
+  return layout;
+}
+
+}  // namespace
 
 Stepper::Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
                  const StepperSettings& settings)
     : decoder_(decoder),
       trainable_(std::move(trainable)),
       settings_(settings),
-      optimizer_(optim::MakeOptimizerState(settings.optimizer, trainable_.parameters)) {}
+      layout_(LayoutOf(trainable_)),
+      optimizer_(optim::MakeOptimizerState(settings.optimizer, layout_, trainable_.parameters)) {}
 
 double Stepper::ForwardBackward(const Batch& batch, double gradient_scale,
                                 std::uint64_t dropout_seed) {
@@ -51,8 +66,8 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
   result.finite = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
   if (!result.finite || result.targets == 0) return result;
   optim::Clip(gradients, result.gradient_norm, settings_.maximum_gradient_norm);
-  optim::Update(settings_.optimizer, input.learning_rate, gradients, optimizer_,
-                trainable_.parameters);
+  optim::Update(settings_.optimizer,
+                {layout_, input.learning_rate, gradients, trainable_.parameters}, optimizer_);
   trainable_.Refresh();
   return result;
 }

@@ -62,6 +62,7 @@ class Stepper {
   const model::Decoder& decoder_;
   adapters::Trainable trainable_;
   StepperSettings settings_;
+  optim::Layout layout_;
   optim::OptimizerState optimizer_;
 };
 

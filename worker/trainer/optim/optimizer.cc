@@ -1,41 +1,70 @@
 #include "worker/trainer/optim/optimizer.h"
 
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/zeros_like.h>
 
-#include <cmath>
+#include <array>
+
+#include "worker/trainer/optim/kinds.h"
 
 namespace lathe::trainer::optim {
 namespace {
 
-void AdamW(const OptimizerSettings& s, double learning_rate, const at::Tensor& gradient,
-           OptimizerState& state, at::Tensor& parameters) {
-  const auto t = static_cast<double>(state.updates);
-  const double correction1 = 1 - std::pow(s.beta1, t);
-  const double correction2 = 1 - std::pow(s.beta2, t);
-  parameters.mul_(1 - learning_rate * s.weight_decay);
-  state.first_moment.lerp_(gradient, 1 - s.beta1);
-  state.second_moment.mul_(s.beta2).addcmul_(gradient, gradient, 1 - s.beta2);
-  at::Tensor denominator = state.second_moment.sqrt();
-  denominator.div_(std::sqrt(correction2)).add_(s.epsilon);
-  parameters.addcdiv_(state.first_moment, denominator, -learning_rate / correction1);
+struct Kind {
+  OptimizerType type;
+  OptimizerState (*make)(const OptimizerSettings&, const Layout&, const at::Tensor&);
+  void (*update)(const OptimizerSettings&, const UpdateArguments&, OptimizerState&);
+};
+
+constexpr std::array kKinds = {
+    Kind{OptimizerType::kAdamW, adamw::Make, adamw::Update},
+    Kind{OptimizerType::kAdamW8Bit, adamw_8bit::Make, adamw_8bit::Update},
+    Kind{OptimizerType::kSgd, sgd::Make, sgd::Update},
+    Kind{OptimizerType::kAdafactor, adafactor::Make, adafactor::Update},
+    Kind{OptimizerType::kLion, lion::Make, lion::Update},
+};
+
+struct Name {
+  std::string_view name;
+  NamedOptimizer optimizer;
+};
+
+constexpr std::array kNames = {
+    Name{"adamw", {OptimizerType::kAdamW, false}},
+    Name{"adamw_8bit", {OptimizerType::kAdamW8Bit, false}},
+    Name{"paged_adamw_8bit", {OptimizerType::kAdamW8Bit, true}},
+    Name{"sgd", {OptimizerType::kSgd, false}},
+    Name{"adafactor", {OptimizerType::kAdafactor, false}},
+    Name{"lion", {OptimizerType::kLion, false}},
+};
+
+const Kind& KindOf(OptimizerType type) {
+  return kKinds[static_cast<std::size_t>(type)];
 }
 
 }  // namespace
 
-OptimizerState MakeOptimizerState(const OptimizerSettings& settings, const at::Tensor& parameters) {
-  if (settings.type == OptimizerType::kSgd) return {};
-  return {0, at::zeros_like(parameters), at::zeros_like(parameters)};
+std::int64_t ElementCount(const ParameterView& view) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : view.shape) count *= size;
+  return count;
 }
 
-void Update(const OptimizerSettings& settings, double learning_rate, at::Tensor& gradient,
-            OptimizerState& state, at::Tensor& parameters) {
+OptimizerState MakeOptimizerState(const OptimizerSettings& settings, const Layout& layout,
+                                  const at::Tensor& parameters) {
+  return KindOf(settings.type).make(settings, layout, parameters);
+}
+
+void Update(const OptimizerSettings& settings, const UpdateArguments& arguments,
+            OptimizerState& state) {
   ++state.updates;
-  if (settings.type == OptimizerType::kAdamW) {
-    return AdamW(settings, learning_rate, gradient, state, parameters);
+  KindOf(settings.type).update(settings, arguments, state);
+}
+
+std::optional<NamedOptimizer> OptimizerFromName(std::string_view name) {
+  for (const Name& row : kNames) {
+    if (row.name == name) return row.optimizer;
   }
-  if (settings.weight_decay != 0) gradient.add_(parameters, settings.weight_decay);
-  parameters.add_(gradient, -learning_rate);
+  return std::nullopt;
 }
 
 double Norm(const at::Tensor& gradient) {

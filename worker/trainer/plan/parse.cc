@@ -176,8 +176,20 @@ SchedulePlan ReadSchedule(const Configuration& c) {
   return schedule;
 }
 
+bool IsEnabled(const Configuration& c, const char* optimization) {
+  const auto enabled = c.Tokens("optimizations.enabled");
+  return std::find(enabled.begin(), enabled.end(), optimization) != enabled.end();
+}
+
+/// The optimizer's name once `optimizations.enabled` has had its say.
+std::string OptimizerName(const Configuration& c) {
+  std::string name = c.Text("optimizer.name");
+  return name == "adamw" && IsEnabled(c, kOptimizer8Bit) ? "adamw_8bit" : name;
+}
+
 OptimizerPlan ReadOptimizer(const Configuration& c) {
-  return {.name = c.Text("optimizer.name"),
+  return {.name = OptimizerName(c),
+          .paged = IsEnabled(c, kPagedOptimizer),
           .learning_rate = c.Number("optimizer.learningRate"),
           .schedule = c.Text("optimizer.scheduler.type"),
           .minimum_ratio = c.Number("optimizer.scheduler.minLRRatio"),
@@ -204,7 +216,9 @@ bool AffectsResult(const std::string& path) {
 }
 
 std::string CanonicalSettings(const Plan& plan, const Configuration& configuration) {
-  Json settings = {{"precision", plan.precision}, {"trainSplit", plan.data.train_split}};
+  Json settings = {{"precision", plan.precision},
+                   {"trainSplit", plan.data.train_split},
+                   {"optimizer", plan.optimizer.name}};
   for (const auto& [path, value] : configuration.given()) {
     const auto* parameter = configuration.Find(path);
     if (AffectsResult(path) && parameter != nullptr) settings[path] = value;
@@ -257,9 +271,7 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
   plan.lora = ReadLora(c);
   plan.schedule = ReadSchedule(c);
   plan.optimizer = ReadOptimizer(c);
-  const auto optimizations = c.Tokens("optimizations.enabled");
-  plan.gradient_checkpointing = std::find(optimizations.begin(), optimizations.end(),
-                                          "gradient_checkpointing") != optimizations.end();
+  plan.gradient_checkpointing = IsEnabled(c, "gradient_checkpointing");
   plan.seed = c.Integer("seed");
   plan.warnings = IgnoredSettings(c);
   CheckCombinations(c, plan, findings);

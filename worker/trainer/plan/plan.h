@@ -59,7 +59,8 @@ struct SchedulePlan {
 };
 
 struct OptimizerPlan {
-  std::string name;  ///< "adamw", "sgd"
+  std::string name;    ///< "adamw", "adamw_8bit", ...: what optimizations.enabled says is in it
+  bool paged = false;  ///< moments in host memory; a name may say so, too
   double learning_rate = 1e-5;
   std::string schedule;  ///< "cosine", "linear", ...
   double minimum_ratio = 0;

@@ -14,7 +14,6 @@ const std::vector<Supported>& SupportedTokens() {
   static const std::vector<Supported> table = {
       {"method.type", {"lora"}},
       {"objective.type", {"sft"}},
-      {"optimizer.name", {"adamw", "sgd"}},
       {"model.precision", {"fp32", "bf16"}},
       {"method.loraConfig.bias", {"none"}},
       {"tokenizer.paddingSide", {"right"}},
@@ -29,7 +28,8 @@ const std::vector<Supported>& SupportedTokens() {
 /// Sequences are never padded and kernels are always fused here, so that these change nothing.
 const std::vector<std::string>& SupportedOptimizations() {
   static const std::vector<std::string> names = {"gradient_checkpointing", "fused_kernels",
-                                                 "flash_attention", "dynamic_padding"};
+                                                 "flash_attention",        "dynamic_padding",
+                                                 kOptimizer8Bit,           kPagedOptimizer};
   return names;
 }
 
@@ -52,6 +52,22 @@ Finding Unsupported(const std::string& path, const std::string& given,
           .expected = "one of " + Joined(supported)};
 }
 
+/// The memory-saving forms of an optimizer are AdamW's.
+void CheckOptimizerForms(const Configuration& configuration, std::vector<Finding>& findings) {
+  const std::string name = configuration.Text("optimizer.name");
+  if (name.find("adamw") != std::string::npos) return;
+  const auto enabled = configuration.Tokens("optimizations.enabled");
+  for (const char* form : {kOptimizer8Bit, kPagedOptimizer}) {
+    if (!Contains(enabled, form)) continue;
+    findings.push_back({.path = "configuration.optimizations.enabled",
+                        .code = "conflict",
+                        .message = std::string(form) + " is a form of adamw; " + name +
+                                   " keeps its state as it is",
+                        .given = "\"" + std::string(form) + "\"",
+                        .expected = "optimizer.name adamw, or without it"});
+  }
+}
+
 }  // namespace
 
 void CheckSupport(const Configuration& configuration, std::vector<Finding>& findings) {
@@ -65,6 +81,7 @@ void CheckSupport(const Configuration& configuration, std::vector<Finding>& find
     if (Contains(SupportedOptimizations(), name)) continue;
     findings.push_back(Unsupported("optimizations.enabled", name, SupportedOptimizations()));
   }
+  CheckOptimizerForms(configuration, findings);
   if (configuration.Flag("method.loraConfig.useDora")) {
     findings.push_back(Unsupported("method.loraConfig.useDora", "true", {"false"}));
   }

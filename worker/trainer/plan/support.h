@@ -9,6 +9,10 @@
 
 namespace lathe::trainer::plan {
 
+/// Optimizations that are forms of AdamW.
+inline constexpr char kOptimizer8Bit[] = "optimizer_8bit";
+inline constexpr char kPagedOptimizer[] = "paged_optimizer";
+
 /// A finding for each value that is legal but not supported, naming what is.
 void CheckSupport(const Configuration& configuration, std::vector<Finding>& findings);
 

@@ -22,7 +22,7 @@ class CheckpointTest : public testing::Test {
   CheckpointTest()
       : trainable_(adapters::ToTrainable(
             adapters::DrawnAdapter(decoder_, {.rank = 2, .modules = {"q_proj"}}))),
-        optimizer_(optim::MakeOptimizerState({}, trainable_.parameters)) {}
+        optimizer_(optim::MakeOptimizerState({}, {}, trainable_.parameters)) {}
 
   const fs::path& root() const { return dir_.path(); }
   fs::path Folder(std::int64_t step) const { return root() / ("step-" + std::to_string(step)); }
@@ -31,8 +31,8 @@ class CheckpointTest : public testing::Test {
   void Save(std::int64_t step) {
     const auto value = static_cast<double>(step);
     trainable_.parameters.fill_(value);
-    optimizer_.first_moment.fill_(value);
-    optimizer_.second_moment.fill_(value);
+    optimizer_.tensors.at("first_moment").fill_(value);
+    optimizer_.tensors.at("second_moment").fill_(value);
     optimizer_.updates = step;
     const auto written =
         Write(root(), {"settings", "base"},
@@ -60,7 +60,7 @@ class CheckpointTest : public testing::Test {
     ASSERT_EQ(restored.warnings.size(), 1U) << what;
     EXPECT_THAT(restored.warnings[0], HasSubstr("step-2"));
     EXPECT_EQ(trainable_.parameters.max().item<float>(), 1);
-    EXPECT_EQ(optimizer_.first_moment.max().item<float>(), 1);
+    EXPECT_EQ(optimizer_.tensors.at("first_moment").max().item<float>(), 1);
     EXPECT_EQ(optimizer_.updates, 1);
   }
 
@@ -81,7 +81,7 @@ TEST_F(CheckpointTest, TheNewestIsRestoredWithAllThatItHolds) {
   EXPECT_FALSE(restored.progress->best_evaluation_loss.has_value());
   EXPECT_EQ(restored.progress->seconds, 1.5);
   EXPECT_EQ(trainable_.parameters.min().item<float>(), 100);
-  EXPECT_EQ(optimizer_.second_moment.min().item<float>(), 100);
+  EXPECT_EQ(optimizer_.tensors.at("second_moment").min().item<float>(), 100);
   EXPECT_EQ(optimizer_.updates, 100);
   EXPECT_TRUE(restored.warnings.empty());
 }

@@ -47,7 +47,7 @@ TEST_F(StepperTest, AStepThatIsNotFiniteChangesNothing) {
   ASSERT_TRUE(bad.has_value());
   EXPECT_FALSE(bad->finite);
   EXPECT_EQ(stepper_.optimizer().updates, 0);
-  EXPECT_EQ(stepper_.optimizer().first_moment.abs().max().item<float>(), 0);
+  EXPECT_EQ(stepper_.optimizer().tensors.at("first_moment").abs().max().item<float>(), 0);
   parameters[3] = 0.5;
   stepper_.trainable().Refresh();
   const auto good = Step({{0, 1}});

@@ -50,7 +50,7 @@ TEST(OptimizerTest, AdamWTakesTheReferencesSteps) {
       .beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-2, .weight_decay = 0.1};
   const std::vector<float> start = {1.0F, -2.0F, 0.0F, 300.0F};
   at::Tensor parameters = Vector(start);
-  OptimizerState state = MakeOptimizerState(settings, parameters);
+  OptimizerState state = MakeOptimizerState(settings, {}, parameters);
   std::vector<ReferenceAdamW> references;
   for (const float value : start) references.emplace_back(settings, value);
   for (int step = 0; step < 20; ++step) {
@@ -59,7 +59,7 @@ TEST(OptimizerTest, AdamWTakesTheReferencesSteps) {
     gradient[2] = 0;  // A value without any gradient stays where it is.
     at::Tensor values = Vector(gradient);
     const double learning_rate = 0.01 * (step + 1);
-    Update(settings, learning_rate, values, state, parameters);
+    Update(settings, {{}, learning_rate, values, parameters}, state);
     for (std::size_t i = 0; i < start.size(); ++i) {
       const double expected = references[i].Step(gradient[i], learning_rate);
       EXPECT_NEAR(At(parameters, static_cast<std::int64_t>(i)), expected,
@@ -75,8 +75,8 @@ TEST(OptimizerTest, TheFirstAdamWStepIsTheLearningRateLong) {
   const OptimizerSettings settings;
   at::Tensor parameters = Vector({1, 1});
   at::Tensor gradient = Vector({1e-3F, -50});
-  OptimizerState state = MakeOptimizerState(settings, parameters);
-  Update(settings, 0.1, gradient, state, parameters);
+  OptimizerState state = MakeOptimizerState(settings, {}, parameters);
+  Update(settings, {{}, 0.1, gradient, parameters}, state);
   EXPECT_NEAR(At(parameters, 0), 0.9, 1e-5);
   EXPECT_NEAR(At(parameters, 1), 1.1, 1e-5);
 }
@@ -85,20 +85,20 @@ TEST(OptimizerTest, ALearningRateOfZeroChangesTheMomentsOnly) {
   const OptimizerSettings settings{.weight_decay = 0.5};
   at::Tensor parameters = Vector({2});
   at::Tensor gradient = Vector({1});
-  OptimizerState state = MakeOptimizerState(settings, parameters);
-  Update(settings, 0, gradient, state, parameters);
+  OptimizerState state = MakeOptimizerState(settings, {}, parameters);
+  Update(settings, {{}, 0, gradient, parameters}, state);
   EXPECT_EQ(At(parameters, 0), 2);
-  EXPECT_NEAR(At(state.first_moment, 0), 0.1, 1e-7);
-  EXPECT_NEAR(At(state.second_moment, 0), 1e-3, 1e-9);
+  EXPECT_NEAR(At(state.tensors.at("first_moment"), 0), 0.1, 1e-7);
+  EXPECT_NEAR(At(state.tensors.at("second_moment"), 0), 1e-3, 1e-9);
 }
 
 TEST(OptimizerTest, SgdAddsTheDecayToTheGradient) {
   const OptimizerSettings settings{.type = OptimizerType::kSgd, .weight_decay = 0.5};
   at::Tensor parameters = Vector({2, -4});
   at::Tensor gradient = Vector({1, 0});
-  OptimizerState state = MakeOptimizerState(settings, parameters);
-  EXPECT_FALSE(state.first_moment.defined());
-  Update(settings, 0.1, gradient, state, parameters);
+  OptimizerState state = MakeOptimizerState(settings, {}, parameters);
+  EXPECT_TRUE(state.tensors.empty());
+  Update(settings, {{}, 0.1, gradient, parameters}, state);
   EXPECT_NEAR(At(parameters, 0), 2 - 0.1 * (1 + 0.5 * 2), 1e-6);
   EXPECT_NEAR(At(parameters, 1), -4 - 0.1 * (0.5 * -4), 1e-6);
 }
