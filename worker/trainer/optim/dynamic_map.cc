@@ -1,5 +1,7 @@
 #include "worker/trainer/optim/dynamic_map.h"
 
+#include <ATen/ops/linspace.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -18,11 +20,10 @@ DynamicMap Make(Signedness signedness) {
   for (int exponent = 0; exponent < kExponents; ++exponent) {
     const int fractions = 1 << (exponent + (is_signed ? 0 : 1));
     const double decade = std::pow(10.0, exponent - (kExponents - 1));
-    const auto boundary = [&](int i) {
-      return static_cast<float>(0.1 + 0.9 * static_cast<double>(i) / fractions);
-    };
+    const at::Tensor boundaries = at::linspace(0.1, 1, fractions + 1, at::kFloat);
+    const float* boundary = boundaries.const_data_ptr<float>();
     for (int i = 0; i < fractions; ++i) {
-      const float middle = (boundary(i) + boundary(i + 1)) / 2.0F;
+      const float middle = (boundary[i] + boundary[i + 1]) / 2.0F;
       const float value = static_cast<float>(decade) * middle;
       values.push_back(value);
       if (is_signed) values.push_back(-value);

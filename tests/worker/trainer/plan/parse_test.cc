@@ -48,6 +48,23 @@ TEST(ParsePlanTest, EverythingWrongIsToldAtOnce) {
                                   "configuration.schedule.epochs", "surplus"}));
 }
 
+TEST(ParsePlanTest, OptimizationsChooseTheFormOfAdamW) {
+  Json plan = Minimal();
+  const std::string plain = ParsePlan(plan.dump())->settings;
+  plan["configuration"]["optimizations"]["enabled"] = {"optimizer_8bit", "paged_optimizer"};
+  const auto parsed = ParsePlan(plan.dump());
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+  EXPECT_EQ(parsed->optimizer.name, "adamw_8bit");
+  EXPECT_TRUE(parsed->optimizer.paged);
+  EXPECT_NE(parsed->settings, plain);  // Another form gives other values.
+  plan["configuration"]["optimizer"]["name"] = "adamw_8bit";
+  plan["configuration"]["optimizations"]["enabled"] = Json::array();
+  EXPECT_EQ(ParsePlan(plan.dump())->optimizer.name, "adamw_8bit");
+  plan["configuration"]["optimizer"]["name"] = "lion";
+  plan["configuration"]["optimizations"]["enabled"] = {"optimizer_8bit"};
+  EXPECT_EQ(WrongPaths(plan), std::vector<std::string>{"configuration.optimizations.enabled"});
+}
+
 TEST(ParsePlanTest, SeveralProcessesAreRefused) {
   Json plan = Minimal();
   plan["distributed"] = {{"rank", 0}, {"worldSize", 2}, {"rendezvous", nullptr}};
