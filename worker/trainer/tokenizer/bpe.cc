@@ -5,6 +5,7 @@
 #include <queue>
 
 #include "worker/trainer/tokenizer/byte_alphabet.h"
+#include "worker/trainer/tokenizer/utf8.h"
 
 namespace lathe::trainer::tokenizer {
 namespace {
@@ -121,32 +122,63 @@ Bpe::~Bpe() = default;
 Bpe::Bpe(Bpe&&) noexcept = default;
 Bpe& Bpe::operator=(Bpe&&) noexcept = default;
 
-Result<Bpe> Bpe::Create(const BpeModel& model) {
-  Bpe bpe;
-  bpe.unknown_ = model.unknown;
-  bpe.fuse_unknown_ = model.fuse_unknown;
-  for (const auto& [token, id] : model.vocabulary) {
-    if (!model.ignore_merges && token.size() > 2) continue;
-    const auto bytes = BytesOfToken(token);
-    if (!bytes || bytes->empty()) continue;
-    if (bytes->size() == 1) bpe.byte_ids_[static_cast<unsigned char>((*bytes)[0])] = id;
-    if (model.ignore_merges) bpe.words_.emplace(*bytes, id);
+std::optional<std::uint8_t> ByteOfFallbackToken(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
+  unsigned value = 0;
+  for (const char digit : token.substr(3, 2)) {
+    if (digit >= '0' && digit <= '9') {
+      value = value * 16 + static_cast<unsigned>(digit - '0');
+    } else if (digit >= 'A' && digit <= 'F') {
+      value = value * 16 + static_cast<unsigned>(digit - 'A') + 10;
+    } else {
+      return std::nullopt;
+    }
   }
-  bpe.merges_.reserve(model.merges.size());
-  std::uint32_t rank = 0;
-  for (const auto& [left, right] : model.merges) {
+  return static_cast<std::uint8_t>(value);
+}
+
+void Bpe::AddToken(const BpeModel& model, const std::string& token, std::int32_t id) {
+  if (spelling_ == Spelling::kCharacters) {
+    if (!token.empty() && CharacterLength(token, 0) == token.size()) characters_.emplace(token, id);
+    const auto byte = model.byte_fallback ? ByteOfFallbackToken(token) : std::nullopt;
+    if (byte) byte_ids_[*byte] = id;
+    if (model.ignore_merges) words_.emplace(token, id);
+    return;
+  }
+  if (!model.ignore_merges && token.size() > 2) return;
+  const auto bytes = BytesOfToken(token);
+  if (!bytes || bytes->empty()) return;
+  if (bytes->size() == 1) byte_ids_[static_cast<unsigned char>((*bytes)[0])] = id;
+  if (model.ignore_merges) words_.emplace(*bytes, id);
+}
+
+Status Bpe::AddMerges(const BpeModel& model) {
+  merges_.reserve(model.merges.size());
+  const auto end = model.vocabulary.end();
+  for (std::size_t i = 0; i < model.merges.size(); ++i) {
+    const auto& [left, right] = model.merges[i];
     const auto left_id = model.vocabulary.find(left);
     const auto right_id = model.vocabulary.find(right);
     const auto merged = model.vocabulary.find(left + right);
-    const auto end = model.vocabulary.end();
     if (left_id == end || right_id == end || merged == end) {
       return Failure(ErrorCode::kInvalidArgument,
-                     "merge " + std::to_string(rank) + " (\"" + left + "\" \"" + right +
+                     "merge " + std::to_string(i) + " (\"" + left + "\" \"" + right +
                          "\") names a token that is not in the vocabulary");
     }
-    bpe.merges_.insert_or_assign(PairKey(left_id->second, right_id->second),
-                                 Merge{rank++, merged->second});
+    const auto rank = model.ranks.empty() ? static_cast<std::uint32_t>(i) : model.ranks[i];
+    merges_.insert_or_assign(PairKey(left_id->second, right_id->second),
+                             Merge{rank, merged->second});
   }
+  return {};
+}
+
+Result<Bpe> Bpe::Create(const BpeModel& model) {
+  Bpe bpe;
+  bpe.spelling_ = model.spelling;
+  bpe.unknown_ = model.unknown;
+  bpe.fuse_unknown_ = model.fuse_unknown;
+  for (const auto& [token, id] : model.vocabulary) bpe.AddToken(model, token, id);
+  LATHE_RETURN_IF_ERROR(bpe.AddMerges(model));
   return bpe;
 }
 
@@ -167,6 +199,11 @@ std::vector<WordToken> Bpe::EncodeUncached(std::string_view word) const {
   if (const auto whole = words_.find(std::string(word)); whole != words_.end()) {
     return {{whole->second, static_cast<std::uint32_t>(word.size())}};
   }
+  auto symbols = spelling_ == Spelling::kBytes ? ByteSymbols(word) : CharacterSymbols(word);
+  return WordMerger(*this, std::move(symbols)).Run();
+}
+
+std::vector<WordToken> Bpe::ByteSymbols(std::string_view word) const {
   std::vector<WordToken> symbols;
   symbols.reserve(word.size());
   bool last_unknown = false;
@@ -182,7 +219,43 @@ std::vector<WordToken> Bpe::EncodeUncached(std::string_view word) const {
     }
     last_unknown = id < 0;
   }
-  return WordMerger(*this, std::move(symbols)).Run();
+  return symbols;
+}
+
+std::vector<WordToken> Bpe::CharacterSymbols(std::string_view word) const {
+  std::vector<WordToken> symbols;
+  symbols.reserve(word.size());
+  bool last_unknown = false;
+  for (std::size_t at = 0, length = 0; at < word.size(); at += length) {
+    length = CharacterLength(word, at);
+    const auto end = static_cast<std::uint32_t>(at + length);
+    const auto found = characters_.find(std::string(word.substr(at, length)));
+    if (found != characters_.end()) {
+      symbols.push_back({found->second, end});
+      last_unknown = false;
+    } else if (AppendFallback(word.substr(at, length), at, symbols)) {
+      last_unknown = false;
+    } else if (unknown_ && last_unknown && fuse_unknown_) {
+      symbols.back().end = end;
+    } else if (unknown_) {
+      symbols.push_back({*unknown_, end});
+      last_unknown = true;
+    }
+  }
+  return symbols;
+}
+
+/// The tokens of a character's bytes; false, with nothing appended, unless each of them has one.
+bool Bpe::AppendFallback(std::string_view character, std::size_t at,
+                         std::vector<WordToken>& symbols) const {
+  for (const char byte : character) {
+    if (byte_ids_[static_cast<unsigned char>(byte)] < 0) return false;
+  }
+  for (std::size_t i = 0; i < character.size(); ++i) {
+    symbols.push_back({byte_ids_[static_cast<unsigned char>(character[i])],
+                       static_cast<std::uint32_t>(at + i + 1)});
+  }
+  return true;
 }
 
 }  // namespace lathe::trainer::tokenizer

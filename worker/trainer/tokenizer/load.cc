@@ -1,5 +1,6 @@
 #include "worker/trainer/tokenizer/load.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "common/base/file_io.h"
@@ -63,11 +64,52 @@ void AddStopIds(const json& generation_config, SpecialIds& ids) {
   }
 }
 
-Result<ModelTokenizer> LoadFolder(const fs::path& folder) {
+bool FlagIn(const json& object, const char* key, bool fallback) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_boolean() ? found->get<bool>() : fallback;
+}
+
+/// tokenizer_config.json's added_tokens_decoder: id -> token.
+SentencePieceAdditions AdditionsIn(const json& config) {
+  SentencePieceAdditions additions{.added_tokens = {},
+                                   .add_bos = FlagIn(config, "add_bos_token", true),
+                                   .add_eos = FlagIn(config, "add_eos_token", false)};
+  const auto found = config.find("added_tokens_decoder");
+  if (found == config.end() || !found->is_object()) return additions;
+  for (const auto& [key, token] : found->items()) {
+    std::int32_t id = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc() || end != key.data() + key.size() || !token.is_object()) continue;
+    const std::string content = TokenText({{"token", token}}, "token");
+    if (content.empty()) continue;
+    const bool special = FlagIn(token, "special", false);
+    additions.added_tokens.push_back({.content = content,
+                                      .id = id,
+                                      .special = special,
+                                      .normalized = FlagIn(token, "normalized", !special),
+                                      .lstrip = FlagIn(token, "lstrip", false),
+                                      .rstrip = FlagIn(token, "rstrip", false),
+                                      .single_word = FlagIn(token, "single_word", false)});
+  }
+  return additions;
+}
+
+/// tokenizer.json when it is there, else SentencePiece's tokenizer.model.
+Result<Tokenizer> TokenizerIn(const fs::path& folder, const json& config) {
+  const fs::path model = folder / "tokenizer.model";
+  std::error_code error;
+  if (!fs::exists(folder / "tokenizer.json", error) && fs::exists(model, error)) {
+    LATHE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(model));
+    return Tokenizer::FromSentencePiece(bytes, model.string(), AdditionsIn(config));
+  }
   const fs::path path = folder / "tokenizer.json";
   LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  LATHE_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::FromJson(text, path.string()));
+  return Tokenizer::FromJson(text, path.string());
+}
+
+Result<ModelTokenizer> LoadFolder(const fs::path& folder) {
   LATHE_ASSIGN_OR_RETURN(const json config, ReadOptionalJson(folder / "tokenizer_config.json"));
+  LATHE_ASSIGN_OR_RETURN(Tokenizer tokenizer, TokenizerIn(folder, config));
   LATHE_ASSIGN_OR_RETURN(const json generation,
                          ReadOptionalJson(folder / "generation_config.json"));
   ModelTokenizer loaded{std::move(tokenizer), TemplateIn(config), TokenText(config, "bos_token"),

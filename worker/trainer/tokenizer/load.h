@@ -1,6 +1,7 @@
 #pragma once
-// Finds a model's tokenizer and chat template: in a Hugging Face folder (tokenizer.json,
-// tokenizer_config.json, chat_template.jinja, generation_config.json) or in a GGUF file.
+// Finds a model's tokenizer and chat template: in a Hugging Face folder (tokenizer.json or, without
+// one, tokenizer.model; tokenizer_config.json, chat_template.jinja, generation_config.json) or in a
+// GGUF file.
 
 #include <filesystem>
 #include <optional>

@@ -44,8 +44,9 @@ std::size_t EndOfPart(std::string_view text, std::size_t begin) {
   return end;
 }
 
-Result<Normalized> Apply(NormalForm form, const Normalized& input) {
+Result<Normalized> Apply(NormalForm form, Normalized input) {
   const std::string_view text = input.text;
+  if (std::all_of(text.begin(), text.end(), IsAscii)) return input;
   Normalized output;
   output.text.reserve(text.size());
   output.origin.reserve(text.size() + 1);
@@ -67,13 +68,43 @@ Result<Normalized> Apply(NormalForm form, const Normalized& input) {
   return output;
 }
 
+Result<Normalized> Apply(const Prepend& step, Normalized input) {
+  if (input.text.empty()) return input;
+  Normalized output;
+  output.text = step.content + input.text;
+  output.origin.assign(step.content.size(), input.OriginOf(0));
+  for (std::size_t i = 0; i <= input.text.size(); ++i) output.origin.push_back(input.OriginOf(i));
+  return output;
+}
+
+Result<Normalized> Apply(const Replace& step, Normalized input) {
+  LATHE_ASSIGN_OR_RETURN(const auto matches, step.pattern.FindAll(input.text));
+  if (matches.empty()) return input;
+  Normalized output;
+  std::size_t at = 0;
+  const auto keep_until = [&](std::size_t end) {
+    output.text.append(input.text, at, end - at);
+    for (; at < end; ++at) output.origin.push_back(input.OriginOf(at));
+  };
+  for (const ByteRange match : matches) {
+    keep_until(match.begin);
+    output.text += step.content;
+    output.origin.resize(output.text.size(), input.OriginOf(match.begin));
+    at = match.end;
+  }
+  keep_until(input.text.size());
+  output.origin.push_back(input.OriginOf(input.text.size()));
+  return output;
+}
+
 }  // namespace
 
-Result<Normalized> Normalize(const std::vector<NormalForm>& forms, std::string_view text) {
+Result<Normalized> Normalize(const std::vector<NormalizerStep>& steps, std::string_view text) {
   Normalized result{std::string(text), {}};
-  if (std::all_of(text.begin(), text.end(), IsAscii)) return result;
-  for (const NormalForm form : forms) {
-    LATHE_ASSIGN_OR_RETURN(result, Apply(form, result));
+  for (const NormalizerStep& step : steps) {
+    auto applied =
+        std::visit([&](const auto& kind) { return Apply(kind, std::move(result)); }, step);
+    LATHE_ASSIGN_OR_RETURN(result, std::move(applied));
   }
   return result;
 }

@@ -54,6 +54,22 @@ void Append(const SplitStep& step, const std::vector<Piece>& pieces, std::size_t
 const std::string_view kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
+Result<Normalized> PreTokenizer::Mark(std::string_view text, bool at_start) const {
+  std::vector<NormalizerStep> changes;
+  if (metaspace) {
+    using Prefix = Metaspace::Prefix;
+    LATHE_ASSIGN_OR_RETURN(Regex space, Regex::Literal(" "));
+    changes.emplace_back(Replace{std::move(space), metaspace->mark});
+    const bool wanted =
+        metaspace->prefix == Prefix::kAlways || (metaspace->prefix == Prefix::kFirst && at_start);
+    const bool has_one = text.starts_with(' ') || text.starts_with(metaspace->mark);
+    if (wanted && !has_one) changes.emplace_back(Prepend{metaspace->mark});
+  } else if (add_prefix_space && !text.starts_with(' ')) {
+    changes.emplace_back(Prepend{" "});
+  }
+  return Normalize(changes, text);
+}
+
 Result<std::vector<ByteRange>> PreTokenizer::Split(std::string_view text) const {
   std::vector<ByteRange> words;
   if (!text.empty()) words.push_back({0, text.size()});

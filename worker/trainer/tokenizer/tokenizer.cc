@@ -31,13 +31,27 @@ Result<std::vector<AddedToken>> Looked(const TokenizerParts& parts, bool normali
   for (AddedToken token : parts.added_tokens) {
     if (token.normalized != normalized) continue;
     if (normalized) {
-      LATHE_ASSIGN_OR_RETURN(const Normalized content,
-                             Normalize(parts.normal_forms, token.content));
+      LATHE_ASSIGN_OR_RETURN(const Normalized content, Normalize(parts.normalizer, token.content));
       token.content = content.text;
     }
     tokens.push_back(std::move(token));
   }
   return tokens;
+}
+
+/// What a token adds to decoded text, in bytes.
+std::string TextOfToken(const std::string& token, const TokenizerParts& parts) {
+  if (parts.model.spelling == Spelling::kBytes) return BytesOfToken(token).value_or(token);
+  if (parts.decode.bytes) {
+    if (const auto byte = ByteOfFallbackToken(token)) return {static_cast<char>(*byte)};
+  }
+  const std::string& mark = parts.decode.mark;
+  std::string text = token;
+  for (std::size_t at = mark.empty() ? std::string::npos : text.find(mark); at != std::string::npos;
+       at = text.find(mark, at + 1)) {
+    text.replace(at, mark.size(), " ");
+  }
+  return text;
 }
 
 }  // namespace
@@ -56,14 +70,18 @@ Result<Tokenizer> Tokenizer::Create(TokenizerParts parts) {
   for (const auto& [token, id] : made.ids_) size = std::max(size, id + 1);
   made.bytes_.resize(static_cast<std::size_t>(size));
   made.control_.resize(static_cast<std::size_t>(size));
+  made.is_byte_.resize(static_cast<std::size_t>(size));
   for (const auto& [token, id] : made.ids_) {
-    made.bytes_[static_cast<std::size_t>(id)] = BytesOfToken(token).value_or(token);
+    const auto index = static_cast<std::size_t>(id);
+    made.bytes_[index] = TextOfToken(token, parts);
+    made.is_byte_[index] = parts.decode.bytes && ByteOfFallbackToken(token).has_value();
   }
   for (const AddedToken& token : parts.added_tokens) {
     made.control_[static_cast<std::size_t>(token.id)] = token.special;
   }
-  made.normal_forms_ = std::move(parts.normal_forms);
+  made.normalizer_ = std::move(parts.normalizer);
   made.pre_tokenizer_ = std::move(parts.pre_tokenizer);
+  made.decode_ = std::move(parts.decode);
   made.prefix_ = std::move(parts.prefix);
   made.suffix_ = std::move(parts.suffix);
   made.special_ids_ = std::move(parts.special_ids);
@@ -103,7 +121,7 @@ Result<Encoding> Tokenizer::EncodeWithRanges(std::string_view text, SpecialToken
 /// Text between raw added tokens: normalised, cut by the other added tokens, then into words.
 /// `offset` is where it begins in the whole text.
 Status Tokenizer::AppendRawSection(std::string_view text, std::size_t offset, Encoding& out) const {
-  LATHE_ASSIGN_OR_RETURN(const Normalized normalized, Normalize(normal_forms_, text));
+  LATHE_ASSIGN_OR_RETURN(const Normalized normalized, Normalize(normalizer_, text));
   LATHE_ASSIGN_OR_RETURN(const auto sections, normalized_splitter_.Split(normalized.text));
   const std::size_t first = out.ranges.size();
   for (const Section& section : sections) {
@@ -112,7 +130,8 @@ Status Tokenizer::AppendRawSection(std::string_view text, std::size_t offset, En
       out.ranges.push_back(
           {normalized.OriginOf(section.range.begin), normalized.OriginOf(section.range.end)});
     } else {
-      LATHE_RETURN_IF_ERROR(AppendPlain(normalized.text, normalized, section.range, out));
+      const bool at_start = offset == 0 && section.range.begin == 0;
+      LATHE_RETURN_IF_ERROR(AppendPlain(normalized, section.range, at_start, out));
     }
   }
   for (std::size_t i = first; i < out.ranges.size(); ++i) {
@@ -122,23 +141,19 @@ Status Tokenizer::AppendRawSection(std::string_view text, std::size_t offset, En
   return {};
 }
 
-/// Words of text[where]; ranges are in the text before normalisation.
-Status Tokenizer::AppendPlain(std::string_view text, const Normalized& origin, ByteRange where,
+/// Words of section.text[where]; ranges are in the text before normalisation.
+Status Tokenizer::AppendPlain(const Normalized& section, ByteRange where, bool at_start,
                               Encoding& out) const {
-  std::string_view part = text.substr(where.begin, where.end - where.begin);
-  std::string prefixed;
-  const bool prefixes = pre_tokenizer_.add_prefix_space && !part.starts_with(' ');
-  if (prefixes) {
-    prefixed = ' ' + std::string(part);
-    part = prefixed;
-  }
-  const auto origin_of = [&](std::size_t at) {  // The added space has the place of what follows.
-    return origin.OriginOf(where.begin + (prefixes && at > 0 ? at - 1 : at));
+  const auto part = std::string_view(section.text).substr(where.begin, where.end - where.begin);
+  LATHE_ASSIGN_OR_RETURN(const Normalized marked, pre_tokenizer_.Mark(part, at_start));
+  const auto origin_of = [&](std::size_t at) {
+    return section.OriginOf(where.begin + marked.OriginOf(at));
   };
-  LATHE_ASSIGN_OR_RETURN(const auto words, pre_tokenizer_.Split(part));
+  LATHE_ASSIGN_OR_RETURN(const auto words, pre_tokenizer_.Split(marked.text));
   for (const ByteRange word : words) {
     std::size_t begin = word.begin;
-    for (const WordToken& token : bpe_.Encode(part.substr(word.begin, word.end - word.begin))) {
+    const auto text = std::string_view(marked.text).substr(word.begin, word.end - word.begin);
+    for (const WordToken& token : bpe_.Encode(text)) {
       const std::size_t end = word.begin + token.end;
       out.ids.push_back(token.id);
       out.ranges.push_back({origin_of(begin), origin_of(end)});
@@ -146,15 +161,6 @@ Status Tokenizer::AppendPlain(std::string_view text, const Normalized& origin, B
     }
   }
   return {};
-}
-
-std::string Tokenizer::Decode(std::span<const std::int32_t> ids, ControlTokens control) const {
-  std::string bytes;
-  for (const std::int32_t id : ids) {
-    if (control == ControlTokens::kSkip && IsControl(id)) continue;
-    bytes += BytesOf(id);
-  }
-  return ReplaceInvalid(bytes);
 }
 
 std::string_view Tokenizer::BytesOf(std::int32_t id) const {
@@ -172,19 +178,8 @@ bool Tokenizer::IsControl(std::int32_t id) const {
   return id >= 0 && id < vocabulary_size() && control_[static_cast<std::size_t>(id)];
 }
 
-std::string StreamDecoder::Push(std::int32_t id) {
-  if (control_ == ControlTokens::kSkip && tokenizer_.IsControl(id)) return {};
-  pending_ += tokenizer_.BytesOf(id);
-  const std::size_t whole = CompletePrefix(pending_);
-  std::string text = ReplaceInvalid(std::string_view(pending_).substr(0, whole));
-  pending_.erase(0, whole);
-  return text;
-}
-
-std::string StreamDecoder::Finish() {
-  std::string text = ReplaceInvalid(pending_);
-  pending_.clear();
-  return text;
+bool Tokenizer::IsFallbackByte(std::int32_t id) const {
+  return id >= 0 && id < vocabulary_size() && is_byte_[static_cast<std::size_t>(id)];
 }
 
 }  // namespace lathe::trainer::tokenizer

@@ -1,7 +1,8 @@
 #pragma once
-// Text to token ids and back, exactly as the model's own tokenizer does it: byte-level BPE read
-// from a Hugging Face tokenizer.json or from GGUF metadata. What a file asks for and this program
-// cannot do is refused by name when it is read, never approximated.
+// Text to token ids and back, exactly as the model's own tokenizer does it: byte-level BPE and
+// SentencePiece's BPE, read from a Hugging Face tokenizer.json, a SentencePiece tokenizer.model or
+// GGUF metadata. What a file asks for and this program cannot do is refused by name when it is
+// read, never approximated.
 //
 // Immutable after loading; all methods may be called from several threads.
 
@@ -36,6 +37,15 @@ struct SpecialIds {
   std::vector<std::int32_t> stop;  ///< generation ends at any of these; holds eos
 };
 
+/// How the texts of tokens are put together.
+struct DecodeRules {
+  std::string mark;    ///< becomes a space; empty: none does
+  bool bytes = false;  ///< tokens such as "<0x0A>" become the byte
+  /// What is left out at the beginning: the space that encoding put there.
+  enum class Leading : std::uint8_t { kKeep, kDropSpace, kDropMarksOfFirstToken };
+  Leading leading = Leading::kKeep;
+};
+
 /// Token i is ids[i] and covers the bytes ranges[i] of the text; added special tokens cover none.
 struct Encoding {
   std::vector<std::int32_t> ids;
@@ -44,13 +54,21 @@ struct Encoding {
 
 /// What a tokenizer is made of; filled by the readers of the two file formats.
 struct TokenizerParts {
-  std::vector<NormalForm> normal_forms;
+  std::vector<NormalizerStep> normalizer;
   PreTokenizer pre_tokenizer;
   BpeModel model;
+  DecodeRules decode;
   std::vector<AddedToken> added_tokens;
   std::vector<std::int32_t> prefix;  ///< added before a text with SpecialTokens::kAdd
   std::vector<std::int32_t> suffix;
   SpecialIds special_ids;
+};
+
+/// What stands beside a tokenizer.model, in tokenizer_config.json.
+struct SentencePieceAdditions {
+  std::vector<AddedToken> added_tokens;  ///< one with the id of a piece replaces its rules
+  bool add_bos = true;
+  bool add_eos = false;
 };
 
 class Tokenizer {
@@ -59,6 +77,9 @@ class Tokenizer {
   /// `json` is the content of a tokenizer.json; errors speak of `origin` and name the part.
   static Result<Tokenizer> FromJson(std::string_view json, std::string_view origin);
   static Result<Tokenizer> FromGguf(const formats::Gguf& gguf);
+  /// `bytes` is the content of a tokenizer.model, to which other files may add.
+  static Result<Tokenizer> FromSentencePiece(std::string_view bytes, std::string_view origin,
+                                             const SentencePieceAdditions& additions = {});
 
   /// kInvalidArgument when the text is not UTF-8.
   Result<std::vector<std::int32_t>> Encode(std::string_view text,
@@ -75,6 +96,8 @@ class Tokenizer {
   /// By the spelling in the vocabulary ("Ġthe", "<|im_end|>").
   std::optional<std::int32_t> IdOf(std::string_view token) const;
   bool IsControl(std::int32_t id) const;
+  /// Whether the token stands for one byte, such as "<0x0A>".
+  bool IsFallbackByte(std::int32_t id) const;
   /// The largest id plus one.
   std::int32_t vocabulary_size() const { return static_cast<std::int32_t>(bytes_.size()); }
   const SpecialIds& special_ids() const { return special_ids_; }
@@ -87,10 +110,11 @@ class Tokenizer {
         raw_splitter_(std::move(raw)),
         normalized_splitter_(std::move(normalized)) {}
   Status AppendRawSection(std::string_view text, std::size_t offset, Encoding& out) const;
-  Status AppendPlain(std::string_view text, const Normalized& origin, ByteRange where,
+  Status AppendPlain(const Normalized& section, ByteRange where, bool at_start,
                      Encoding& out) const;
+  friend class StreamDecoder;
 
-  std::vector<NormalForm> normal_forms_;
+  std::vector<NormalizerStep> normalizer_;
   PreTokenizer pre_tokenizer_;
   Bpe bpe_;
   AddedTokenSplitter raw_splitter_;
@@ -99,11 +123,15 @@ class Tokenizer {
   std::vector<std::int32_t> suffix_;
   SpecialIds special_ids_;
   std::unordered_map<std::string, std::int32_t> ids_;
+  DecodeRules decode_;
   std::vector<std::string> bytes_;  ///< by id
   std::vector<bool> control_;       ///< by id
+  std::vector<bool> is_byte_;       ///< by id: a fall-back token such as "<0x0A>"
 };
 
-/// Decodes a stream of ids: holds back bytes until they are whole characters.
+/// Decodes a stream of ids: holds back bytes until they are whole characters. Only where bytes of
+/// fall-back tokens are no text does the sum of what it returns differ from Decode: there Decode
+/// also takes back the characters before them.
 class StreamDecoder {
  public:
   StreamDecoder(const Tokenizer& tokenizer, ControlTokens control)
@@ -116,6 +144,7 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   ControlTokens control_;
+  bool first_ = true;
   std::string pending_;
 };
 

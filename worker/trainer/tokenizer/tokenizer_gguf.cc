@@ -1,8 +1,10 @@
-// Makes a tokenizer out of a GGUF file's metadata (tokenizer.ggml.*). GGUF names its word pattern
-// instead of holding it; a name that is not in the table is refused.
+// Makes a tokenizer out of a GGUF file's metadata (tokenizer.ggml.*): byte-level BPE ("gpt2") or
+// SentencePiece's BPE ("llama"). Of the first kind GGUF names the word pattern instead of holding
+// it; a name that is not in the table is refused.
 
-#include <array>
+#include <vector>
 
+#include "worker/trainer/tokenizer/sentencepiece.h"
 #include "worker/trainer/tokenizer/tokenizer.h"
 
 namespace lathe::trainer::tokenizer {
@@ -18,26 +20,33 @@ constexpr std::string_view kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
     R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+constexpr std::string_view kUpToThreeDigits = R"(\p{N}{1,3})";
+constexpr std::string_view kHanAndKana =
+    R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
+constexpr std::string_view kDeepSeekPattern =
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
+    R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
 /// What the models behind a name of tokenizer.ggml.pre do.
 struct NamedPreTokenizer {
   std::string_view name;
-  std::string_view first;  ///< a split before the second one, or empty
-  std::string_view second;
+  std::vector<std::string_view> patterns;  ///< one split after the other
   bool nfc = false;
   bool ignore_merges = false;
 };
-const std::array<NamedPreTokenizer, 9>& NamedPreTokenizers() {
-  static const std::array<NamedPreTokenizer, 9> kTable = {{
-      {"gpt-2", "", kGpt2Pattern},
-      {"default", "", kGpt2Pattern},
-      {"smollm", kDigit, kGpt2Pattern},
-      {"starcoder", kDigit, kGpt2Pattern},
-      {"refact", kDigit, kGpt2Pattern},
-      {"command-r", kDigit, kGpt2Pattern},
-      {"llama-bpe", "", kLlama3Pattern, false, true},
-      {"llama3", "", kLlama3Pattern, false, true},
-      {"qwen2", "", kQwen2Pattern, true},
-  }};
+const std::vector<NamedPreTokenizer>& NamedPreTokenizers() {
+  static const std::vector<NamedPreTokenizer> kTable = {
+      {"gpt-2", {kGpt2Pattern}},
+      {"default", {kGpt2Pattern}},
+      {"smollm", {kDigit, kGpt2Pattern}},
+      {"starcoder", {kDigit, kGpt2Pattern}},
+      {"refact", {kDigit, kGpt2Pattern}},
+      {"command-r", {kDigit, kGpt2Pattern}},
+      {"llama-bpe", {kLlama3Pattern}, false, true},
+      {"llama3", {kLlama3Pattern}, false, true},
+      {"qwen2", {kQwen2Pattern}, true},
+      {"deepseek-v3", {kUpToThreeDigits, kHanAndKana, kDeepSeekPattern}},
+  };
   return kTable;
 }
 
@@ -46,12 +55,11 @@ Status ReadPreTokenizer(std::string_view name, TokenizerParts& parts) {
   for (const NamedPreTokenizer& named : NamedPreTokenizers()) {
     known += (known.empty() ? "" : ", ") + std::string(named.name);
     if (named.name != name) continue;
-    for (const std::string_view pattern : {named.first, named.second}) {
-      if (pattern.empty()) continue;
+    for (const std::string_view pattern : named.patterns) {
       LATHE_ASSIGN_OR_RETURN(Regex regex, Regex::Compile(pattern));
       parts.pre_tokenizer.steps.push_back({std::move(regex), SplitBehavior::kIsolated, false});
     }
-    if (named.nfc) parts.normal_forms.push_back(NormalForm::kNfc);
+    if (named.nfc) parts.normalizer.emplace_back(NormalForm::kNfc);
     parts.model.ignore_merges = named.ignore_merges;
     return {};
   }
@@ -115,23 +123,59 @@ Status ReadSpecialIds(const Gguf& gguf, TokenizerParts& parts) {
   if (turn && turn != ids.eos) ids.stop.push_back(*turn);
   const auto* add_bos = gguf.FindAs<bool>("tokenizer.ggml.add_bos_token");
   const auto* add_eos = gguf.FindAs<bool>("tokenizer.ggml.add_eos_token");
-  const bool adds_bos = add_bos != nullptr ? *add_bos : parts.model.ignore_merges;  // Llama 3.
+  const bool by_default = parts.model.ignore_merges ||  // Llama 3.
+                          parts.model.spelling == Spelling::kCharacters;
+  const bool adds_bos = add_bos != nullptr ? *add_bos : by_default;
   if (adds_bos && ids.bos) parts.prefix.push_back(*ids.bos);
   if (add_eos != nullptr && *add_eos && ids.eos) parts.suffix.push_back(*ids.eos);
   return {};
 }
 
-Result<TokenizerParts> ReadParts(const Gguf& gguf) {
-  LATHE_ASSIGN_OR_RETURN(const std::string_view model, gguf.String("tokenizer.ggml.model"));
-  if (model != "gpt2") {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "tokenizer.ggml.model \"" + std::string(model) +
-                       "\" is not supported; gpt2 (byte-level BPE) is");
+Result<TokenizerParts> ReadSentencePieceParts(const Gguf& gguf) {
+  const auto* tokens = gguf.FindAs<std::vector<std::string_view>>("tokenizer.ggml.tokens");
+  const auto* scores = gguf.FindAs<std::vector<double>>("tokenizer.ggml.scores");
+  const auto* types = gguf.FindAs<std::vector<std::int64_t>>("tokenizer.ggml.token_type");
+  if (tokens == nullptr || scores == nullptr || types == nullptr) {
+    return Failure(ErrorCode::kDataLoss,
+                   "tokenizer.ggml.tokens, scores or token_type is missing or of another type");
   }
+  if (scores->size() != tokens->size() || types->size() != tokens->size()) {
+    return Failure(ErrorCode::kDataLoss,
+                   "tokenizer.ggml.tokens, scores and token_type differ in length");
+  }
+  SentencePieceModel model;
+  for (std::size_t i = 0; i < tokens->size(); ++i) {
+    model.pieces.push_back({std::string((*tokens)[i]), static_cast<float>((*scores)[i]),
+                            static_cast<PieceType>((*types)[i])});
+  }
+  const auto* prefix = gguf.FindAs<bool>("tokenizer.ggml.add_space_prefix");
+  model.add_space_prefix = prefix == nullptr || *prefix;
+  const auto* removes = gguf.FindAs<bool>("tokenizer.ggml.remove_extra_whitespaces");
+  if (removes != nullptr && *removes) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "tokenizer.ggml.remove_extra_whitespaces is not supported");
+  }
+  return PartsOf(model);
+}
+
+Result<TokenizerParts> ReadByteLevelParts(const Gguf& gguf) {
   TokenizerParts parts;
   const auto* pre = gguf.FindAs<std::string_view>("tokenizer.ggml.pre");
   LATHE_RETURN_IF_ERROR(ReadPreTokenizer(pre == nullptr ? "default" : *pre, parts));
   LATHE_RETURN_IF_ERROR(ReadVocabulary(gguf, parts));
+  return parts;
+}
+
+Result<TokenizerParts> ReadParts(const Gguf& gguf) {
+  LATHE_ASSIGN_OR_RETURN(const std::string_view model, gguf.String("tokenizer.ggml.model"));
+  if (model != "gpt2" && model != "llama") {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "tokenizer.ggml.model \"" + std::string(model) +
+                       "\" is not supported; gpt2 (byte-level BPE) and llama (SentencePiece's "
+                       "BPE) are");
+  }
+  LATHE_ASSIGN_OR_RETURN(TokenizerParts parts,
+                         model == "gpt2" ? ReadByteLevelParts(gguf) : ReadSentencePieceParts(gguf));
   LATHE_RETURN_IF_ERROR(ReadSpecialIds(gguf, parts));
   return parts;
 }

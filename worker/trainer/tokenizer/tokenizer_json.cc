@@ -1,5 +1,5 @@
-// Reads Hugging Face's tokenizer.json (https://huggingface.co/docs/tokenizers). A component that is
-// not byte-level BPE's is refused by its name.
+// Reads Hugging Face's tokenizer.json (https://huggingface.co/docs/tokenizers). A component that
+// belongs to neither byte-level nor SentencePiece's BPE is refused by its name.
 
 #include <nlohmann/json.hpp>
 
@@ -11,7 +11,8 @@ namespace {
 using nlohmann::json;
 
 tl::unexpected<Error> Unsupported(const std::string& what) {
-  return Failure(ErrorCode::kInvalidArgument, what + " is not supported; byte-level BPE is");
+  return Failure(ErrorCode::kInvalidArgument,
+                 what + " is not supported; BPE of bytes or characters is");
 }
 tl::unexpected<Error> Malformed(const std::string& what) {
   return Failure(ErrorCode::kDataLoss, what + " is malformed");
@@ -35,6 +36,23 @@ bool Flag(const json& object, const char* key, bool fallback) {
   return value.is_boolean() ? value.get<bool>() : fallback;
 }
 
+/// The pattern of a Split or a Replace: a regular expression or plain text.
+Result<Regex> ReadPattern(const json& node, const char* component) {
+  const json& pattern = Member(node, "pattern");
+  const std::string regex = Text(pattern, "Regex");
+  const std::string literal = Text(pattern, "String");
+  if (regex.empty() && literal.empty()) return Malformed(std::string(component) + "'s pattern");
+  return regex.empty() ? Regex::Literal(literal) : Regex::Compile(regex);
+}
+
+std::optional<NormalForm> FormNamed(const std::string& name) {
+  if (name == "NFC") return NormalForm::kNfc;
+  if (name == "NFD") return NormalForm::kNfd;
+  if (name == "NFKC") return NormalForm::kNfkc;
+  if (name == "NFKD") return NormalForm::kNfkd;
+  return std::nullopt;
+}
+
 Status ReadNormalizer(const json& node, TokenizerParts& parts) {
   if (node.is_null()) return {};
   const std::string type = Text(node, "type");
@@ -47,14 +65,13 @@ Status ReadNormalizer(const json& node, TokenizerParts& parts) {
     }
     return {};
   }
-  if (type == "NFC") {
-    parts.normal_forms.push_back(NormalForm::kNfc);
-  } else if (type == "NFD") {
-    parts.normal_forms.push_back(NormalForm::kNfd);
-  } else if (type == "NFKC") {
-    parts.normal_forms.push_back(NormalForm::kNfkc);
-  } else if (type == "NFKD") {
-    parts.normal_forms.push_back(NormalForm::kNfkd);
+  if (const auto form = FormNamed(type)) {
+    parts.normalizer.emplace_back(*form);
+  } else if (type == "Prepend") {
+    parts.normalizer.emplace_back(Prepend{Text(node, "prepend")});
+  } else if (type == "Replace") {
+    LATHE_ASSIGN_OR_RETURN(Regex pattern, ReadPattern(node, "normalizer Replace"));
+    parts.normalizer.emplace_back(Replace{std::move(pattern), Text(node, "content")});
   } else {
     return Unsupported("normalizer " + (type.empty() ? node.dump().substr(0, 80) : type));
   }
@@ -71,12 +88,7 @@ Result<SplitBehavior> ReadBehavior(const std::string& name) {
 }
 
 Result<SplitStep> ReadSplit(const json& node) {
-  const json& pattern = Member(node, "pattern");
-  const std::string regex = Text(pattern, "Regex");
-  const std::string literal = Text(pattern, "String");
-  if (regex.empty() && literal.empty()) return Malformed("pre_tokenizer Split's pattern");
-  LATHE_ASSIGN_OR_RETURN(Regex compiled,
-                         regex.empty() ? Regex::Literal(literal) : Regex::Compile(regex));
+  LATHE_ASSIGN_OR_RETURN(Regex compiled, ReadPattern(node, "pre_tokenizer Split"));
   LATHE_ASSIGN_OR_RETURN(const SplitBehavior behavior, ReadBehavior(Text(node, "behavior")));
   return SplitStep{std::move(compiled), behavior, Flag(node, "invert", false)};
 }
@@ -84,6 +96,29 @@ Result<SplitStep> ReadSplit(const json& node) {
 Status AddPattern(std::string_view pattern, SplitBehavior behavior, PreTokenizer& out) {
   LATHE_ASSIGN_OR_RETURN(Regex regex, Regex::Compile(pattern));
   out.steps.push_back({std::move(regex), behavior, false});
+  return {};
+}
+
+Result<Metaspace::Prefix> ReadPrefixScheme(const json& node) {
+  const std::string scheme = Text(node, "prepend_scheme");
+  if (scheme == "never") return Metaspace::Prefix::kNever;
+  if (scheme == "first") return Metaspace::Prefix::kFirst;
+  if (scheme == "always") return Metaspace::Prefix::kAlways;
+  if (!scheme.empty()) return Unsupported("Metaspace with prepend_scheme \"" + scheme + "\"");
+  return Flag(node, "add_prefix_space", true) ? Metaspace::Prefix::kAlways
+                                              : Metaspace::Prefix::kNever;
+}
+
+Status ReadMetaspace(const json& node, PreTokenizer& out) {
+  if (!out.steps.empty()) return Unsupported("Metaspace after another split");
+  Metaspace metaspace;
+  if (const std::string mark = Text(node, "replacement"); !mark.empty()) metaspace.mark = mark;
+  LATHE_ASSIGN_OR_RETURN(metaspace.prefix, ReadPrefixScheme(node));
+  if (Flag(node, "split", true)) {
+    LATHE_ASSIGN_OR_RETURN(Regex mark, Regex::Literal(metaspace.mark));
+    out.steps.push_back({std::move(mark), SplitBehavior::kMergedWithNext, false});
+  }
+  out.metaspace = std::move(metaspace);
   return {};
 }
 
@@ -104,6 +139,7 @@ Status ReadPreTokenizerPart(const json& node, PreTokenizerState& state) {
     if (!Flag(node, "use_regex", true)) return {};
     return AddPattern(kGpt2Pattern, SplitBehavior::kIsolated, state.out);
   }
+  if (type == "Metaspace") return ReadMetaspace(node, state.out);
   if (type == "Digits") {
     const bool individual = Flag(node, "individual_digits", false);
     return AddPattern(
@@ -125,10 +161,11 @@ Status ReadPreTokenizer(const json& node, TokenizerParts& parts) {
     for (const json& member : members) {
       LATHE_RETURN_IF_ERROR(ReadPreTokenizerPart(member, state));
     }
-  } else {
+  } else if (!node.is_null()) {
     LATHE_RETURN_IF_ERROR(ReadPreTokenizerPart(node, state));
   }
-  if (!state.byte_level) return Unsupported("a pre_tokenizer without ByteLevel");
+  if (state.byte_level && state.out.metaspace) return Unsupported("Metaspace with ByteLevel");
+  parts.model.spelling = state.byte_level ? Spelling::kBytes : Spelling::kCharacters;
   parts.pre_tokenizer = std::move(state.out);
   return {};
 }
@@ -150,7 +187,6 @@ Result<std::pair<std::string, std::string>> ReadMerge(const json& merge) {
 Status CheckModelOptions(const json& model) {
   const std::string type = Text(model, "type");
   if (!type.empty() && type != "BPE") return Unsupported("model " + type);
-  if (Flag(model, "byte_fallback", false)) return Unsupported("model option byte_fallback");
   for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (!Text(model, affix).empty()) return Unsupported(std::string("model option ") + affix);
   }
@@ -179,6 +215,7 @@ Status ReadModel(const json& model, BpeModel& out) {
   }
   out.ignore_merges = Flag(model, "ignore_merges", false);
   out.fuse_unknown = Flag(model, "fuse_unk", false);
+  out.byte_fallback = Flag(model, "byte_fallback", false);
   if (const std::string unknown = Text(model, "unk_token"); !unknown.empty()) {
     const auto found = out.vocabulary.find(unknown);
     if (found != out.vocabulary.end()) out.unknown = found->second;
@@ -243,6 +280,56 @@ Status ReadPostProcessor(const json& node, TokenizerParts& parts) {
   return Unsupported("post_processor " + type);
 }
 
+/// Strip in its one use: the space that encoding put before the text.
+Status ReadStrip(const json& node, DecodeRules& out) {
+  const json& start = Member(node, "start");
+  const json& stop = Member(node, "stop");
+  if (Text(node, "content") != " " || start != json(1) || stop != json(0)) {
+    return Unsupported("decoder Strip other than of one leading space");
+  }
+  out.leading = DecodeRules::Leading::kDropSpace;
+  return {};
+}
+
+/// Parts of a decoder for tokens of characters, in the order in which they have to come.
+Status ReadCharacterDecoder(const json& node, TokenizerParts& parts) {
+  DecodeRules& out = parts.decode;
+  const std::string type = Text(node, "type");
+  if (type == "Sequence" && Member(node, "decoders").is_array()) {
+    for (const json& member : Member(node, "decoders")) {
+      if (Text(member, "type") == "Sequence") return Unsupported("a nested decoder Sequence");
+      LATHE_RETURN_IF_ERROR(ReadCharacterDecoder(member, parts));
+    }
+    return {};
+  }
+  if (type == "Fuse") return {};
+  if (type == "ByteFallback") {
+    out.bytes = true;
+    return {};
+  }
+  if (type == "Strip") return ReadStrip(node, out);
+  if (type == "Replace") {
+    if (!out.mark.empty() || Text(node, "content") != " ") return Unsupported("decoder Replace");
+    out.mark = Text(Member(node, "pattern"), "String");
+    return out.mark.empty() ? Status(Unsupported("decoder Replace")) : Status();
+  }
+  if (type == "Metaspace") {
+    out.mark = Text(node, "replacement");
+    LATHE_ASSIGN_OR_RETURN(const Metaspace::Prefix prefix, ReadPrefixScheme(node));
+    if (prefix == Metaspace::Prefix::kNever) return {};
+    out.leading = DecodeRules::Leading::kDropMarksOfFirstToken;
+    return {};
+  }
+  return Unsupported("decoder " + (type.empty() ? node.dump().substr(0, 80) : type));
+}
+
+Status ReadDecoder(const json& node, TokenizerParts& parts) {
+  if (parts.model.spelling == Spelling::kCharacters) return ReadCharacterDecoder(node, parts);
+  const std::string type = Text(node, "type");
+  if (!type.empty() && type != "ByteLevel") return Unsupported("decoder " + type);
+  return {};
+}
+
 Result<TokenizerParts> ReadParts(std::string_view text) {
   const json root = json::parse(text, nullptr, false);
   if (!root.is_object()) return Malformed("the JSON");
@@ -252,8 +339,7 @@ Result<TokenizerParts> ReadParts(std::string_view text) {
   LATHE_RETURN_IF_ERROR(ReadPreTokenizer(Member(root, "pre_tokenizer"), parts));
   LATHE_RETURN_IF_ERROR(ReadAddedTokens(Member(root, "added_tokens"), parts));
   LATHE_RETURN_IF_ERROR(ReadPostProcessor(Member(root, "post_processor"), parts));
-  const std::string decoder = Text(Member(root, "decoder"), "type");
-  if (!decoder.empty() && decoder != "ByteLevel") return Unsupported("decoder " + decoder);
+  LATHE_RETURN_IF_ERROR(ReadDecoder(Member(root, "decoder"), parts));
   return parts;
 }
 

@@ -10,7 +10,8 @@ namespace lathe::trainer::data {
 
 /// `which` is "chat_template", "training_template", or empty for a model without a template.
 inline TextModel GoldenModel(const std::string& name, const std::string& which) {
-  tokenizer::ModelTokenizer model{tokenizer::GoldenTokenizer(name), std::nullopt, "", "<|im_end|>"};
+  tokenizer::ModelTokenizer model{tokenizer::LoadGoldenTokenizer(name), std::nullopt, "",
+                                  "<|im_end|>"};
   if (!which.empty()) {
     model.chat_template = tokenizer::GoldenChats(name)[which].get<std::string>();
   }

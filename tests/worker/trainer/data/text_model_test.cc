@@ -50,7 +50,7 @@ TEST(TextModelTest, ATemplateThatRewritesTurnsHasNoMask) {
 }
 
 TEST(TextModelTest, ToolsOfTheSettingsAreSeenUnlessTheConversationHasItsOwn) {
-  tokenizer::ModelTokenizer tokens{tokenizer::GoldenTokenizer("smollm2"),
+  tokenizer::ModelTokenizer tokens{tokenizer::LoadGoldenTokenizer("smollm2"),
                                    "{{ tools | tojson }}{{ messages[0].content }}", "", ""};
   const TextModel model =
       TextModel::Create(std::move(tokens),

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 
 #include "common/base/check.h"
 #include "common/base/file_io.h"
@@ -17,10 +18,8 @@ std::filesystem::path Folder(const std::string& name) {
   return std::filesystem::path(source) / "tests/golden/tokenizers" / name;
 }
 
-}  // namespace
-
-std::string GoldenTokenizerJson(const std::string& name) {
-  gzFile file = gzopen((Folder(name) / "tokenizer.json.gz").c_str(), "rb");
+std::string Unzipped(const std::filesystem::path& path) {
+  gzFile file = gzopen(path.c_str(), "rb");
   LATHE_CHECK(file != nullptr, "the golden tokenizer is there");
   std::string text;
   char buffer[1 << 16];
@@ -31,8 +30,29 @@ std::string GoldenTokenizerJson(const std::string& name) {
   return text;
 }
 
-Tokenizer GoldenTokenizer(const std::string& name) {
+}  // namespace
+
+std::string GoldenTokenizerJson(const std::string& name) {
+  const auto parts = ReadFile(Folder(name) / "parts.json");
+  if (!parts) return Unzipped(Folder(name) / "tokenizer.json.gz");
+  auto whole = nlohmann::json::parse(Unzipped(Folder("mistral_v1") / "tokenizer.json.gz"));
+  whole.update(nlohmann::json::parse(*parts));
+  return whole.dump();
+}
+
+std::string GoldenSentencePiece(const std::string& name) {
+  return Unzipped(Folder(name) / "tokenizer.model.gz");
+}
+
+Tokenizer LoadGoldenTokenizer(const std::string& name) {
   return Tokenizer::FromJson(GoldenTokenizerJson(name), name).value();
+}
+
+const Tokenizer& GoldenTokenizer(const std::string& name) {
+  static std::map<std::string, Tokenizer> read;
+  const auto found = read.find(name);
+  if (found != read.end()) return found->second;
+  return read.emplace(name, LoadGoldenTokenizer(name)).first->second;
 }
 
 nlohmann::json GoldenVectors(const std::string& name) {

@@ -9,9 +9,14 @@
 
 namespace lathe::trainer::tokenizer {
 
-/// The content of tokenizer.json; `name` is smollm2 or qwen3.
+/// The content of tokenizer.json; `name` is a folder of tests/golden/tokenizers. A folder with a
+/// parts.json is mistral_v1 with these parts instead of its own.
 std::string GoldenTokenizerJson(const std::string& name);
-Tokenizer GoldenTokenizer(const std::string& name);
+/// The content of tokenizer.model; `name` is mistral_v1 or mistral_v3.
+std::string GoldenSentencePiece(const std::string& name);
+Tokenizer LoadGoldenTokenizer(const std::string& name);
+/// The same, read once a process; not thread-safe.
+const Tokenizer& GoldenTokenizer(const std::string& name);
 /// [{i, text, ids, ids_special, decoded}].
 nlohmann::json GoldenVectors(const std::string& name);
 /// {chat_template, training_template, cases: [...]}, keys in the file's order.

@@ -38,6 +38,16 @@ class GgufBuilder {
     Put<std::uint64_t>(body_, values.size());
     for (const std::int32_t value : values) Put(body_, value);
   }
+  void Floats(std::string_view key, const std::vector<float>& values) {
+    Begin(key, 9);
+    Put<std::uint32_t>(body_, 6);
+    Put<std::uint64_t>(body_, values.size());
+    for (const float value : values) Put(body_, value);
+  }
+  void Bool(std::string_view key, bool value) {
+    Begin(key, 7);
+    Put<std::uint8_t>(body_, value ? 1 : 0);
+  }
   Result<ModelTokenizer> Load() {
     formats::WriteQuickly(dir_.path() / "m.gguf", formats::GgufHeader(3, 0, keys_) + body_);
     return LoadModelTokenizer(dir_.path() / "m.gguf");
@@ -67,7 +77,9 @@ void AddGolden(const std::string& name, GgufBuilder& builder) {
   types.resize(tokens.size());
   std::vector<std::string> merges;
   for (const auto& merge : file["model"]["merges"]) {
-    merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+    merges.push_back(merge.is_string()
+                         ? merge.get<std::string>()
+                         : merge[0].get<std::string>() + " " + merge[1].get<std::string>());
   }
   builder.String("tokenizer.ggml.model", "gpt2");
   builder.Strings("tokenizer.ggml.tokens", tokens);
@@ -91,7 +103,8 @@ TEST_P(GgufGolden, IdsEqualTheReference) {
 }
 INSTANTIATE_TEST_SUITE_P(Models, GgufGolden,
                          testing::Values(std::pair("smollm2", "smollm"),
-                                         std::pair("qwen3", "qwen2")));
+                                         std::pair("qwen3", "qwen2"),
+                                         std::pair("deepseek", "deepseek-v3")));
 
 class SmallGguf : public testing::Test {
  protected:
@@ -127,10 +140,50 @@ TEST_F(SmallGguf, UnknownPatternsAreNamed) {
 }
 
 TEST_F(SmallGguf, OtherKindsOfTokenizersAreNamed) {
-  Add("llama", "default");
+  Add("t5", "default");
   const auto loaded = builder_.Load();
   ASSERT_FALSE(loaded);
-  EXPECT_THAT(loaded.error().message, testing::HasSubstr("\"llama\""));
+  EXPECT_THAT(loaded.error().message, testing::HasSubstr("\"t5\""));
+}
+
+/// SentencePiece's kind: "ab" is better than "bc"; a space prefix unless told otherwise.
+class SentencePieceGguf : public testing::Test {
+ protected:
+  void SetUp() override {
+    builder_.String("tokenizer.ggml.model", "llama");
+    builder_.Strings("tokenizer.ggml.tokens",
+                     {"<unk>", "<s>", "\xE2\x96\x81", "a", "b", "c", "bc", "ab", "<0x0A>", "<u>"});
+    builder_.Integers("tokenizer.ggml.token_type", {2, 3, 1, 1, 1, 1, 1, 1, 6, 4});
+    builder_.Integer("tokenizer.ggml.bos_token_id", 1);
+  }
+  void AddScores() {
+    builder_.Floats("tokenizer.ggml.scores", {0, 0, -9, -9, -9, -9, -2, -1, 0, 0});
+  }
+  GgufBuilder builder_;
+};
+
+TEST_F(SentencePieceGguf, TheBestScoreMergesFirst) {
+  AddScores();
+  const auto loaded = builder_.Load();
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const Tokenizer& tokenizer = loaded->tokenizer;
+  EXPECT_THAT(tokenizer.Encode("abc bc\n").value(), testing::ElementsAre(2, 7, 5, 2, 6, 8));
+  EXPECT_THAT(tokenizer.Encode("a<u>b", SpecialTokens::kAdd).value(),
+              testing::ElementsAre(1, 2, 3, 9, 2, 4));
+  EXPECT_THAT(tokenizer.Encode("azzb").value(), testing::ElementsAre(2, 3, 0, 4));
+  EXPECT_EQ(tokenizer.Decode(std::vector<std::int32_t>{2, 7, 5, 8}), "abc\n");
+}
+
+TEST_F(SentencePieceGguf, NoSpacePrefixWhereTheFileSaysSo) {
+  AddScores();
+  builder_.Bool("tokenizer.ggml.add_space_prefix", false);
+  builder_.Bool("tokenizer.ggml.add_bos_token", false);
+  const ModelTokenizer loaded = builder_.Load().value();
+  EXPECT_THAT(loaded.tokenizer.Encode("ab", SpecialTokens::kAdd).value(), testing::ElementsAre(7));
+}
+
+TEST_F(SentencePieceGguf, ScoresMustBeThere) {
+  EXPECT_THAT(builder_.Load().error().message, testing::HasSubstr("scores"));
 }
 
 TEST_F(SmallGguf, IdsOutsideTheVocabularyAreRefused) {

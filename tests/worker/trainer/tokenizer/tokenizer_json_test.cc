@@ -48,10 +48,14 @@ TEST(TokenizerJson, AddsThePrefixSpace) {
 TEST(TokenizerJson, UnsupportedPartsAreNamed) {
   const std::pair<const char*, const char*> cases[] = {
       {R"([{"op":"replace","path":"/normalizer","value":{"type":"Lowercase"}}])", "Lowercase"},
-      {R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Metaspace"}}])", "Metaspace"},
-      {R"([{"op":"replace","path":"/pre_tokenizer","value":null}])", "pre_tokenizer"},
+      {R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"BertPreTokenizer"}}])",
+       "BertPreTokenizer"},
+      {R"([{"op":"replace","path":"/pre_tokenizer","value":{"type":"Sequence","pretokenizers":[
+            {"type":"Metaspace"},{"type":"ByteLevel","add_prefix_space":false}]}}])",
+       "Metaspace"},
+      {R"([{"op":"replace","path":"/pre_tokenizer","value":null}])", "decoder ByteLevel"},
       {R"([{"op":"replace","path":"/model/type","value":"Unigram"}])", "Unigram"},
-      {R"([{"op":"add","path":"/model/byte_fallback","value":true}])", "byte_fallback"},
+      {R"([{"op":"add","path":"/normalizer","value":{"type":"Precompiled"}}])", "Precompiled"},
       {R"([{"op":"replace","path":"/decoder/type","value":"WordPiece"}])", "WordPiece"},
       {R"([{"op":"replace","path":"/post_processor/type","value":"BertProcessing"}])", "Bert"},
       {R"([{"op":"replace","path":"/model/merges","value":["ab"]}])", "merge"},
