@@ -8,11 +8,12 @@
 
 #include "common/base/file_io.h"
 #include "common/base/log.h"
+#include "common/base/version.h"
 #include "common/rpc/channel.h"
 #include "common/telemetry/telemetry.h"
-#include "worker/config.h"
 #include "worker/data_folder.h"
-#include "worker/node.h"
+#include "worker/node/config.h"
+#include "worker/node/node.h"
 
 namespace lathe::worker {
 namespace {
@@ -81,7 +82,7 @@ Status Serve(const Config& config, SignalWatch& signals) {
   }
   telemetry::Telemetry telemetry;
   telemetry.Set(telemetry::metrics::kBuildInfo, 1,
-                {{"program", "lathe-worker"}, {"version", LATHE_VERSION}});
+                {{"program", "lathe-worker"}, {"version", Version()}});
   LATHE_ASSIGN_OR_RETURN(const auto exposition,
                          telemetry::Exposition::Start(telemetry, config.metrics_listen));
   if (!config.metrics_address_file.empty()) {

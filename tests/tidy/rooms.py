@@ -22,6 +22,7 @@ TIERS = [
     ["worker/agent"],
     ["worker/process", "worker/devices", "worker/cache", "worker/spool"],
     ["worker/session", "worker/attempt", "worker/generate"],
+    ["worker/node"],
     # The trainer's rooms.
     ["worker/trainer/formats", "worker/trainer/kernels", "worker/trainer/quantization",
      "worker/trainer/device", "worker/trainer/plan"],
@@ -65,7 +66,7 @@ FORBIDDEN = [
      "the trainer is built without gRPC, protobuf and Redis"),
     (["coordinator", "common"], r"^(torch/|ATen/|c10/)", "only the trainer knows torch"),
     (["worker/agent", "worker/process", "worker/devices", "worker/cache", "worker/spool",
-      "worker/session", "worker/attempt", "worker/generate"],
+      "worker/session", "worker/attempt", "worker/generate", "worker/node"],
      r"^(torch/|ATen/|c10/|worker/trainer/)", "the daemon knows the trainer by its protocol only"),
     (["coordinator/api", "coordinator/core", "coordinator/scheduler", "coordinator/runtime",
       "coordinator/sessions", "coordinator/gateway", "coordinator/cli", "worker", "common"],

@@ -1,8 +1,9 @@
-#include "worker/inventory.h"
+#include "worker/node/inventory.h"
 
 #include <utility>
 
 #include "common/base/log.h"
+#include "common/base/version.h"
 #include "worker/devices/host.h"
 #include "worker/devices/model_scan.h"
 #include "worker/devices/nvml.h"
@@ -59,7 +60,7 @@ v1::Registration Inventory::Registration(const std::string& node_id) const {
   v1::Registration registration;
   registration.set_node_id(node_id);
   registration.set_hostname(devices::HostName());
-  registration.set_worker_version(LATHE_VERSION);
+  registration.set_worker_version(Version());
   *registration.mutable_resources() = resources_;
   const std::lock_guard lock(mutex_);
   for (const auto& [name, path] : models_) registration.add_models(name);

@@ -10,7 +10,7 @@
 
 #include "common/base/result.h"
 #include "lathe/v1/worker_service.pb.h"
-#include "worker/config.h"
+#include "worker/node/config.h"
 
 namespace lathe::worker {
 

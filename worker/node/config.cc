@@ -1,9 +1,10 @@
-#include "worker/config.h"
+#include "worker/node/config.h"
 
 #include <unistd.h>
 
 #include <system_error>
 
+#include "common/base/version.h"
 #include "common/rpc/credentials.h"
 
 namespace lathe::worker {
@@ -36,7 +37,7 @@ daemon_config::Description Describe() {
       .program = "lathe-worker",
       .summary = "Runs trainers on this machine for a Lathe coordinator.",
       .environment_prefix = "LATHE_WORKER",
-      .version = LATHE_VERSION,
+      .version = Version(),
       .keys = {
           {"coordinator", Kind::kAddress, "127.0.0.1:7420", "Address of the coordinator"},
           {"data_dir", Kind::kPath, "",

@@ -7,7 +7,7 @@
 #include "common/base/file_io.h"
 #include "common/base/log.h"
 #include "worker/attempt/report_text.h"
-#include "worker/node.h"
+#include "worker/node/node.h"
 #include "worker/process/process_identity.h"
 
 namespace lathe::worker {

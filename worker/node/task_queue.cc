@@ -1,4 +1,4 @@
-#include "worker/task_queue.h"
+#include "worker/node/task_queue.h"
 
 #include <utility>
 

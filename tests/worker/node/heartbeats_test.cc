@@ -1,4 +1,4 @@
-#include "worker/heartbeats.h"
+#include "worker/node/heartbeats.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "worker/event_sender.h"
+#include "worker/node/event_sender.h"
 
 #include <algorithm>
 #include <utility>

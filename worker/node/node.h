@@ -18,13 +18,13 @@
 #include "worker/agent/agent.h"
 #include "worker/attempt/attempt_runner.h"
 #include "worker/cache/blob_cache.h"
-#include "worker/config.h"
-#include "worker/event_sender.h"
 #include "worker/generate/generator.h"
-#include "worker/heartbeats.h"
-#include "worker/inventory.h"
+#include "worker/node/config.h"
+#include "worker/node/event_sender.h"
+#include "worker/node/heartbeats.h"
+#include "worker/node/inventory.h"
+#include "worker/node/task_queue.h"
 #include "worker/session/session.h"
-#include "worker/task_queue.h"
 
 namespace lathe::worker {
 

@@ -1,4 +1,4 @@
-#include "worker/node.h"
+#include "worker/node/node.h"
 
 #include <algorithm>
 #include <future>
