@@ -22,6 +22,11 @@ add_compile_options(
 if(LATHE_SANITIZE)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${LATHE_SANITIZE}>)
   add_link_options(-fsanitize=${LATHE_SANITIZE})
+  if(LATHE_BUILD_FUZZERS)
+    # What is undefined must end the run; libraries that are not built with type information for
+    # the check are not asked for it.
+    add_compile_options(-fno-sanitize-recover=undefined -fno-sanitize=vptr,function)
+  endif()
 endif()
 
 find_program(LATHE_CCACHE ccache)

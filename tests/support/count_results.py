@@ -25,7 +25,10 @@ def main() -> int:
     folder = pathlib.Path(sys.argv[1])
     total = {"passed": 0, "failed": 0, "skipped": 0}
     failing = []
-    for test in ElementTree.parse(folder / "ctest.xml").getroot().iter("testcase"):
+    reports = [folder / "ctest.xml", folder / "fuzz.xml"]  # of the build and of the fuzzers'
+    tests = [test for report in reports if report.exists()
+             for test in ElementTree.parse(report).getroot().iter("testcase")]
+    for test in tests:
         name = test.get("name", "")
         cases = folder / f"{name}.xml"
         counts = googletest_cases(cases) if cases.exists() else {"passed": 0, "failed": 0, "skipped": 0}

@@ -1,0 +1,10 @@
+// Hostile JSON as a universal configuration.
+#include <cstddef>
+#include <cstdint>
+
+#include "tests/fuzz/universal.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  lathe::fuzz::CheckParsed(lathe::schema::FromJson({reinterpret_cast<const char*>(data), size}));
+  return 0;
+}
