@@ -76,16 +76,28 @@ Status LoadModel(Job& job) {
   return {};
 }
 
+Grouping GroupingOf(const plan::Plan& plan) {
+  if (plan.sequence_packing) return Grouping::kPacked;
+  return plan.dynamic_padding ? Grouping::kBalanced : Grouping::kInOrder;
+}
+
 void PlanSteps(Job& job) {
   const plan::Plan& plan = job.plan;
-  job.sampler = std::make_unique<Sampler>(
-      SamplerSettings{.examples = static_cast<std::int64_t>(job.data.train.size()),
-                      .batch_size = plan.schedule.batch_size,
-                      .gradient_accumulation = plan.schedule.gradient_accumulation,
-                      .shuffle = plan.data.shuffle,
-                      .seed = static_cast<std::uint64_t>(plan.data.seed)});
-  job.milestones = MakeMilestones(plan.schedule, job.sampler->StepsPerEpoch());
-  job.schedule = MakeScheduleSettings(plan.optimizer, job.milestones.total_steps);
+  SamplerSettings settings{.examples = static_cast<std::int64_t>(job.data.train.size()),
+                           .batch_size = plan.schedule.batch_size,
+                           .gradient_accumulation = plan.schedule.gradient_accumulation,
+                           .shuffle = plan.data.shuffle,
+                           .seed = static_cast<std::uint64_t>(plan.data.seed),
+                           .grouping = GroupingOf(plan),
+                           .token_budget = plan.schedule.batch_size * plan.data.sequence_length};
+  for (const Example& example : job.data.train) {
+    settings.lengths.push_back(static_cast<std::int64_t>(example.tokens.size()));
+  }
+  job.sampler = std::make_unique<Sampler>(std::move(settings));
+  const std::int64_t total = plan.schedule.max_steps ? *plan.schedule.max_steps
+                                                     : job.sampler->StepsIn(plan.schedule.epochs);
+  job.milestones = MakeMilestones(plan.schedule, total);
+  job.schedule = MakeScheduleSettings(plan.optimizer, total);
 }
 
 Status Resume(Job& job, EventLog& log) {

@@ -32,9 +32,8 @@ bool Milestones::IsEvaluation(std::int64_t step) const {
   return IsMilestone(step, eval_steps, evaluations, total_steps);
 }
 
-Milestones MakeMilestones(const plan::SchedulePlan& schedule, std::int64_t steps_per_epoch) {
-  return {.steps_per_epoch = steps_per_epoch,
-          .total_steps = schedule.max_steps.value_or(schedule.epochs * steps_per_epoch),
+Milestones MakeMilestones(const plan::SchedulePlan& schedule, std::int64_t total_steps) {
+  return {.total_steps = total_steps,
           .checkpoints = schedule.checkpoints,
           .evaluations = schedule.evaluations,
           .save_steps = schedule.save_steps,

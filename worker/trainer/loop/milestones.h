@@ -9,7 +9,6 @@
 namespace lathe::trainer::loop {
 
 struct Milestones {
-  std::int64_t steps_per_epoch = 1;
   std::int64_t total_steps = 1;
   std::int64_t checkpoints = 0;  ///< spread evenly, the last at the end; unless save_steps is given
   std::int64_t evaluations = 0;  ///< likewise with eval_steps
@@ -21,7 +20,7 @@ struct Milestones {
   bool IsEvaluation(std::int64_t step) const;
 };
 
-Milestones MakeMilestones(const plan::SchedulePlan& schedule, std::int64_t steps_per_epoch);
+Milestones MakeMilestones(const plan::SchedulePlan& schedule, std::int64_t total_steps);
 
 /// The schedule's type, rates and steps; warm-up of a ratio is rounded up.
 optim::ScheduleSettings MakeScheduleSettings(const plan::OptimizerPlan& optimizer,

@@ -51,10 +51,7 @@ class Runner {
   double Seconds() const {
     return static_cast<double>(clock_.MonotonicNow().time_since_epoch().count()) * 1e-6;
   }
-  double Epoch() const {
-    return static_cast<double>(progress().step) /
-           static_cast<double>(job_.milestones.steps_per_epoch);
-  }
+  double Epoch() { return job_.sampler->EpochsAt(progress().step); }
   Status Phase(const char* name) { return log_.Append(protocol::kEventPhase, {{"phase", name}}); }
   checkpoint::Progress& progress() { return job_.progress; }
   const checkpoint::Progress& progress() const { return job_.progress; }

@@ -218,7 +218,9 @@ bool AffectsResult(const std::string& path) {
 std::string CanonicalSettings(const Plan& plan, const Configuration& configuration) {
   Json settings = {{"precision", plan.precision},
                    {"trainSplit", plan.data.train_split},
-                   {"optimizer", plan.optimizer.name}};
+                   {"optimizer", plan.optimizer.name},
+                   {"sequencePacking", plan.sequence_packing},
+                   {"dynamicPadding", plan.dynamic_padding}};
   for (const auto& [path, value] : configuration.given()) {
     const auto* parameter = configuration.Find(path);
     if (AffectsResult(path) && parameter != nullptr) settings[path] = value;
@@ -272,6 +274,8 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
   plan.schedule = ReadSchedule(c);
   plan.optimizer = ReadOptimizer(c);
   plan.gradient_checkpointing = IsEnabled(c, "gradient_checkpointing");
+  plan.sequence_packing = IsEnabled(c, "sequence_packing");
+  plan.dynamic_padding = IsEnabled(c, "dynamic_padding");
   plan.seed = c.Integer("seed");
   plan.warnings = IgnoredSettings(c);
   CheckCombinations(c, plan, findings);

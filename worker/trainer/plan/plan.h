@@ -86,6 +86,8 @@ struct Plan {
   SchedulePlan schedule;
   OptimizerPlan optimizer;
   bool gradient_checkpointing = false;
+  bool sequence_packing = false;
+  bool dynamic_padding = false;
   std::int64_t seed = 42;
   /// What is set but does not concern this program: told as warnings.
   std::vector<std::string> warnings;

@@ -25,11 +25,12 @@ const std::vector<Supported>& SupportedTokens() {
   return table;
 }
 
-/// Sequences are never padded and kernels are always fused here, so that these change nothing.
+/// Kernels are always fused and attention never writes more than a document's scores, so that
+/// fused_kernels and flash_attention change nothing.
 const std::vector<std::string>& SupportedOptimizations() {
-  static const std::vector<std::string> names = {"gradient_checkpointing", "fused_kernels",
-                                                 "flash_attention",        "dynamic_padding",
-                                                 kOptimizer8Bit,           kPagedOptimizer};
+  static const std::vector<std::string> names = {
+      "gradient_checkpointing", "fused_kernels", "flash_attention", "sequence_packing",
+      "dynamic_padding",        kOptimizer8Bit,  kPagedOptimizer};
   return names;
 }
 

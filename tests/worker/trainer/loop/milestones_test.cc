@@ -24,11 +24,6 @@ TEST(MilestonesTest, AStepCountComesFirst) {
             (std::vector<std::int64_t>{3, 6, 8}));
 }
 
-TEST(MilestonesTest, EpochsMakeStepsUnlessStepsAreGiven) {
-  EXPECT_EQ(MakeMilestones({.epochs = 3}, 15).total_steps, 45);
-  EXPECT_EQ(MakeMilestones({.epochs = 3, .max_steps = 7}, 15).total_steps, 7);
-}
-
 TEST(MilestonesTest, WarmUpOfARatioIsRoundedUp) {
   EXPECT_EQ(MakeScheduleSettings({.schedule = "linear", .warmup_ratio = 0.1}, 25).warmup_steps, 3);
   EXPECT_EQ(MakeScheduleSettings({.schedule = "linear", .warmup_steps = 9}, 25).warmup_steps, 9);

@@ -9,6 +9,7 @@
 
 #include "tests/worker/trainer/adapters/tiny_adapter.h"
 #include "worker/trainer/adapters/peft.h"
+#include "worker/trainer/loop/sampler.h"
 
 namespace lathe::trainer::loop {
 namespace {
@@ -70,6 +71,48 @@ TEST_F(StepperTest, TheLossIsPerTargetTokenHoweverTheBatchIsCut) {
   EXPECT_NEAR(parts->gradient_norm, whole->gradient_norm, 1e-4 * whole->gradient_norm);
   EXPECT_LT((again.trainable().parameters - after).abs().max().item<float>(), 1e-4F);
   EXPECT_FALSE(at::equal(after, start));
+}
+
+TEST_F(StepperTest, PackedAndAccumulatedGradientsAreThoseOfOneExampleAtATime) {
+  std::vector<Example> examples;
+  SamplerSettings packed{.examples = 16, .grouping = Grouping::kPacked, .token_budget = 40};
+  std::vector<MicroBatch> alone;
+  for (std::int64_t row = 0; row < 16; ++row) {
+    Example example;
+    for (std::int64_t i = 0; i < 3 + row * row % 23; ++i) {
+      example.tokens.push_back((row * 37 + i * i * 11) % 500);
+      example.labels.push_back(i < row % 3 ? data::kIgnoredLabel : example.tokens.back());
+    }
+    packed.lengths.push_back(static_cast<std::int64_t>(example.tokens.size()));
+    alone.push_back({static_cast<std::size_t>(row)});
+    examples.push_back(std::move(example));
+  }
+  Sampler probe(packed);
+  packed.gradient_accumulation = probe.StepsIn(1);  // The whole epoch is one step.
+  const auto gradients = [&](const std::vector<MicroBatch>& micro_batches) {
+    const auto result = stepper_.Step({0, 0, examples, micro_batches}, [] { return false; });
+    return std::pair(*result, stepper_.trainable().gradients.clone());
+  };
+  const auto [expected, one_by_one] = gradients(alone);
+  EXPECT_GT(one_by_one.abs().max().item<float>(), 1e-3F);
+  const auto expect_same = [&](const std::vector<MicroBatch>& micro_batches) {
+    const auto [result, gradient] = gradients(micro_batches);
+    EXPECT_EQ(result.targets, expected.targets);
+    EXPECT_NEAR(result.loss, expected.loss, 1e-5);
+    EXPECT_LT((gradient - one_by_one).abs().max().item<float>(), 1e-5F);
+  };
+  Sampler packing(packed);
+  EXPECT_LT(packing.MicroBatches(0).size(), 8U);
+  expect_same(packing.MicroBatches(0));
+  for (const auto& [size, accumulation] : {std::pair{16, 1}, {2, 8}}) {
+    Sampler sampler({.examples = 16, .batch_size = size, .gradient_accumulation = accumulation});
+    expect_same(sampler.MicroBatches(0));
+  }
+  packed.grouping = Grouping::kBalanced;
+  packed.batch_size = 4;
+  packed.gradient_accumulation = 4;
+  Sampler balanced(packed);
+  expect_same(balanced.MicroBatches(0));
 }
 
 TEST_F(StepperTest, AStoppedStepChangesNothing) {
