@@ -42,19 +42,32 @@ std::string JoinedModules(const Json& modules) {
   return text;
 }
 
+/// A run's method as this program's configuration has it.
+Json MethodOf(const Json& method) {
+  Json result = {{"type", "lora"},
+                 {"loraConfig",
+                  {{"rank", method["r"]},
+                   {"alpha", method["lora_alpha"]},
+                   {"trainableModules", JoinedModules(method["target_modules"])},
+                   {"useRslora", method.value("use_rslora", false)},
+                   {"useDora", method.value("use_dora", false)},
+                   {"bias", method.value("bias", "none")}}}};
+  if (!method.contains("quant")) return result;
+  result["type"] = "qlora";
+  result["quantizationBits"] = method["quant"] == "int8" ? 8 : 4;
+  if (method["quant"] == "int8") return result;
+  result["quantType"] = method["quant"];
+  result["doubleQuant"] = method["double_quant"];
+  return result;
+}
+
 Json MakePlan(const Json& run, const fs::path& fixture, const fs::path& folder) {
   const Json& optimizer = run["optimizer"];
   const Json configuration = {
       {"model", {{"baseModel", run["model"]}, {"precision", "fp32"}}},
       {"datasets",
        {{"format", "tokenized"}, {"shuffle", false}, {"trainSplit", 1}, {"trainingFileId", "x"}}},
-      {"method",
-       {{"type", "lora"},
-        {"loraConfig",
-         {{"rank", run["method"]["r"]},
-          {"alpha", run["method"]["lora_alpha"]},
-          {"trainableModules", JoinedModules(run["method"]["target_modules"])},
-          {"useRslora", run["method"].value("use_rslora", false)}}}}},
+      {"method", MethodOf(run["method"])},
       {"schedule",
        {{"maxSteps", run["steps"]},
         {"batchSize", run["batch_size"]},
@@ -149,7 +162,8 @@ TEST_P(TrainingParity, EveryStepAgrees) {
 INSTANTIATE_TEST_SUITE_P(Runs, TrainingParity,
                          ::testing::Values("llama_lora_qv", "llama_lora_all",
                                            "llama_lora_all_nonzeroB_clip", "llama3_lora_lmhead",
-                                           "qwen2_lora_all"),
+                                           "qwen2_lora_all", "llama_qlora_nf4", "llama_qlora_fp4",
+                                           "qwen2_qlora_int8"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 }  // namespace

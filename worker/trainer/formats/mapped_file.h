@@ -37,4 +37,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+/// Drops the pages of a mapped file that lie within these bytes from the process's memory. They are
+/// read again, from the system's cache, when something touches them.
+void ReleasePages(std::span<const std::byte> bytes);
+
 }  // namespace lathe::trainer::formats

@@ -61,12 +61,23 @@ StepperSettings ToStepperSettings(const plan::Plan& plan) {
           .seed = static_cast<std::uint64_t>(plan.seed)};
 }
 
+std::optional<quantization::QuantizationSettings> ToQuantization(const plan::Plan& plan) {
+  using quantization::QuantizationType;
+  if (!plan.quantization) return std::nullopt;
+  const plan::QuantizationPlan& q = *plan.quantization;
+  const auto four_bit = q.type == "fp4" ? QuantizationType::kFp4 : QuantizationType::kNf4;
+  return quantization::QuantizationSettings{
+      .type = q.bits == 8 ? QuantizationType::kInt8 : four_bit,
+      .double_quantization = q.double_quant};
+}
+
 Status LoadModel(Job& job) {
   const plan::Plan& plan = job.plan;
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(plan.device));
   const model::LoadOptions options{.dtype = plan.precision == "bf16" ? at::kBFloat16 : at::kFloat,
                                    .device = device,
-                                   .max_positions = plan.data.sequence_length};
+                                   .max_positions = plan.data.sequence_length,
+                                   .quantization = ToQuantization(plan)};
   auto decoder = model::LoadDecoder(plan.paths.base_model, options);
   if (!decoder) return Failure(decoder.error().WithContext("paths.baseModel"));
   LATHE_ASSIGN_OR_RETURN(auto trainable, StartTrainable(plan, *decoder));

@@ -39,10 +39,23 @@ at::Tensor BackwardThroughB(const LowRankGroup& group, const LinearBackward& arg
 
 }  // namespace
 
+at::Tensor DenseWeight(const FusedLinear& linear, at::ScalarType dtype) {
+  if (linear.quantized.empty()) return linear.weight;
+  const auto options =
+      at::TensorOptions().dtype(dtype).device(linear.quantized.front().codes.device());
+  at::Tensor weight = linear.scratch->Take(linear.weight.size(0), linear.weight.size(1), options);
+  for (std::size_t i = 0; i < linear.parts.size(); ++i) {
+    at::Tensor rows = weight.narrow(0, linear.parts[i].begin, linear.parts[i].size);
+    quantization::Dequantize(linear.quantized[i], rows);
+  }
+  return weight;
+}
+
 at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const at::Tensor& x,
                    LinearTape* tape) {
-  at::Tensor y = linear.bias.defined() ? at::addmm(linear.bias, x, linear.weight.t())
-                                       : at::mm(x, linear.weight.t());
+  const at::Tensor weight = DenseWeight(linear, x.scalar_type());
+  at::Tensor y =
+      linear.bias.defined() ? at::addmm(linear.bias, x, weight.t()) : at::mm(x, weight.t());
   if (group == nullptr) return y;
   const at::Tensor z = at::mm(tape == nullptr ? x : Dropped(x, *tape), group->a.t());
   for (const LowRankPart& part : group->parts) {
@@ -56,7 +69,9 @@ at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const a
 at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
                     const LinearBackward& arguments) {
   at::Tensor dx;
-  if (arguments.input_gradient) dx = at::mm(arguments.dy, linear.weight);
+  if (arguments.input_gradient) {
+    dx = at::mm(arguments.dy, DenseWeight(linear, arguments.dy.scalar_type()));
+  }
   if (group == nullptr) return dx;
   const at::Tensor dz = BackwardThroughB(*group, arguments);
   Accumulate(group->a_gradient, dz.t(), Dropped(arguments.x, arguments.tape));

@@ -7,9 +7,12 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "worker/trainer/quantization/matrix.h"
+#include "worker/trainer/quantization/scratch.h"
 
 namespace lathe::trainer::model {
 
@@ -21,10 +24,17 @@ struct LinearPart {
 };
 
 struct FusedLinear {
-  at::Tensor weight;  ///< [out, in] in the compute type
-  at::Tensor bias;    ///< [out], or undefined
+  /// [out, in] in the compute type. Of a quantised layer a meta tensor: its shape, no memory.
+  at::Tensor weight;
+  at::Tensor bias;  ///< [out], or undefined
   std::vector<LinearPart> parts;
+  std::vector<quantization::QuantizedMatrix> quantized;  ///< one a part; empty: dense
+  std::shared_ptr<quantization::Scratch> scratch;        ///< of a quantised layer; a decoder's
 };
+
+/// The whole weight in a compute type: the stored one, or a quantised one's values in its scratch,
+/// to be let go of as soon as the product is computed.
+at::Tensor DenseWeight(const FusedLinear& linear, at::ScalarType dtype);
 
 /// The low-rank matrices of one part. Tensors are views into an adapter's flat storage.
 struct LowRankPart {

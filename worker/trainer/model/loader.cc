@@ -82,6 +82,33 @@ Status ConvertInOrder(const Copy& copy, formats::RowRange rows) {
   return {};
 }
 
+/// One weight after another, each by several threads: what has been read of the file leaves memory
+/// before the next is.
+Status QuantizeAll(const std::vector<Copy>& copies,
+                   const quantization::QuantizationSettings& settings) {
+  for (const Copy& copy : copies) {
+    if (copy.placement->quantized == nullptr) continue;
+    const std::int64_t width = formats::RowElements(*copy.source);
+    const auto read = [&](std::int64_t begin, std::int64_t end, std::span<float> out) -> Status {
+      if (copy.interleaved_head_dim == 0) {
+        return formats::DequantizeRows(*copy.source, {begin, end}, out);
+      }
+      for (std::int64_t row = begin; row < end; ++row) {
+        const std::int64_t from = SourceRow(row, copy.interleaved_head_dim);
+        const auto at = static_cast<std::size_t>((row - begin) * width);
+        LATHE_RETURN_IF_ERROR(formats::DequantizeRows(
+            *copy.source, {from, from + 1}, out.subspan(at, static_cast<std::size_t>(width))));
+      }
+      return {};
+    };
+    LATHE_ASSIGN_OR_RETURN(
+        *copy.placement->quantized,
+        quantization::Quantize(settings, formats::RowCount(*copy.source), width, read));
+    formats::ReleasePages(copy.source->data);
+  }
+  return {};
+}
+
 /// A stored one-dimensional tensor counts as one row; so does its destination.
 Status ConvertAll(const std::vector<Copy>& copies) {
   struct Chunk {
@@ -91,6 +118,7 @@ Status ConvertAll(const std::vector<Copy>& copies) {
   constexpr std::int64_t kChunkElements = 1 << 18;
   std::vector<Chunk> chunks;
   for (const Copy& copy : copies) {
+    if (copy.placement->quantized != nullptr) continue;
     const std::int64_t rows = formats::RowCount(*copy.source);
     const std::int64_t width = std::max<std::int64_t>(1, formats::RowElements(*copy.source));
     const std::int64_t step = std::max<std::int64_t>(1, kChunkElements / width);
@@ -168,8 +196,9 @@ void MoveTo(Decoder& decoder, const at::Device& device) {
     if (tensor.defined()) tensor = tensor.to(device);
   };
   const auto move_linear = [&](FusedLinear& linear) {
-    move(linear.weight);
+    if (linear.quantized.empty()) move(linear.weight);
     move(linear.bias);
+    for (auto& matrix : linear.quantized) matrix = quantization::MoveTo(matrix, device);
   };
   move(decoder.embedding);
   move(decoder.final_norm);
@@ -210,10 +239,13 @@ Result<Decoder> LoadDecoder(const std::filesystem::path& model, const LoadOption
   }
   LATHE_ASSIGN_OR_RETURN(const Source source, OpenSource(model));
   LATHE_ASSIGN_OR_RETURN(const ModelDescription description, Describe(model, source));
-  Decoder decoder = AllocateDecoder(description, options.dtype);
+  Decoder decoder =
+      AllocateDecoder(description, options.dtype,
+                      options.quantization ? WeightStorage::kQuantized : WeightStorage::kDense);
   const std::vector<Placement> plan = PlanWeights(decoder);
   LATHE_ASSIGN_OR_RETURN(const std::vector<Copy> copies, Match(plan, source, description));
   LATHE_RETURN_IF_ERROR(ConvertAll(copies));
+  if (options.quantization) LATHE_RETURN_IF_ERROR(QuantizeAll(copies, *options.quantization));
   if (!options.device.is_cpu()) MoveTo(decoder, options.device);
   decoder.rope = MakeRopeTable(description, options.max_positions, options.device);
   return decoder;

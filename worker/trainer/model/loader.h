@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "common/base/result.h"
 #include "worker/trainer/model/decoder.h"
@@ -16,6 +17,9 @@ struct LoadOptions {
   at::ScalarType dtype = at::kFloat;  ///< kFloat or kBFloat16
   at::Device device = at::kCPU;
   std::int64_t max_positions = 0;  ///< the longest sequence of any pass
+  /// Of the layers' linear weights, which then exist quantised only; embeddings, norms, biases and
+  /// the output head stay in the compute type.
+  std::optional<quantization::QuantizationSettings> quantization = std::nullopt;
 };
 
 Result<Decoder> LoadDecoder(const std::filesystem::path& model, const LoadOptions& options);

@@ -17,10 +17,16 @@ struct Placement {
   /// In GGUF files of Llama models the rows of q and k come in the order of interleaved rotary
   /// pairs; this is the head size to restore the order of half-split pairs by, else 0.
   std::int64_t interleaved_head_dim = 0;
+  /// Where the weight goes instead when the destination is a meta tensor.
+  quantization::QuantizedMatrix* quantized = nullptr;
 };
 
+/// Whether the weights of the layers' linear parts get memory, or are quantised as they are read.
+enum class WeightStorage { kDense, kQuantized };
+
 /// An allocated, uninitialised decoder on the CPU.
-Decoder AllocateDecoder(const ModelDescription& description, at::ScalarType dtype);
+Decoder AllocateDecoder(const ModelDescription& description, at::ScalarType dtype,
+                        WeightStorage storage);
 
 /// Every tensor that the decoder needs.
 std::vector<Placement> PlanWeights(Decoder& decoder);

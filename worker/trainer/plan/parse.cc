@@ -159,6 +159,13 @@ LoraPlan ReadLora(const Configuration& c) {
   return lora;
 }
 
+std::optional<QuantizationPlan> ReadQuantization(const Configuration& c) {
+  if (c.Text("method.type") != "qlora") return std::nullopt;
+  return QuantizationPlan{.bits = c.Integer("method.quantizationBits"),
+                          .type = c.Text("method.quantType"),
+                          .double_quant = c.Flag("method.doubleQuant")};
+}
+
 SchedulePlan ReadSchedule(const Configuration& c) {
   SchedulePlan schedule{
       .epochs = c.Integer("schedule.epochs"),
@@ -271,6 +278,7 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
       c.OptionalText("model.precision").value_or(plan.device == "cpu" ? "fp32" : "bf16");
   plan.data = ReadData(c, plan.paths.validation.has_value(), findings);
   plan.lora = ReadLora(c);
+  plan.quantization = ReadQuantization(c);
   plan.schedule = ReadSchedule(c);
   plan.optimizer = ReadOptimizer(c);
   plan.gradient_checkpointing = IsEnabled(c, "gradient_checkpointing");

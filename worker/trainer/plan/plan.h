@@ -44,6 +44,13 @@ struct LoraPlan {
   std::map<std::string, double> alpha_pattern;
 };
 
+/// How the frozen weights of a QLoRA run are stored.
+struct QuantizationPlan {
+  std::int64_t bits = 4;     ///< 4 or 8
+  std::string type;          ///< of 4 bits: "nf4", "fp4"
+  bool double_quant = true;  ///< of 4 bits
+};
+
 struct SchedulePlan {
   std::int64_t epochs = 3;
   std::optional<std::int64_t> max_steps;
@@ -83,6 +90,7 @@ struct Plan {
   std::string precision;  ///< "fp32" or "bf16"
   DataPlan data;
   LoraPlan lora;
+  std::optional<QuantizationPlan> quantization;
   SchedulePlan schedule;
   OptimizerPlan optimizer;
   bool gradient_checkpointing = false;
