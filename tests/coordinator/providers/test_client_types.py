@@ -1,0 +1,58 @@
+"""The translated requests of tests/golden/providers fit the types of the providers' own clients."""
+import json
+import os
+import pathlib
+import unittest
+
+import client_types
+
+GOLDEN = pathlib.Path(os.environ["LATHE_SOURCE_DIR"]) / "tests/golden/providers"
+MISSING = client_types.use()
+
+
+class Checker(unittest.TestCase):
+    """The checker itself finds what does not fit."""
+
+    @unittest.skipIf(MISSING, MISSING)
+    def test_finds_what_does_not_fit(self):
+        wanted = client_types.request_type("openai", "")
+        body = {"model": "m", "training_file": "f", "method": {"type": "supervised", "supervised": {
+            "hyperparameters": {"n_epochs": 3}}}}
+        self.assertEqual(client_types.problems(body, wanted), [])
+        for path, value, word in [(["models"], 1, "unknown"), (["seed"], "x", "wanted"),
+                                  (["method", "type"], "sft", "none of"),
+                                  (["method", "supervised", "hyperparameters", "epochs"], 1, "unknown"),
+                                  (["method", "supervised", "hyperparameters", "n_epochs"], 1.5, "")]:
+            broken = json.loads(json.dumps(body))
+            place = broken
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = value
+            found = client_types.problems(broken, wanted)
+            self.assertTrue(found and word in found[0], (path, found))
+        self.assertIn("missing", client_types.problems({"model": "m"}, wanted)[0])
+        aliased = client_types.request_type("fireworks", "")
+        self.assertEqual(client_types.problems({"dataset": "d", "baseModel": "m"}, aliased), [])
+        self.assertTrue(client_types.problems({"dataset": "d", "base_model": "m"}, aliased))
+
+
+class Golden(unittest.TestCase):
+    @unittest.skipIf(MISSING, MISSING)
+    def test_requests_fit_the_clients_types(self):
+        checked = 0
+        for engine in ["openai", "together", "fireworks", "mistral"]:
+            for file in sorted(GOLDEN.glob(f"{engine}.*.json")):
+                document = json.loads(file.read_text())
+                request = document["requests"][-1]
+                # What an engine refuses need not fit.
+                if any(f["severity"] == "error" for f in document["findings"]):
+                    continue
+                with self.subTest(file=file.name):
+                    wanted = client_types.request_type(engine, request["path"])
+                    self.assertEqual(client_types.problems(request["body"], wanted), [])
+                checked += 1
+        self.assertGreaterEqual(checked, 11)
+
+
+if __name__ == "__main__":
+    unittest.main()
