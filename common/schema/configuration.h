@@ -7,6 +7,7 @@
 // a `path` in them is in JSON spelling: `method.loraConfig.rank`, `tools[0].name`.
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,23 +53,53 @@ std::vector<Finding> Validate(const v1::JobConfiguration& configuration);
 /// only repeat that a value could not be read. Text that cannot be read at all is not validated.
 std::vector<Finding> AllFindings(const Parsed& parsed);
 
-/// The configuration with every default filled in that applies to it. Stay not set: what has no
-/// default; what only the machine or the model decides (model.precision unless the device is the
-/// CPU, prefixHiddenSize); what the run derives (saveSteps, evalSteps, saveTotalLimit).
-v1::JobConfiguration Resolve(const v1::JobConfiguration& configuration);
+/// A value that somebody other than the user had to change: an engine, or the cluster.
+struct Adjustment {
+  std::string path;    ///< of a parameter outside of lists
+  std::string value;   ///< JSON
+  std::string reason;  ///< one sentence for a person
+};
+
+/// What lies below and above the values that were given.
+struct ResolveOptions {
+  const v1::JobConfiguration* base = nullptr;  ///< a template; null: none
+  bool method_profile = false;                 ///< what a guided form fills in, see MethodProfile
+  std::span<const Adjustment> adjustments;     ///< applied last; those that do not fit are left out
+};
+
+/// The configuration with every default filled in that applies to it: what was given, else the
+/// base's value, else the method profile's, else what follows from other values, else the schema's
+/// default. Stay not set: what has no default; what only the machine or the model decides
+/// (model.precision unless the device is the CPU, prefixHiddenSize); what the run derives
+/// (saveSteps, evalSteps, saveTotalLimit).
+v1::JobConfiguration Resolve(const v1::JobConfiguration& configuration,
+                             const ResolveOptions& options = {});
 
 /// Where a value of a resolved configuration comes from.
-enum class ValueSource { kUser, kDefault, kDerived };
+enum class ValueSource { kUser, kTemplate, kProfile, kDefault, kDerived, kAdjusted };
+
+/// "user", "template", "profile", "default", "derived", "adjusted".
 std::string_view ToString(ValueSource source);
 
 struct ResolvedValue {
   std::string path;
   std::string value;  ///< JSON; a secret is redacted
   ValueSource source = ValueSource::kUser;
+  std::string reason;  ///< of derived and adjusted values; else empty
 };
 
-/// Every value of Resolve(configuration) and its source, in the order of the schema.
-std::vector<ResolvedValue> Explain(const v1::JobConfiguration& configuration);
+/// Every value of Resolve(configuration, options) and its source, in the order of the schema.
+std::vector<ResolvedValue> Explain(const v1::JobConfiguration& configuration,
+                                   const ResolveOptions& options = {});
+
+/// What was given over a base (a template): the base says what the other leaves open, except where
+/// its value could not apply any more (LoRA settings below another method, the other warm-up).
+/// Lists and maps are taken whole.
+v1::JobConfiguration Overlay(const v1::JobConfiguration& base, const v1::JobConfiguration& given);
+
+/// What a guided form suggests for a method over the schema's defaults; common/schema/
+/// method_profiles.yaml. Empty for methods without a profile.
+const v1::JobConfiguration& MethodProfile(v1::MethodType method);
 
 /// Applies `path=value` (`--set`): the path in JSON spelling; the value as JSON, or, when it is not
 /// JSON or the parameter is a string or token, taken as the bare text. A map's entry is

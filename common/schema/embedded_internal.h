@@ -14,4 +14,7 @@ struct EmbeddedText {
 /// common/schema/templates/*.yaml, in the order in which they are offered.
 std::span<const EmbeddedText> EmbeddedTemplates();
 
+/// One file: common/schema/method_profiles.yaml.
+std::span<const EmbeddedText> EmbeddedMethodProfiles();
+
 }  // namespace lathe::schema

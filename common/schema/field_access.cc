@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <memory>
 #include <unordered_map>
 
 #include "common/base/check.h"
@@ -52,6 +53,27 @@ std::optional<Condition> ConditionOf(std::string_view text) {
     values.remove_prefix(std::min(values.size(), value.size() + 1));
   }
   return condition;
+}
+
+/// Of lists, maps and free-form objects; through a message that holds nothing else.
+void CopyWhole(const Message& from, Message& to, const FieldDescriptor& field) {
+  to.GetReflection()->ClearField(&to, &field);
+  if (!field.is_repeated()) {
+    to.GetReflection()
+        ->MutableMessage(&to, &field)
+        ->CopyFrom(from.GetReflection()->GetMessage(from, &field));
+    return;
+  }
+  const std::unique_ptr<Message> alone(from.New());
+  alone->CopyFrom(from);
+  std::vector<const FieldDescriptor*> set;
+  alone->GetReflection()->ListFields(*alone, &set);
+  for (const FieldDescriptor* other : set) {
+    if (other != &field) {
+      alone->GetReflection()->ClearField(alone.get(), other);
+    }
+  }
+  to.MergeFrom(*alone);
 }
 
 }  // namespace
@@ -110,6 +132,39 @@ bool IsSet(const Message& root, const FieldChain& chain) {
   const auto& reflection = *owner->GetReflection();
   return field->is_repeated() ? reflection.FieldSize(*owner, field) > 0
                               : reflection.HasField(*owner, field);
+}
+
+void CopyField(const Message& from, Message& to, const FieldDescriptor& field) {
+  const auto& read = *from.GetReflection();
+  const auto& write = *to.GetReflection();
+  if (field.is_repeated() || field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    return CopyWhole(from, to, field);
+  }
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return write.SetInt32(&to, &field, read.GetInt32(from, &field));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return write.SetInt64(&to, &field, read.GetInt64(from, &field));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return write.SetDouble(&to, &field, read.GetDouble(from, &field));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return write.SetBool(&to, &field, read.GetBool(from, &field));
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return write.SetEnumValue(&to, &field, read.GetEnumValue(from, &field));
+    case FieldDescriptor::CPPTYPE_STRING:
+      return write.SetString(&to, &field, read.GetString(from, &field));
+    default:
+      LATHE_CHECK(false, "a field of a type that cannot be copied");
+  }
+}
+
+void Clear(Message& root, const FieldChain& chain) {
+  Message& owner = MutableOwner(root, chain);
+  owner.GetReflection()->ClearField(&owner, chain.back());
+  const bool is_section = chain.size() > 1;
+  if (is_section && owner.ByteSizeLong() == 0) {
+    Clear(root, FieldChain(chain.begin(), chain.end() - 1));
+  }
 }
 
 bool Holds(const Message& root, const std::optional<Condition>& condition) {

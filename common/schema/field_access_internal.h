@@ -43,6 +43,14 @@ google::protobuf::Message& MutableOwner(google::protobuf::Message& root, const F
 
 bool IsSet(const google::protobuf::Message& root, const FieldChain& chain);
 
+/// Sets the field of `to` to what it is in `from`, a message of the same type. Lists and maps
+/// whole.
+void CopyField(const google::protobuf::Message& from, google::protobuf::Message& to,
+               const google::protobuf::FieldDescriptor& field);
+
+/// Makes the field not set, and sections that hold nothing more with it.
+void Clear(google::protobuf::Message& root, const FieldChain& chain);
+
 bool Holds(const google::protobuf::Message& root, const std::optional<Condition>& condition);
 
 }  // namespace lathe::schema

@@ -19,10 +19,8 @@ bool ComesWithSubmit(const Finding& finding) {
 }
 
 std::vector<Finding> Check(const schema::Parsed& parsed) {
-  std::vector<Finding> findings = parsed.findings;
-  for (Finding& finding : schema::Validate(parsed.configuration)) {
-    if (!ComesWithSubmit(finding)) findings.push_back(std::move(finding));
-  }
+  std::vector<Finding> findings = schema::AllFindings(parsed);
+  std::erase_if(findings, ComesWithSubmit);
   return findings;
 }
 

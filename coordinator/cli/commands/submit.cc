@@ -72,18 +72,19 @@ struct Prepared {
 /// All that can be done without the coordinator; every finding at once.
 Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
   LATHE_ASSIGN_OR_RETURN(schema::Parsed parsed, ReadConfiguration(options.file, context.in));
-  std::vector<Finding> findings = std::move(parsed.findings);
+  std::vector<Finding> set_findings;
   for (const std::string& assignment : options.set) {
     if (Status set = schema::Set(parsed.configuration, assignment); !set) {
       if (set.error().findings.empty()) return Failure(set.error().WithContext("--set"));
-      findings.insert(findings.end(), set.error().findings.begin(), set.error().findings.end());
+      set_findings.insert(set_findings.end(), set.error().findings.begin(),
+                          set.error().findings.end());
     }
   }
   LATHE_ASSIGN_OR_RETURN(std::vector<Dataset> datasets, Describe(options, parsed.configuration));
-  for (Finding& finding : schema::Validate(parsed.configuration)) {
-    // Warnings come from the coordinator, once.
-    if (finding.severity == Severity::kError) findings.push_back(std::move(finding));
-  }
+  std::vector<Finding> findings = schema::AllFindings(parsed);
+  findings.insert(findings.end(), set_findings.begin(), set_findings.end());
+  // Warnings come from the coordinator, once.
+  std::erase_if(findings, [](const Finding& f) { return f.severity != Severity::kError; });
   if (HasErrors(findings)) {
     return Failure(Error{ErrorCode::kInvalidArgument, "the configuration is not valid",
                          std::move(findings), "`lathe config schema` describes every parameter"});
