@@ -36,7 +36,7 @@ TIERS = [
 ]
 
 # No I/O, threads, clocks or third party, so that the simulator can run them on virtual time.
-PURE = ["common/domain", "coordinator/core", "coordinator/scheduler", "worker/agent"]
+PURE = ["common/domain", "common/estimator", "coordinator/core", "coordinator/scheduler", "worker/agent"]
 
 # The headers of common/base that read no clock and start nothing.
 PURE_BASE_HEADERS = ["check.h", "clock.h", "error.h", "random.h", "result.h", "strong_id.h"]

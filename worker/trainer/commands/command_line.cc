@@ -4,7 +4,10 @@
 #include <iostream>
 
 #include "common/base/version.h"
+#include "worker/trainer/commands/bench.h"
+#include "worker/trainer/commands/estimate.h"
 #include "worker/trainer/commands/generate.h"
+#include "worker/trainer/commands/inspect.h"
 #include "worker/trainer/commands/logits.h"
 #include "worker/trainer/commands/run.h"
 #include "worker/trainer/commands/tokenize.h"
@@ -62,6 +65,27 @@ int RunCommandLine(int argc, const char* const* argv) {
   CLI::App* tokenize = app.add_subcommand("tokenize", "Turn lines of text or chats into ids");
   tokenize->add_option("MODEL", tokenize_model, "model folder or GGUF file")->required();
   tokenize->callback([&] { exit_code = RunTokenize(tokenize_model, std::cin, std::cout); });
+
+  InspectArguments inspect_arguments;
+  CLI::App* inspect = app.add_subcommand("inspect", "Tell what is in a model, adapter or file");
+  inspect->add_option("PATH", inspect_arguments.path, "file or folder")->required();
+  inspect->add_flag("--tensors", inspect_arguments.tensors, "list every tensor");
+  inspect->add_flag("--json", inspect_arguments.json, "print one JSON object");
+  inspect->callback([&] { exit_code = RunInspect(inspect_arguments, std::cout); });
+
+  EstimateArguments estimate_arguments;
+  CLI::App* estimate = app.add_subcommand("estimate", "Tell memory and time of a plan beforehand");
+  estimate->add_option("PLAN", estimate_arguments.plan, "plan file (JSON)")->required();
+  estimate->add_flag("--json", estimate_arguments.json, "print one JSON object");
+  estimate->callback([&] { exit_code = RunEstimate(estimate_arguments, std::cout); });
+
+  BenchArguments bench_arguments;
+  CLI::App* bench = app.add_subcommand("bench", "Measure this machine's matrix products");
+  bench->add_option("--device", bench_arguments.device, "cpu or cuda:N");
+  bench->add_option("--seconds", bench_arguments.seconds, "for each precision")
+      ->check(CLI::Range(0.05, 60.0));
+  bench->add_flag("--json", bench_arguments.json, "print one JSON object");
+  bench->callback([&] { exit_code = RunBench(bench_arguments, std::cout); });
 
   try {
     app.parse(argc, argv);

@@ -1,0 +1,88 @@
+#include "worker/trainer/commands/bench.h"
+
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "worker/trainer/commands/report.h"
+#include "worker/trainer/device/device.h"
+#include "worker/trainer/device/guard.h"
+#include "worker/trainer_protocol/trainer_protocol.h"
+
+namespace lathe::trainer::commands {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+at::ScalarType TypeOf(const std::string& precision) {
+  if (precision == "bf16") return at::kBFloat16;
+  return precision == "fp16" ? at::kHalf : at::kFloat;
+}
+
+double Seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+/// Waits until the device has computed x, by fetching one value of it.
+void Finish(const at::Tensor& x) {
+  static_cast<void>(x.narrow(0, 0, 1).narrow(1, 0, 1).item<double>());
+}
+
+Result<Json> Measure(const BenchArguments& arguments) {
+  LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
+  const std::int64_t process_bytes = device::MemoryBytes(at::Device(at::kCPU));
+  Json rates = Json::object();
+  for (const char* precision : {"fp32", "bf16"}) {
+    LATHE_ASSIGN_OR_RETURN(rates[precision],
+                           MeasureMatmul(arguments.device, precision, arguments.seconds));
+  }
+  return Json{{"device", arguments.device},
+              {"threads", device.is_cpu() ? device::Threads() : 0},
+              {"matmulFlops", rates},
+              {"processBytes", process_bytes}};
+}
+
+}  // namespace
+
+Result<double> MeasureMatmul(const std::string& device_name, const std::string& precision,
+                             double seconds) {
+  LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(device_name));
+  const std::int64_t rows = device.is_cpu() ? 512 : 4096;
+  constexpr std::int64_t kIn = 1024;
+  constexpr std::int64_t kOut = 4096;
+  const auto options = at::TensorOptions(TypeOf(precision)).device(device);
+  const at::Tensor x = at::ones({rows, kIn}, options);
+  const at::Tensor w = at::ones({kOut, kIn}, options);
+  at::Tensor y = at::mm(x, w.t());
+  Finish(y);  // The first product also sets up the library.
+  const auto start = std::chrono::steady_clock::now();
+  std::int64_t products = 0;
+  double elapsed = 0;
+  do {
+    for (int i = 0; i < 4; ++i) at::mm_out(y, x, w.t());
+    Finish(y);
+    products += 4;
+    elapsed = Seconds(std::chrono::steady_clock::now() - start);
+  } while (elapsed < seconds);
+  return 2.0 * static_cast<double>(rows * kIn * kOut * products) / elapsed;
+}
+
+int RunBench(const BenchArguments& arguments, std::ostream& out) {
+  const auto measured = device::Guard([&] { return Measure(arguments); });
+  if (!measured) return Report(measured.error());
+  if (arguments.json) {
+    out << measured->dump() << '\n';
+    return trainer_protocol::kExitSucceeded;
+  }
+  out << "device  " << arguments.device << '\n';
+  for (const auto& [precision, rate] : (*measured)["matmulFlops"].items()) {
+    out << precision << "    " << static_cast<std::int64_t>(rate.get<double>() / 1e9)
+        << " GFLOP/s in matrix products\n";
+  }
+  return trainer_protocol::kExitSucceeded;
+}
+
+}  // namespace lathe::trainer::commands

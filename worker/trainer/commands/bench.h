@@ -1,0 +1,27 @@
+#pragma once
+// `lathe-trainer bench`: what this machine reaches in large matrix products, in the precisions that
+// training uses. The estimator's time rests on it.
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+
+#include "common/base/result.h"
+
+namespace lathe::trainer::commands {
+
+struct BenchArguments {
+  std::string device = "cpu";
+  double seconds = 0.5;  ///< for each precision
+  bool json = false;
+};
+
+/// Sustained rate of products [512, 1024] x [1024, 4096] (eight times as large on a GPU), FLOP/s.
+/// `precision` is fp32, bf16 or fp16.
+Result<double> MeasureMatmul(const std::string& device, const std::string& precision,
+                             double seconds);
+
+/// {device, threads, matmulFlops: {fp32, bf16}, processBytes}.
+int RunBench(const BenchArguments& arguments, std::ostream& out);
+
+}  // namespace lathe::trainer::commands
