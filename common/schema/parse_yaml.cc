@@ -1,5 +1,6 @@
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <set>
@@ -177,11 +178,31 @@ class Converter {
   bool limit_reported_ = false;
 };
 
+/// YAML allows no control characters but tab and line ends (1.2.2, 5.1); on some of them its reader
+/// never comes to an end.
+std::optional<Finding> CheckCharacters(std::string_view text) {
+  const auto bad = std::find_if(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7F;
+  });
+  if (bad == text.end()) {
+    return std::nullopt;
+  }
+  Finding finding = MakeError("line " + std::to_string(1 + std::count(text.begin(), bad, '\n')),
+                              "syntax_error", "a control character cannot stand in YAML");
+  finding.expected = "plain text in UTF-8";
+  return finding;
+}
+
 }  // namespace
 
 ParsedTree ParseYamlTree(std::string_view text) {
   ParsedTree parsed;
   if (auto finding = CheckSize(text)) {
+    parsed.findings.push_back(std::move(*finding));
+    return parsed;
+  }
+  if (auto finding = CheckCharacters(text)) {
     parsed.findings.push_back(std::move(*finding));
     return parsed;
   }

@@ -60,6 +60,15 @@ TEST(YamlTest, DeepNestingIsRefused) {
   EXPECT_EQ(FromYaml(text).findings.size(), 1U);
 }
 
+TEST(YamlTest, ControlCharactersAreRefusedBeforeTheyAreRead) {
+  // The reader of YAML would never come to the end of this one.
+  const std::string endless(",model: {\0\0\0\0\0\0\0\0l: a}\n---\nm: {b: c}\n", 38);
+  EXPECT_THAT(Brief(FromYaml(endless).findings), ElementsAre("error line 1 syntax_error"));
+  EXPECT_THAT(Brief(FromYaml("seed: 1\nname: \x04").findings),
+              ElementsAre("error line 2 syntax_error"));
+  EXPECT_THAT(FromYaml("seed:\t1\r\n").findings, testing::IsEmpty());
+}
+
 TEST(YamlTest, RefusesWhatIsNotUtf8AndKeysThatAreNotText) {
   EXPECT_TRUE(HasErrors(FromYaml("metadata: {a: \"\\xff\xff\"}").findings));
   EXPECT_THAT(Brief(FromYaml("metadata: {[1]: 2}").findings),
