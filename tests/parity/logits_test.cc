@@ -17,15 +17,21 @@ namespace {
 namespace fs = std::filesystem;
 namespace model = trainer::model;
 
-class LogitsParity : public ::testing::TestWithParam<const char*> {};
+struct Case {
+  const char* name;  ///< of the test
+  const char* model;
+  const char* reference;
+};
+
+class LogitsParity : public ::testing::TestWithParam<Case> {};
 
 TEST_P(LogitsParity, AgreesWithTheReference) {
-  const fs::path folder = Golden("models") / GetParam();
+  const fs::path reference_file = Golden(GetParam().reference);
   auto out = TempDir::Create();
   ASSERT_TRUE(out.has_value());
   const fs::path file = out->path() / "logits.safetensors";
-  ASSERT_EQ(RunTrainer({"logits", folder, folder / "logits.safetensors", file}).code, 0);
-  const auto reference = Open(folder / "logits.safetensors");
+  ASSERT_EQ(RunTrainer({"logits", Golden(GetParam().model), reference_file, file}).code, 0);
+  const auto reference = Open(reference_file);
   const auto want = Values(reference, "logits");
   const auto mask = Values(reference, "attention_mask");
   const auto got = Values(Open(file), "logits");
@@ -37,9 +43,39 @@ TEST_P(LogitsParity, AgreesWithTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, LogitsParity,
-                         ::testing::Values("llama_tiny", "llama3_tiny", "qwen2_tiny"),
-                         [](const auto& instance) { return std::string(instance.param); });
+#define LATHE_FOLDER(name) \
+  { #name, "models/" #name, "models/" #name "/logits.safetensors" }
+#define LATHE_GGUF(name) \
+  { #name "_gguf", "gguf/" #name ".gguf", "models/" #name "/logits.safetensors" }
+
+constexpr Case kCases[] = {
+    LATHE_FOLDER(llama_tiny),
+    LATHE_FOLDER(llama3_tiny),
+    LATHE_FOLDER(qwen2_tiny),
+    LATHE_FOLDER(llama_bias_tiny),
+    LATHE_GGUF(llama_bias_tiny),
+    LATHE_FOLDER(llama_dynamic_tiny),
+    LATHE_FOLDER(qwen2_window_tiny),
+    LATHE_FOLDER(mistral_tiny),
+    LATHE_GGUF(mistral_tiny),
+    LATHE_FOLDER(qwen3_tiny),
+    LATHE_GGUF(qwen3_tiny),
+    LATHE_FOLDER(gemma2_tiny),
+    LATHE_GGUF(gemma2_tiny),
+    LATHE_FOLDER(gemma3_tiny),
+    LATHE_GGUF(gemma3_tiny),
+    LATHE_FOLDER(phi3_tiny),
+    LATHE_GGUF(phi3_tiny),
+    {"phi3_tiny_short", "models/phi3_tiny", "models/phi3_tiny/short.safetensors"},
+    LATHE_FOLDER(smollm3_tiny),
+    LATHE_GGUF(smollm3_tiny),
+};
+
+#undef LATHE_FOLDER
+#undef LATHE_GGUF
+
+INSTANTIATE_TEST_SUITE_P(Models, LogitsParity, ::testing::ValuesIn(kCases),
+                         [](const auto& instance) { return std::string(instance.param.name); });
 
 at::Tensor WidenedLinear(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.to(at::kFloat) : tensor;

@@ -163,7 +163,9 @@ INSTANTIATE_TEST_SUITE_P(Runs, TrainingParity,
                          ::testing::Values("llama_lora_qv", "llama_lora_all",
                                            "llama_lora_all_nonzeroB_clip", "llama3_lora_lmhead",
                                            "qwen2_lora_all", "llama_qlora_nf4", "llama_qlora_fp4",
-                                           "qwen2_qlora_int8"),
+                                           "qwen2_qlora_int8", "mistral_lora_all", "qwen3_lora_all",
+                                           "gemma2_lora_all", "gemma3_lora_all", "phi3_lora_all",
+                                           "smollm3_lora_all"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 }  // namespace

@@ -1,76 +1,62 @@
 #include "worker/trainer/inference/cached_forward.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+
 #include "common/base/check.h"
-#include "worker/trainer/kernels/ops.h"
 #include "worker/trainer/model/attention.h"
+#include "worker/trainer/model/layer.h"
 
 namespace lathe::trainer::inference {
 namespace {
 
-using model::Site;
+/// Stores the keys and values of new positions and attends to all so far.
+at::Tensor AttendWithCache(const model::ModelDescription& d, std::size_t layer,
+                           const at::Tensor& qkv, KeyValueCache& cache) {
+  const std::int64_t count = qkv.size(0);
+  const auto store = [&](at::Tensor& kept, std::int64_t begin) {
+    kept.narrow(1, cache.length, count)
+        .copy_(qkv.narrow(1, begin, d.KeyWidth())
+                   .unflatten(1, {d.kv_heads, d.head_dim})
+                   .transpose(0, 1));
+    return kept.narrow(1, 0, cache.length + count);
+  };
+  const at::Tensor keys = store(cache.keys[layer], d.QueryWidth());
+  const at::Tensor values = store(cache.values[layer], d.QueryWidth() + d.KeyWidth());
+  return model::AttentionOverCache(model::ShapeOf(d, layer),
+                                   qkv.narrow(1, 0, d.QueryWidth()).contiguous(), keys, values);
+}
 
-class Continuation {
- public:
-  Continuation(const model::Decoder& decoder, const model::Additions& additions,
-               KeyValueCache& cache, std::int64_t count)
-      : decoder_(decoder),
-        additions_(additions),
-        cache_(cache),
-        shape_{decoder.description.heads, decoder.description.kv_heads,
-               decoder.description.head_dim},
-        cosine_(decoder.rope.cosine.narrow(0, cache.length, count)),
-        sine_(decoder.rope.sine.narrow(0, cache.length, count)) {}
-
-  at::Tensor Layer(std::size_t layer, const at::Tensor& x) {
-    const model::LayerWeights& w = decoder_.layers[layer];
-    const double epsilon = decoder_.description.rms_epsilon;
-    at::Tensor qkv = Apply(layer, Site::kQkv, kernels::RmsNorm(x, w.attention_norm, epsilon).y);
-    kernels::ApplyRope(qkv, shape_.heads + shape_.kv_heads, cosine_, sine_,
-                       kernels::Rotation::kForward);
-    const at::Tensor middle = Apply(layer, Site::kOutput, Attend(layer, qkv)).add_(x);
-    const at::Tensor gate_up =
-        Apply(layer, Site::kGateUp, kernels::RmsNorm(middle, w.mlp_norm, epsilon).y);
-    return Apply(layer, Site::kDown, kernels::SwiGlu(gate_up)).add_(middle);
+/// The hidden states of tokens that continue what the cache holds.
+at::Tensor Continue(const model::Decoder& decoder, const model::Additions& additions,
+                    const at::Tensor& tokens, KeyValueCache& cache) {
+  const std::int64_t count = tokens.size(0);
+  const at::Tensor positions = at::arange(cache.length, cache.length + count, tokens.options());
+  model::LayerPass pass{decoder, additions, {}};
+  for (const model::Rope& rope : decoder.ropes) {
+    pass.ropes.push_back(rope.Rows(positions, {count}, cache.length));
   }
-
- private:
-  at::Tensor Apply(std::size_t layer, Site site, const at::Tensor& x) const {
-    const std::size_t index = model::GroupIndex(layer, site);
-    return model::Forward(model::LinearAt(decoder_, index), additions_.low_rank.Find(index), x,
-                          nullptr);
+  at::Tensor x = model::Embed(decoder, tokens);
+  for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
+    x = model::ForwardLayer(pass, layer, x, nullptr, [&](const at::Tensor& qkv) {
+      return AttendWithCache(decoder.description, layer, qkv, cache);
+    });
   }
-
-  at::Tensor Attend(std::size_t layer, const at::Tensor& qkv) {
-    const std::int64_t count = qkv.size(0);
-    const std::int64_t q = shape_.heads * shape_.head_dim;
-    const std::int64_t kv = shape_.kv_heads * shape_.head_dim;
-    const auto store = [&](at::Tensor& cache, std::int64_t begin) {
-      cache.narrow(1, cache_.length, count)
-          .copy_(qkv.narrow(1, begin, kv)
-                     .unflatten(1, {shape_.kv_heads, shape_.head_dim})
-                     .transpose(0, 1));
-      return cache.narrow(1, 0, cache_.length + count);
-    };
-    const at::Tensor keys = store(cache_.keys[layer], q);
-    const at::Tensor values = store(cache_.values[layer], q + kv);
-    return model::AttentionOverCache(shape_, qkv.narrow(1, 0, q).contiguous(), keys, values);
-  }
-
-  const model::Decoder& decoder_;
-  const model::Additions& additions_;
-  KeyValueCache& cache_;
-  model::AttentionShape shape_;
-  at::Tensor cosine_;
-  at::Tensor sine_;
-};
+  cache.length += count;
+  return x;
+}
 
 }  // namespace
 
 KeyValueCache MakeCache(const model::Decoder& decoder, std::int64_t capacity) {
   const model::ModelDescription& d = decoder.description;
-  KeyValueCache cache{.keys = {}, .values = {}, .length = 0, .capacity = capacity};
+  KeyValueCache cache{.keys = {},
+                      .values = {},
+                      .tokens = at::empty({capacity}, decoder.embedding.options().dtype(at::kLong)),
+                      .length = 0,
+                      .capacity = capacity};
   for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
     for (auto* list : {&cache.keys, &cache.values}) {
       list->push_back(at::empty({d.kv_heads, capacity, d.head_dim}, decoder.embedding.options()));
@@ -81,15 +67,16 @@ KeyValueCache MakeCache(const model::Decoder& decoder, std::int64_t capacity) {
 
 at::Tensor Append(const model::Decoder& decoder, const model::Additions& additions,
                   const at::Tensor& tokens, KeyValueCache& cache) {
-  const std::int64_t count = tokens.size(0);
-  LATHE_CHECK(cache.length + count <= cache.capacity, "the cache is too small");
-  Continuation continuation(decoder, additions, cache, count);
-  at::Tensor x = decoder.embedding.index_select(0, tokens);
-  for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
-    x = continuation.Layer(layer, x);
-  }
-  cache.length += count;
-  return model::Logits(decoder, additions, x.narrow(0, count - 1, 1)).select(0, 0);
+  const std::int64_t length = cache.length + tokens.size(0);
+  LATHE_CHECK(length <= cache.capacity, "the cache is too small");
+  cache.tokens.narrow(0, cache.length, tokens.size(0)).copy_(tokens);
+  const bool continues =
+      std::all_of(decoder.ropes.begin(), decoder.ropes.end(),
+                  [&](const model::Rope& rope) { return rope.Continues(cache.length, length); });
+  if (!continues) cache.length = 0;
+  const at::Tensor x = Continue(decoder, additions,
+                                cache.tokens.narrow(0, cache.length, length - cache.length), cache);
+  return model::Logits(decoder, additions, x.narrow(0, x.size(0) - 1, 1)).select(0, 0);
 }
 
 }  // namespace lathe::trainer::inference

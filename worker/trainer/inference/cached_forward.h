@@ -14,6 +14,7 @@ namespace lathe::trainer::inference {
 struct KeyValueCache {
   std::vector<at::Tensor> keys;    ///< one a layer, [kv_heads, capacity, head_dim]
   std::vector<at::Tensor> values;  ///< likewise
+  at::Tensor tokens;               ///< int64 [capacity], what has been appended
   std::int64_t length = 0;
   std::int64_t capacity = 0;
 };
@@ -21,7 +22,8 @@ struct KeyValueCache {
 KeyValueCache MakeCache(const model::Decoder& decoder, std::int64_t capacity);
 
 /// Appends tokens (int64 [Q], Q <= capacity - length) and returns the fp32 logits [vocabulary] of
-/// what follows the last of them.
+/// what follows the last of them: those of a full forward pass. Where a longer sequence turns its
+/// positions by other angles (see model::Rope::Continues), all tokens are computed again.
 at::Tensor Append(const model::Decoder& decoder, const model::Additions& additions,
                   const at::Tensor& tokens, KeyValueCache& cache);
 

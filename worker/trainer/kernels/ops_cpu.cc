@@ -3,7 +3,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 
@@ -41,43 +43,92 @@ void ForRows(std::int64_t rows, std::int64_t row_elements, const Body& body) {
   });
 }
 
+template <class T>
+NormRow<T> Row(const Norm& norm) {
+  return {Data<T>(norm.weight), static_cast<float>(norm.epsilon), static_cast<float>(norm.offset)};
+}
+
+ScoreMap Map(const ScoreScaling& scaling) {
+  return {static_cast<float>(scaling.scale), static_cast<float>(scaling.cap)};
+}
+
+/// Row `row` of x from the span's first column on.
+template <class T>
+T* SpanRow(const at::Tensor& x, const HeadSpan& span, std::int64_t row) {
+  return Data<T>(x) + row * x.stride(0) + span.begin;
+}
+
 }  // namespace
 
-RmsNormResult RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+RmsNormResult RmsNorm(const at::Tensor& x, const Norm& norm) {
   const std::int64_t n = x.size(1);
   RmsNormResult result{at::empty_like(x), at::empty({x.size(0)}, x.options().dtype(at::kFloat))};
   float* rstd = Data<float>(result.rstd);
   Dispatch(x, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
     ForRows(x.size(0), n, [&](std::int64_t row) {
-      rstd[row] = kernels.rms_norm(Data<T>(x) + row * n, Data<T>(weight),
-                                   Data<T>(result.y) + row * n, n, static_cast<float>(epsilon));
+      rstd[row] =
+          kernels.rms_norm(Data<T>(x) + row * n, Row<T>(norm), Data<T>(result.y) + row * n, n);
     });
   });
   return result;
 }
 
-void AddRmsNormBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
+void AddRmsNormBackward(const at::Tensor& dy, const at::Tensor& x, const Norm& norm,
                         const at::Tensor& rstd, at::Tensor& dx) {
   const std::int64_t n = x.size(1);
   Dispatch(x, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
     ForRows(x.size(0), n, [&](std::int64_t row) {
-      kernels.rms_norm_backward(Data<T>(dy) + row * n, Data<T>(x) + row * n, Data<T>(weight),
-                                Data<T>(dx) + row * n, n, Data<float>(rstd)[row]);
+      kernels.rms_norm_backward(
+          {Data<T>(dy) + row * n, Data<T>(x) + row * n, Data<T>(dx) + row * n}, Row<T>(norm), n,
+          Data<float>(rstd)[row]);
     });
   });
 }
 
-void ApplyRope(at::Tensor& x, std::int64_t heads, const at::Tensor& cosine, const at::Tensor& sine,
-               Rotation rotation) {
+at::Tensor NormHeads(at::Tensor& x, const HeadSpan& span, const Norm& norm) {
+  const std::int64_t n = span.head_dim;
+  at::Tensor rstd = at::empty({x.size(0), span.count}, x.options().dtype(at::kFloat));
+  Dispatch(x, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(x.size(0), span.count * n, [&](std::int64_t row) {
+      T* head = SpanRow<T>(x, span, row);
+      for (std::int64_t h = 0; h < span.count; ++h, head += n) {
+        Data<float>(rstd)[row * span.count + h] = kernels.rms_norm(head, Row<T>(norm), head, n);
+      }
+    });
+  });
+  return rstd;
+}
+
+void NormHeadsBackward(at::Tensor& d, const at::Tensor& x, const HeadSpan& span, const Norm& norm,
+                       const at::Tensor& rstd) {
+  const std::int64_t n = span.head_dim;
+  const at::Tensor dx = at::zeros({d.size(0), span.count * n}, d.options());
+  Dispatch(d, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(d.size(0), span.count * n, [&](std::int64_t row) {
+      for (std::int64_t h = 0; h < span.count; ++h) {
+        kernels.rms_norm_backward(
+            {SpanRow<T>(d, span, row) + h * n, SpanRow<T>(x, span, row) + h * n,
+             Data<T>(dx) + (row * span.count + h) * n},
+            Row<T>(norm), n, Data<float>(rstd)[row * span.count + h]);
+      }
+    });
+  });
+  d.narrow(1, span.begin, span.count * n).copy_(dx);
+}
+
+void ApplyRope(at::Tensor& x, const HeadSpan& span, const at::Tensor& cosine,
+               const at::Tensor& sine, Rotation rotation) {
   const std::int64_t half = cosine.size(1);
   const float direction = rotation == Rotation::kForward ? 1.0F : -1.0F;
   Dispatch(x, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
-    ForRows(x.size(0), heads * half * 2, [&](std::int64_t row) {
-      T* head = Data<T>(x) + row * x.stride(0);
-      for (std::int64_t h = 0; h < heads; ++h, head += 2 * half) {
+    ForRows(x.size(0), span.count * half * 2, [&](std::int64_t row) {
+      T* head = SpanRow<T>(x, span, row);
+      for (std::int64_t h = 0; h < span.count; ++h, head += span.head_dim) {
         kernels.rope(head, Data<float>(cosine) + row * half, Data<float>(sine) + row * half, half,
                      direction);
       }
@@ -85,40 +136,45 @@ void ApplyRope(at::Tensor& x, std::int64_t heads, const at::Tensor& cosine, cons
   });
 }
 
-at::Tensor SwiGlu(const at::Tensor& gate_up) {
+at::Tensor Gated(Activation activation, const at::Tensor& gate_up) {
   const std::int64_t n = gate_up.size(1) / 2;
   at::Tensor out = at::empty({gate_up.size(0), n}, gate_up.options());
   Dispatch(gate_up, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
+    const auto kernel = activation == Activation::kSilu ? kernels.swiglu : kernels.geglu;
     ForRows(gate_up.size(0), n, [&](std::int64_t row) {
       const T* gate = Data<T>(gate_up) + row * 2 * n;
-      kernels.swiglu(gate, gate + n, Data<T>(out) + row * n, n);
+      kernel(gate, gate + n, Data<T>(out) + row * n, n);
     });
   });
   return out;
 }
 
-at::Tensor SwiGluBackward(const at::Tensor& dout, const at::Tensor& gate_up) {
+at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up) {
   const std::int64_t n = dout.size(1);
   at::Tensor gradient = at::empty_like(gate_up);
   Dispatch(gate_up, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
+    const auto kernel =
+        activation == Activation::kSilu ? kernels.swiglu_backward : kernels.geglu_backward;
     ForRows(gate_up.size(0), n, [&](std::int64_t row) {
       const T* gate = Data<T>(gate_up) + row * 2 * n;
       T* dgate = Data<T>(gradient) + row * 2 * n;
-      kernels.swiglu_backward(Data<T>(dout) + row * n, gate, gate + n, dgate, dgate + n, n);
+      kernel(Data<T>(dout) + row * n, gate, gate + n, dgate, dgate + n, n);
     });
   });
   return gradient;
 }
 
-void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, double scale) {
+void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, const ScoreScaling& scaling) {
   const std::int64_t keys = scores.size(2);
   Dispatch(scores, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
     ForRows(scores.size(0) * scores.size(1), keys, [&](std::int64_t row) {
-      const std::int64_t visible = rows.first + row % rows.queries + 1;
-      kernels.softmax(Data<T>(scores) + row * keys, visible, keys, static_cast<float>(scale));
+      const std::int64_t own = rows.first + row % rows.queries - rows.first_key;
+      const std::int64_t begin =
+          rows.window == 0 ? 0 : std::max<std::int64_t>(0, own - rows.window + 1);
+      kernels.softmax(Data<T>(scores) + row * keys, {begin, own + 1}, keys, Map(scaling));
     });
   });
 }
@@ -134,16 +190,28 @@ void SoftmaxBackward(const at::Tensor& p, at::Tensor& dp, double scale) {
   });
 }
 
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale) {
+void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreScaling& scaling) {
+  const std::int64_t keys = scores.size(2);
+  Dispatch(scores, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(scores.size(0) * scores.size(1), keys, [&](std::int64_t row) {
+      kernels.soft_cap_backward(Data<T>(scores) + row * keys, Data<T>(dscores) + row * keys, keys,
+                                Map(scaling));
+    });
+  });
+}
+
+double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
+                    double soft_cap) {
   const std::int64_t vocabulary = logits.size(1);
   // Losses are added up in the order of the rows: the sum does not depend on the thread count.
   std::vector<double> losses(static_cast<std::size_t>(logits.size(0)));
+  const ScoreMap map = Map({gradient_scale, soft_cap});
   Dispatch(logits, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
     ForRows(logits.size(0), vocabulary, [&](std::int64_t row) {
       losses[static_cast<std::size_t>(row)] = static_cast<double>(kernels.cross_entropy(
-          Data<T>(logits) + row * vocabulary, vocabulary, Data<std::int64_t>(targets)[row],
-          static_cast<float>(gradient_scale)));
+          Data<T>(logits) + row * vocabulary, vocabulary, Data<std::int64_t>(targets)[row], map));
     });
   });
   return std::accumulate(losses.begin(), losses.end(), 0.0);

@@ -5,15 +5,20 @@
 
 namespace lathe::trainer::kernels::cpu {
 
-RmsNormResult RmsNorm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
-void AddRmsNormBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
+RmsNormResult RmsNorm(const at::Tensor& x, const Norm& norm);
+void AddRmsNormBackward(const at::Tensor& dy, const at::Tensor& x, const Norm& norm,
                         const at::Tensor& rstd, at::Tensor& dx);
-void ApplyRope(at::Tensor& x, std::int64_t heads, const at::Tensor& cosine, const at::Tensor& sine,
-               Rotation rotation);
-at::Tensor SwiGlu(const at::Tensor& gate_up);
-at::Tensor SwiGluBackward(const at::Tensor& dout, const at::Tensor& gate_up);
-void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, double scale);
+at::Tensor NormHeads(at::Tensor& x, const HeadSpan& span, const Norm& norm);
+void NormHeadsBackward(at::Tensor& d, const at::Tensor& x, const HeadSpan& span, const Norm& norm,
+                       const at::Tensor& rstd);
+void ApplyRope(at::Tensor& x, const HeadSpan& span, const at::Tensor& cosine,
+               const at::Tensor& sine, Rotation rotation);
+at::Tensor Gated(Activation activation, const at::Tensor& gate_up);
+at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up);
+void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, const ScoreScaling& scaling);
 void SoftmaxBackward(const at::Tensor& p, at::Tensor& dp, double scale);
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale);
+void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreScaling& scaling);
+double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
+                    double soft_cap);
 
 }  // namespace lathe::trainer::kernels::cpu

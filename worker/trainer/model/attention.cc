@@ -4,16 +4,10 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
-#include <cmath>
-
-#include "worker/trainer/kernels/ops.h"
+#include <algorithm>
 
 namespace lathe::trainer::model {
 namespace {
-
-double Scale(const AttentionShape& shape) {
-  return 1.0 / std::sqrt(static_cast<double>(shape.head_dim));
-}
 
 /// [T, kv_heads * group * head_dim] -> [kv_heads, group * T, head_dim]; contiguous.
 at::Tensor GroupQueries(const AttentionShape& shape, const at::Tensor& x) {
@@ -46,26 +40,53 @@ Sections Split(const AttentionShape& shape, const at::Tensor& qkv) {
   return {qkv.narrow(1, 0, q), heads(q), heads(q + kv)};
 }
 
-at::Tensor Probabilities(const AttentionShape& shape, const at::Tensor& grouped,
-                         const at::Tensor& keys, std::int64_t first) {
-  at::Tensor scores = at::bmm(grouped, keys.transpose(1, 2));
-  const std::int64_t queries = grouped.size(1) / (shape.heads / shape.kv_heads);
-  kernels::CausalSoftmax(scores, {.queries = queries, .first = first}, Scale(shape));
+/// The queries at positions begin .. begin + rows - 1 and the keys that any of them sees.
+struct Block {
+  std::int64_t begin = 0;
+  std::int64_t rows = 0;
+  std::int64_t first_key = 0;
+
+  std::int64_t keys() const { return begin + rows - first_key; }
+};
+
+Block MakeBlock(const AttentionShape& shape, std::int64_t begin, std::int64_t rows) {
+  const std::int64_t first =
+      shape.window == 0 ? 0 : std::max<std::int64_t>(0, begin - shape.window + 1);
+  return {begin, rows, first};
+}
+
+at::Tensor Scores(const at::Tensor& grouped, const at::Tensor& keys) {
+  return at::bmm(grouped, keys.transpose(1, 2));
+}
+
+at::Tensor Probabilities(const AttentionShape& shape, const Block& block, at::Tensor scores) {
+  kernels::CausalSoftmax(scores,
+                         {.queries = block.rows,
+                          .first = block.begin,
+                          .first_key = block.first_key,
+                          .window = shape.window},
+                         shape.scaling);
   return scores;
 }
 
 }  // namespace
+
+AttentionShape ShapeOf(const ModelDescription& d, std::size_t layer) {
+  const LayerDescription& l = d.layer[layer];
+  return {d.heads, d.kv_heads, d.head_dim, l.window, {l.score_scale, l.score_cap}};
+}
 
 at::Tensor AttentionForward(const AttentionShape& shape, const at::Tensor& qkv, at::Tensor& out) {
   const std::int64_t length = qkv.size(0);
   const Sections s = Split(shape, qkv);
   at::Tensor kept;
   for (std::int64_t begin = 0; begin < length; begin += kAttentionBlock) {
-    const std::int64_t rows = std::min(kAttentionBlock, length - begin);
-    const at::Tensor p = Probabilities(shape, GroupQueries(shape, s.queries.narrow(0, begin, rows)),
-                                       s.keys.narrow(1, 0, begin + rows), begin);
-    UngroupQueries(shape, at::bmm(p, s.values.narrow(1, 0, begin + rows)),
-                   out.narrow(0, begin, rows));
+    const Block block = MakeBlock(shape, begin, std::min(kAttentionBlock, length - begin));
+    const at::Tensor queries = GroupQueries(shape, s.queries.narrow(0, begin, block.rows));
+    const at::Tensor p = Probabilities(
+        shape, block, Scores(queries, s.keys.narrow(1, block.first_key, block.keys())));
+    UngroupQueries(shape, at::bmm(p, s.values.narrow(1, block.first_key, block.keys())),
+                   out.narrow(0, begin, block.rows));
     if (length <= kAttentionBlock) kept = p;
   }
   return kept;
@@ -76,35 +97,42 @@ void AttentionBackward(const AttentionShape& shape, const at::Tensor& qkv,
   const std::int64_t length = qkv.size(0);
   const Sections s = Split(shape, qkv);
   const Sections d = Split(shape, dqkv);
+  const bool capped = shape.scaling.cap > 0;
   for (std::int64_t begin = 0; begin < length; begin += kAttentionBlock) {
-    const std::int64_t rows = std::min(kAttentionBlock, length - begin);
-    const std::int64_t seen = begin + rows;
-    const at::Tensor keys = s.keys.narrow(1, 0, seen);
-    const at::Tensor queries = GroupQueries(shape, s.queries.narrow(0, begin, rows));
-    const at::Tensor p =
-        probabilities.defined() ? probabilities : Probabilities(shape, queries, keys, begin);
-    const at::Tensor grouped_dout = GroupQueries(shape, dout.narrow(0, begin, rows));
-    at::Tensor ds = at::bmm(grouped_dout, s.values.narrow(1, 0, seen).transpose(1, 2));
-    kernels::SoftmaxBackward(p, ds, Scale(shape));
-    UngroupQueries(shape, at::bmm(ds, keys), d.queries.narrow(0, begin, rows));
+    const Block block = MakeBlock(shape, begin, std::min(kAttentionBlock, length - begin));
+    const at::Tensor keys = s.keys.narrow(1, block.first_key, block.keys());
+    const at::Tensor values = s.values.narrow(1, block.first_key, block.keys());
+    const at::Tensor queries = GroupQueries(shape, s.queries.narrow(0, begin, block.rows));
+    const at::Tensor p = probabilities.defined()
+                             ? probabilities
+                             : Probabilities(shape, block, Scores(queries, keys));
+    const at::Tensor grouped_dout = GroupQueries(shape, dout.narrow(0, begin, block.rows));
+    at::Tensor ds = at::bmm(grouped_dout, values.transpose(1, 2));
+    kernels::SoftmaxBackward(p, ds, shape.scaling.scale);
+    if (capped) kernels::SoftCapBackward(Scores(queries, keys), ds, shape.scaling);
+    UngroupQueries(shape, at::bmm(ds, keys), d.queries.narrow(0, begin, block.rows));
     const at::Tensor dkeys = at::bmm(ds.transpose(1, 2), queries);
     const at::Tensor dvalues = at::bmm(p.transpose(1, 2), grouped_dout);
     // Later blocks add to the keys of earlier ones; rows first seen by this block are set.
-    if (begin > 0) {
-      d.keys.narrow(1, 0, begin).add_(dkeys.narrow(1, 0, begin));
-      d.values.narrow(1, 0, begin).add_(dvalues.narrow(1, 0, begin));
+    const std::int64_t earlier = begin - block.first_key;
+    if (earlier > 0) {
+      d.keys.narrow(1, block.first_key, earlier).add_(dkeys.narrow(1, 0, earlier));
+      d.values.narrow(1, block.first_key, earlier).add_(dvalues.narrow(1, 0, earlier));
     }
-    d.keys.narrow(1, begin, rows).copy_(dkeys.narrow(1, begin, rows));
-    d.values.narrow(1, begin, rows).copy_(dvalues.narrow(1, begin, rows));
+    d.keys.narrow(1, begin, block.rows).copy_(dkeys.narrow(1, earlier, block.rows));
+    d.values.narrow(1, begin, block.rows).copy_(dvalues.narrow(1, earlier, block.rows));
   }
 }
 
 at::Tensor AttentionOverCache(const AttentionShape& shape, const at::Tensor& queries,
                               const at::Tensor& keys, const at::Tensor& values) {
-  const std::int64_t first = keys.size(1) - queries.size(0);
-  const at::Tensor p = Probabilities(shape, GroupQueries(shape, queries), keys, first);
+  const std::int64_t rows = queries.size(0);
+  const Block block = MakeBlock(shape, keys.size(1) - rows, rows);
+  const at::Tensor p = Probabilities(
+      shape, block,
+      Scores(GroupQueries(shape, queries), keys.narrow(1, block.first_key, block.keys())));
   at::Tensor out = at::empty_like(queries);
-  UngroupQueries(shape, at::bmm(p, values), out);
+  UngroupQueries(shape, at::bmm(p, values.narrow(1, block.first_key, block.keys())), out);
   return out;
 }
 

@@ -2,9 +2,13 @@
 // Causal attention of one sequence with grouped key/value heads, by batched matrix products over
 // key/value heads: the queries of a group share one product with their keys, so keys are never
 // repeated. Probabilities of short sequences are kept for the backward pass, those of long ones
-// are computed again block by block, which bounds memory at kBlock * T * heads.
+// are computed again block by block, which bounds memory at kBlock * T * heads. Keys that no query
+// of a block sees, later ones or those before its window, are left out.
 
 #include <ATen/core/Tensor.h>
+
+#include "worker/trainer/kernels/ops.h"
+#include "worker/trainer/model/description.h"
 
 namespace lathe::trainer::model {
 
@@ -12,7 +16,22 @@ struct AttentionShape {
   std::int64_t heads = 0;
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
+  std::int64_t window = 0;  ///< 0: none
+  kernels::ScoreScaling scaling;
 };
+
+/// The columns of q, of k, and of both in a row of q, k, v.
+inline kernels::HeadSpan QuerySpan(const ModelDescription& d) {
+  return {0, d.heads, d.head_dim};
+}
+inline kernels::HeadSpan KeySpan(const ModelDescription& d) {
+  return {d.QueryWidth(), d.kv_heads, d.head_dim};
+}
+inline kernels::HeadSpan RotatedSpan(const ModelDescription& d) {
+  return {0, d.heads + d.kv_heads, d.head_dim};
+}
+
+AttentionShape ShapeOf(const ModelDescription& description, std::size_t layer);
 
 /// Query rows that are worked on at a time.
 inline constexpr std::int64_t kAttentionBlock = 512;
@@ -21,7 +40,8 @@ inline constexpr std::int64_t kAttentionBlock = 512;
 /// probabilities [kv_heads, group * T, T] when T <= kAttentionBlock, else an undefined tensor.
 at::Tensor AttentionForward(const AttentionShape& shape, const at::Tensor& qkv, at::Tensor& out);
 
-/// Writes dqkv (the shape of qkv) from dout (the shape of out).
+/// probabilities: what the forward pass returned. Writes dqkv (the shape of qkv) from dout (the
+/// shape of out).
 void AttentionBackward(const AttentionShape& shape, const at::Tensor& qkv,
                        const at::Tensor& probabilities, const at::Tensor& dout, at::Tensor& dqkv);
 

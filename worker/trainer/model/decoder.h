@@ -1,5 +1,5 @@
 #pragma once
-// The weights of a Llama-family decoder and its frozen-base training pass, with a hand-written
+// The weights of a decoder and its frozen-base training pass, with a hand-written
 // backward pass: gradients are computed for the additions only. Sequences of a micro-batch lie
 // one after another without padding ([N, hidden] for N tokens in all) and never see each other.
 //
@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "worker/trainer/kernels/ops.h"
 #include "worker/trainer/model/additions.h"
 #include "worker/trainer/model/description.h"
 #include "worker/trainer/model/linear.h"
@@ -16,9 +17,14 @@
 
 namespace lathe::trainer::model {
 
+/// Norms that the layer's description has not are undefined.
 struct LayerWeights {
-  at::Tensor attention_norm;  ///< [hidden]
-  at::Tensor mlp_norm;        ///< [hidden]
+  at::Tensor attention_norm;      ///< [hidden], of what attention reads
+  at::Tensor mlp_norm;            ///< [hidden], of what the feed-forward layer reads
+  at::Tensor query_norm;          ///< [head_dim]
+  at::Tensor key_norm;            ///< [head_dim]
+  at::Tensor attention_out_norm;  ///< [hidden], of what attention adds
+  at::Tensor mlp_out_norm;        ///< [hidden], of what the feed-forward layer adds
   FusedLinear qkv;
   FusedLinear output;
   FusedLinear gate_up;
@@ -30,11 +36,15 @@ struct Decoder {
   at::Tensor embedding;  ///< [vocabulary, hidden]
   std::vector<LayerWeights> layers;
   at::Tensor final_norm;
-  FusedLinear head;  ///< its weight is the embedding when they are tied
-  RopeTable rope;    ///< for positions below the LoadOptions' max_positions
+  FusedLinear head;         ///< its weight is the embedding when they are tied
+  std::vector<Rope> ropes;  ///< of the description, for positions below LoadOptions::max_positions
 
   at::Device device() const { return embedding.device(); }
   at::ScalarType dtype() const { return embedding.scalar_type(); }
+  /// One of its norms over the hidden size or over heads.
+  kernels::Norm Norm(const at::Tensor& weight) const {
+    return {weight, description.norm_epsilon, description.norm_offset};
+  }
 };
 
 /// The fused linear layers of a decoder, numbered: four a layer, then the head.
@@ -62,12 +72,19 @@ struct PassOptions {
 struct LayerTape {
   at::Tensor input;
   at::Tensor input_rstd;
-  at::Tensor qkv;
+  at::Tensor heads;       ///< q and k before their norms, [N, (heads + kv_heads) * head_dim]
+  at::Tensor query_rstd;  ///< [N, heads]
+  at::Tensor key_rstd;    ///< [N, kv_heads]
+  at::Tensor qkv;         ///< normed and rotated
   std::vector<at::Tensor> probabilities;  ///< one a sequence
   at::Tensor attention;
-  at::Tensor middle;  ///< input + attention output
+  at::Tensor attention_added;  ///< what attention adds, before its norm; undefined without one
+  at::Tensor attention_added_rstd;
+  at::Tensor middle;  ///< input + what attention adds
   at::Tensor middle_rstd;
   at::Tensor gate_up;
+  at::Tensor mlp_added;  ///< likewise for the feed-forward layer
+  at::Tensor mlp_added_rstd;
   LinearTape qkv_tape;
   LinearTape output_tape;
   LinearTape gate_up_tape;
@@ -84,6 +101,9 @@ struct PassContext {
   const MicroBatch& batch;
   const PassOptions& options;
 };
+
+/// The scaled embeddings of tokens, [N, hidden].
+at::Tensor Embed(const Decoder& decoder, const at::Tensor& tokens);
 
 /// The hidden states before the final norm, [N, hidden]. tape may be nullptr (evaluation: no
 /// dropout either).

@@ -1,62 +1,17 @@
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "common/base/file_io.h"
+#include "worker/trainer/model/config_reader.h"
 #include "worker/trainer/model/description.h"
 #include "worker/trainer/model/description_check.h"
+#include "worker/trainer/model/families.h"
 
 namespace lathe::trainer::model {
 namespace {
 
 using Json = nlohmann::json;
-
-/// Reads keys of one JSON object and remembers the first thing that is wrong.
-class Reader {
- public:
-  Reader(const Json& object, std::string source) : object_(object), source_(std::move(source)) {}
-
-  const Json* Find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-  std::int64_t Integer(const char* key, std::optional<std::int64_t> fallback = {}) {
-    const Json* value = Find(key);
-    if (value == nullptr && fallback) return *fallback;
-    if (value != nullptr && value->is_number_integer()) return value->get<std::int64_t>();
-    return Fail<std::int64_t>(key, "an integer", value);
-  }
-  double Number(const char* key, std::optional<double> fallback = {}) {
-    const Json* value = Find(key);
-    if (value == nullptr && fallback) return *fallback;
-    if (value != nullptr && value->is_number()) return value->get<double>();
-    return Fail<double>(key, "a number", value);
-  }
-  bool Flag(const char* key, bool fallback) {
-    const Json* value = Find(key);
-    if (value == nullptr) return fallback;
-    return value->is_boolean() ? value->get<bool>() : Fail<bool>(key, "true or false", value);
-  }
-  std::string Text(const char* key, const std::string& fallback) {
-    const Json* value = Find(key);
-    if (value == nullptr) return fallback;
-    return value->is_string() ? value->get<std::string>() : Fail<std::string>(key, "text", value);
-  }
-  void Refuse(const std::string& message) {
-    if (status_) status_ = Failure(ErrorCode::kInvalidArgument, source_ + ": " + message);
-  }
-  Status status() const { return status_; }
-
- private:
-  template <class T>
-  T Fail(const std::string& key, const std::string& expected, const Json* given) {
-    Refuse(given == nullptr ? "key \"" + key + "\" is missing"
-                            : "key \"" + key + "\" is " + given->dump() + ", expected " + expected);
-    return T{};
-  }
-
-  const Json& object_;
-  std::string source_;
-  Status status_;
-};
 
 Result<Json> ReadJsonObject(const std::filesystem::path& path) {
   LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
@@ -65,27 +20,6 @@ Result<Json> ReadJsonObject(const std::filesystem::path& path) {
     return Failure(ErrorCode::kInvalidArgument, path.string() + ": not a JSON object");
   }
   return json;
-}
-
-/// `scaling` is rope_scaling of the older spelling or rope_parameters of the newer one.
-void ReadRopeScaling(const Json& scaling, const std::string& source, Reader& config,
-                     RopeDescription& rope) {
-  if (!scaling.is_object()) return config.Refuse("rope scaling is not an object");
-  Reader reader(scaling, source + ": rope scaling");
-  rope.theta = reader.Number("rope_theta", rope.theta);
-  const std::string type = reader.Text("rope_type", reader.Text("type", "default"));
-  if (type == "linear") {
-    rope.linear_factor = reader.Number("factor");
-  } else if (type == "llama3") {
-    rope.llama3 =
-        Llama3RopeScaling{.factor = reader.Number("factor"),
-                          .low_frequency_factor = reader.Number("low_freq_factor"),
-                          .high_frequency_factor = reader.Number("high_freq_factor"),
-                          .original_context = reader.Number("original_max_position_embeddings")};
-  } else if (type != "default") {
-    config.Refuse("rope type \"" + type + "\" is not supported (default, linear, llama3 are)");
-  }
-  if (const Status status = reader.status(); !status) config.Refuse(status.error().message);
 }
 
 void ReadEndTokens(const Json* value, std::vector<std::int64_t>& tokens) {
@@ -98,21 +32,51 @@ void ReadEndTokens(const Json* value, std::vector<std::int64_t>& tokens) {
   }
 }
 
-void RefuseUnsupported(Reader& reader, const std::string& type) {
-  if (type != "llama" && type != "mistral" && type != "qwen2") {
-    reader.Refuse("model_type \"" + type + "\" is not supported (llama, mistral, qwen2 are)");
+void ReadSizes(ConfigReader& config, const Family& family, ModelDescription& d) {
+  d.vocabulary = config.Integer("vocab_size");
+  d.hidden = config.Integer("hidden_size");
+  d.layers = config.Integer("num_hidden_layers");
+  d.heads = config.Integer("num_attention_heads");
+  d.kv_heads = config.Integer("num_key_value_heads", d.heads);
+  const std::int64_t even_share = d.heads > 0 ? d.hidden / d.heads : 0;
+  d.head_dim = config.Integer("head_dim", family.head_dim > 0 ? family.head_dim : even_share);
+  d.intermediate = config.Integer("intermediate_size");
+  d.context = config.Integer("max_position_embeddings", 2048);
+  d.norm_epsilon = config.Number("rms_norm_eps", 1e-6);
+  d.tied_embeddings = config.Flag("tie_word_embeddings", family.tied_embeddings);
+}
+
+kernels::Activation ReadActivation(ConfigReader& config, const Family& family) {
+  const std::string name = config.Text(family.activation_key, family.activation);
+  if (name == "gelu_pytorch_tanh" || name == "gelu_new") return kernels::Activation::kGeluTanh;
+  if (name != "silu" && name != "swish") {
+    config.Refuse(std::string(family.activation_key) + " \"" + name +
+                  "\" is not supported (silu, gelu_pytorch_tanh are)");
   }
-  if (const std::string act = reader.Text("hidden_act", "silu"); act != "silu") {
-    reader.Refuse("hidden_act \"" + act + "\" is not supported (silu is)");
+  return kernels::Activation::kSilu;
+}
+
+Result<ModelDescription> Describe(ConfigReader& config) {
+  ModelDescription d;
+  d.architecture = config.Text("model_type", "");
+  const Family* family = FindFamily(d.architecture);
+  if (family == nullptr) {
+    config.Refuse("model_type \"" + d.architecture + "\" is not supported (" + FamilyNames() +
+                  " are)");
+    return Failure(config.status().error());
   }
-  if (reader.Flag("mlp_bias", false)) reader.Refuse("mlp_bias true is not supported");
-  if (type != "qwen2" && reader.Flag("attention_bias", false)) {
-    reader.Refuse("attention_bias true is not supported for model_type " + type);
-  }
-  const bool window_off = type == "qwen2" && !reader.Flag("use_sliding_window", false);
-  if (type != "llama" && !window_off && reader.Find("sliding_window") != nullptr) {
-    reader.Refuse("sliding-window attention is not supported");
-  }
+  ReadSizes(config, *family, d);
+  // Dropout within the base model would make its training differ from what is computed here.
+  config.RefuseUnlessOff("attention_dropout");
+  LATHE_RETURN_IF_ERROR(config.status());
+  LATHE_RETURN_IF_ERROR(CheckSizes(d, config.source()));
+  LayerDescription layer;
+  layer.score_scale = 1.0 / std::sqrt(static_cast<double>(d.head_dim));
+  layer.activation = ReadActivation(config, *family);
+  d.layer.assign(static_cast<std::size_t>(d.layers), layer);
+  family->describe(config, d);
+  LATHE_RETURN_IF_ERROR(config.status());
+  return d;
 }
 
 }  // namespace
@@ -120,34 +84,14 @@ void RefuseUnsupported(Reader& reader, const std::string& type) {
 Result<ModelDescription> DescribeFolder(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   LATHE_ASSIGN_OR_RETURN(const Json json, ReadJsonObject(path));
-  Reader reader(json, path.string());
-  ModelDescription d;
-  d.architecture = reader.Text("model_type", "");
-  RefuseUnsupported(reader, d.architecture);
-  d.vocabulary = reader.Integer("vocab_size");
-  d.hidden = reader.Integer("hidden_size");
-  d.layers = reader.Integer("num_hidden_layers");
-  d.heads = reader.Integer("num_attention_heads");
-  d.kv_heads = reader.Integer("num_key_value_heads", d.heads);
-  d.head_dim = reader.Integer("head_dim", d.heads > 0 ? d.hidden / d.heads : 0);
-  d.intermediate = reader.Integer("intermediate_size");
-  d.context = reader.Integer("max_position_embeddings", 2048);
-  d.rms_epsilon = reader.Number("rms_norm_eps", 1e-6);
-  d.tied_embeddings = reader.Flag("tie_word_embeddings", false);
-  d.qkv_bias = d.architecture == "qwen2";
-  d.rope.theta = reader.Number("rope_theta", 10000.0);
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    if (const Json* scaling = reader.Find(key)) {
-      ReadRopeScaling(*scaling, path.string(), reader, d.rope);
-    }
-  }
-  LATHE_RETURN_IF_ERROR(reader.status());
+  ConfigReader config(json, path.string());
+  LATHE_ASSIGN_OR_RETURN(ModelDescription d, Describe(config));
   const std::filesystem::path generation = folder / "generation_config.json";
   if (std::filesystem::exists(generation)) {
     LATHE_ASSIGN_OR_RETURN(const Json other, ReadJsonObject(generation));
-    ReadEndTokens(Reader(other, generation.string()).Find("eos_token_id"), d.end_tokens);
+    ReadEndTokens(ConfigReader(other, generation.string()).Find("eos_token_id"), d.end_tokens);
   }
-  ReadEndTokens(reader.Find("eos_token_id"), d.end_tokens);
+  ReadEndTokens(config.Find("eos_token_id"), d.end_tokens);
   LATHE_RETURN_IF_ERROR(CheckDescription(d, path.string()));
   return d;
 }

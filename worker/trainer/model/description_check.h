@@ -5,7 +5,11 @@
 
 namespace lathe::trainer::model {
 
-/// kInvalidArgument names `source` and the sizes that do not fit each other.
+/// The plain sizes alone, before anything is laid out by them. kInvalidArgument names `source` and
+/// the size that is wrong.
+Status CheckSizes(const ModelDescription& description, const std::string& source);
+
+/// Everything: kInvalidArgument names `source` and what does not fit.
 Status CheckDescription(const ModelDescription& description, const std::string& source);
 
 }  // namespace lathe::trainer::model

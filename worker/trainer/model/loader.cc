@@ -1,6 +1,7 @@
 #include "worker/trainer/model/loader.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/from_blob.h>
 
 #include <map>
 #include <mutex>
@@ -49,6 +50,7 @@ struct Copy {
   const TensorInfo* source;
   const Placement* placement;
   std::int64_t interleaved_head_dim;  ///< 0: rows are in the model's order
+  double offset;                      ///< what the stored values are too large by
 };
 
 /// Which row of the file holds row `row` of the model.
@@ -72,8 +74,26 @@ Status ConvertRows(const Copy& copy, formats::RowRange from, std::int64_t to) {
   return formats::DequantizeRowsToBfloat16(*copy.source, from, {out, count});
 }
 
+/// A one-dimensional tensor that is not stored as it is used.
+Status ConvertVector(const Copy& copy) {
+  const at::Tensor& destination = copy.placement->destination;
+  std::vector<float> stored(static_cast<std::size_t>(destination.numel()));
+  LATHE_RETURN_IF_ERROR(formats::DequantizeRows(*copy.source, {0, 1}, stored));
+  std::vector<float> values(stored.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::int64_t from = SourceRow(static_cast<std::int64_t>(i), copy.interleaved_head_dim);
+    // Before rounding: bf16 cannot hold both a small weight and that weight plus one.
+    values[i] = stored[static_cast<std::size_t>(from)] - static_cast<float>(copy.offset);
+  }
+  at::Tensor to = destination;
+  to.copy_(at::from_blob(values.data(), to.sizes(), at::kFloat));
+  return {};
+}
+
 Status ConvertInOrder(const Copy& copy, formats::RowRange rows) {
   const std::int64_t interleaved = copy.interleaved_head_dim;
+  const bool as_stored = interleaved == 0 && copy.offset == 0;
+  if (copy.source->shape.size() == 1 && !as_stored) return ConvertVector(copy);
   if (interleaved == 0) return ConvertRows(copy, rows, rows.begin);
   for (std::int64_t row = rows.begin; row < rows.end; ++row) {
     const std::int64_t from = SourceRow(row, interleaved);
@@ -141,7 +161,10 @@ Status ConvertAll(const std::vector<Copy>& copies) {
 }
 
 bool MayBeSurplus(const std::string& name, const ModelDescription& description) {
-  if (name == "rope_freqs.weight" || name.ends_with("rotary_emb.inv_freq")) return true;
+  for (const char* rope : {"rope_freqs", "rope_factors_long", "rope_factors_short"}) {
+    if (name == std::string(rope) + ".weight") return true;
+  }
+  if (name.ends_with("rotary_emb.inv_freq")) return true;
   return description.tied_embeddings && name == "lm_head.weight";
 }
 
@@ -176,7 +199,9 @@ Result<std::vector<Copy>> Match(const std::vector<Placement>& plan, const Source
            "tensor " + name + " has type " + std::string(formats::ToString(stored->dtype)) +
                ", which is not a floating-point one");
     } else {
-      copies.push_back({stored, &placement, source.is_gguf() ? placement.interleaved_head_dim : 0});
+      const bool gguf = source.is_gguf();
+      copies.push_back({stored, &placement, gguf ? placement.interleaved_head_dim : 0,
+                        gguf ? placement.gguf_offset : 0});
     }
   }
   for (const TensorInfo& tensor : source.tensors()) {
@@ -203,8 +228,10 @@ void MoveTo(Decoder& decoder, const at::Device& device) {
   move(decoder.embedding);
   move(decoder.final_norm);
   for (LayerWeights& layer : decoder.layers) {
-    move(layer.attention_norm);
-    move(layer.mlp_norm);
+    for (at::Tensor* norm : {&layer.attention_norm, &layer.mlp_norm, &layer.query_norm,
+                             &layer.key_norm, &layer.attention_out_norm, &layer.mlp_out_norm}) {
+      move(*norm);
+    }
     for (FusedLinear* linear : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) {
       move_linear(*linear);
     }
@@ -247,7 +274,9 @@ Result<Decoder> LoadDecoder(const std::filesystem::path& model, const LoadOption
   LATHE_RETURN_IF_ERROR(ConvertAll(copies));
   if (options.quantization) LATHE_RETURN_IF_ERROR(QuantizeAll(copies, *options.quantization));
   if (!options.device.is_cpu()) MoveTo(decoder, options.device);
-  decoder.rope = MakeRopeTable(description, options.max_positions, options.device);
+  for (const RopeDescription& rope : description.ropes) {
+    decoder.ropes.emplace_back(rope, options.max_positions, options.device);
+  }
   return decoder;
 }
 

@@ -17,6 +17,9 @@ struct Placement {
   /// In GGUF files of Llama models the rows of q and k come in the order of interleaved rotary
   /// pairs; this is the head size to restore the order of half-split pairs by, else 0.
   std::int64_t interleaved_head_dim = 0;
+  /// What a GGUF file holds is larger by this: there, norms of Gemma models hold what they multiply
+  /// by.
+  double gguf_offset = 0;
   /// Where the weight goes instead when the destination is a meta tensor.
   quantization::QuantizedMatrix* quantized = nullptr;
 };

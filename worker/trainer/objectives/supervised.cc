@@ -43,16 +43,16 @@ SupervisedLoss ComputeSupervisedLoss(const model::PassContext& pass, const at::T
     const std::int64_t count = std::min(step, targets.rows.size(0) - begin);
     const at::Tensor rows = targets.rows.narrow(0, begin, count);
     const at::Tensor x = hidden.index_select(0, rows);
-    const kernels::RmsNormResult normed =
-        kernels::RmsNorm(x, decoder.final_norm, decoder.description.rms_epsilon);
+    const kernels::Norm norm = decoder.Norm(decoder.final_norm);
+    const kernels::RmsNormResult normed = kernels::RmsNorm(x, norm);
     model::LinearTape tape = train ? MakeTape(pass, group, x, begin) : model::LinearTape{};
     at::Tensor logits = model::Forward(decoder.head, group, normed.y, train ? &tape : nullptr);
-    loss.sum +=
-        kernels::CrossEntropy(logits, targets.labels.narrow(0, begin, count), gradient_scale);
+    loss.sum += kernels::CrossEntropy(logits, targets.labels.narrow(0, begin, count),
+                                      gradient_scale, decoder.description.logit_cap);
     if (!train) continue;
     const at::Tensor dnormed = model::Backward(decoder.head, group, {logits, normed.y, tape});
     at::Tensor dx = at::zeros_like(x);
-    kernels::AddRmsNormBackward(dnormed, x, decoder.final_norm, normed.rstd, dx);
+    kernels::AddRmsNormBackward(dnormed, x, norm, normed.rstd, dx);
     loss.dhidden.index_copy_(0, rows, dx);
   }
   return loss;

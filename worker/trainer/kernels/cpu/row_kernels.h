@@ -8,13 +8,39 @@
 
 namespace lathe::trainer::kernels {
 
+template <class T>
+struct NormRow {
+  const T* weight;
+  float epsilon;
+  float offset;  ///< added to every weight
+};
+
+template <class T>
+struct RowGradient {
+  const T* dy;
+  const T* x;
+  T* dx;
+};
+
+/// The values [begin, end) of a row.
+struct VisibleSpan {
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+/// x -> scale * x and then, with a cap above 0, cap * tanh(x / cap).
+struct ScoreMap {
+  float scale;
+  float cap;
+};
+
 /// T is float or std::uint16_t (bf16 bits). Lengths are in elements, rows are contiguous.
 template <class T>
 struct RowKernels {
-  /// y = x * rstd * weight with rstd = 1/sqrt(mean(x^2) + epsilon), which is returned.
-  float (*rms_norm)(const T* x, const T* weight, T* y, std::int64_t n, float epsilon);
+  /// y = x * rstd * (offset + weight) with rstd = 1/sqrt(mean(x^2) + epsilon), which is returned.
+  float (*rms_norm)(const T* x, const NormRow<T>& norm, T* y, std::int64_t n);
   /// dx += d(rms_norm)/dx applied to dy.
-  void (*rms_norm_backward)(const T* dy, const T* x, const T* weight, T* dx, std::int64_t n,
+  void (*rms_norm_backward)(const RowGradient<T>& row, const NormRow<T>& norm, std::int64_t n,
                             float rstd);
   /// Rotates the pairs (head[i], head[i + half]) by the angle whose cosine and sine are given;
   /// `direction` is 1, or -1 for the inverse.
@@ -23,13 +49,19 @@ struct RowKernels {
   void (*swiglu)(const T* gate, const T* up, T* out, std::int64_t n);
   void (*swiglu_backward)(const T* dout, const T* gate, const T* up, T* dgate, T* dup,
                           std::int64_t n);
-  /// In place: softmax of the first `visible` values times scale; the rest of the row becomes 0.
-  void (*softmax)(T* row, std::int64_t visible, std::int64_t n, float scale);
+  /// out = gelu(gate) * up, gelu by its tanh formula.
+  void (*geglu)(const T* gate, const T* up, T* out, std::int64_t n);
+  void (*geglu_backward)(const T* dout, const T* gate, const T* up, T* dgate, T* dup,
+                         std::int64_t n);
+  /// In place: softmax over the visible values, each times its scale and capped; others become 0.
+  void (*softmax)(T* row, const VisibleSpan& visible, std::int64_t n, const ScoreMap& map);
   /// In place on dp: p * (dp - sum(p * dp)) * scale.
   void (*softmax_backward)(const T* p, T* dp, std::int64_t n, float scale);
-  /// Returns -log softmax(logits)[target]; the row becomes (softmax - onehot) * scale. With scale 0
-  /// the row is left alone.
-  float (*cross_entropy)(T* logits, std::int64_t n, std::int64_t target, float scale);
+  /// In place on dscores: times the slope of the cap at scale * score.
+  void (*soft_cap_backward)(const T* scores, T* dscores, std::int64_t n, const ScoreMap& map);
+  /// Returns -log softmax(cap(logits))[target]; the row becomes its gradient times map.scale. With
+  /// scale 0 the row is left alone.
+  float (*cross_entropy)(T* logits, std::int64_t n, std::int64_t target, const ScoreMap& map);
 };
 
 /// The best kernels for this machine.
