@@ -133,7 +133,7 @@ void ObjectiveFitsData(const RuleInput& in, Findings& findings) {
   if (objective == v1::OBJECTIVE_TYPE_DPO) {
     if (data.type() == v1::DATASET_TYPE_SUPERVISED) {
       AddError(findings, "datasets.type", "contradiction",
-               {"dpo learns from pairs of a chosen and a rejected answer", Token(data.type()),
+               {"dpo compares a chosen answer with a rejected one", Token(data.type()),
                 "\"preference\", or objective.type sft"});
     }
     if (IsSupervisedFormat(data.format())) {
@@ -216,7 +216,7 @@ void Warmup(const RuleInput& in, Findings& findings) {
   const auto& scheduler = in.given.optimizer().scheduler();
   if (scheduler.has_warmup_ratio() && scheduler.has_warmup_steps()) {
     AddError(findings, "optimizer.scheduler.warmupSteps", "exclusive",
-             {"only one of warmupRatio and warmupSteps may be set",
+             {"warmupRatio is given as well, and both say the same thing",
               std::to_string(scheduler.warmup_steps()), "one of the two"});
   }
   const auto& schedule = in.given.schedule();

@@ -8,11 +8,13 @@ import argparse
 import sys
 
 import include_rules
+import schema_rules
 import shape_rules
 import tool_rules
 from source_tree import SourceTree
 
-RULES = {**include_rules.RULES, **shape_rules.RULES, **tool_rules.RULES}
+RULES = {**include_rules.RULES, **shape_rules.RULES, **schema_rules.RULES,
+         **tool_rules.RULES}
 EXIT_SKIPPED = 77
 
 

@@ -35,6 +35,11 @@ GOOD = {
         '#include "coordinator/core/step.h"\n\n'
         "namespace lathe {\n\n// getenv( in a comment is no call.\n"
         'void Step(int time_of_fork) {\n  Log("fopen(");\n}\n\n}  // namespace lathe\n',
+    "proto/README.md": "",
+    "proto/lathe/v1/x_configuration.proto":
+        "message X {\n  optional int32 rank = 1 [(parameter) = {\n    min: 1\n    max: 256\n"
+        '    help: "Width of the low-rank update; parameters and adapter "\n'
+        '          "size grow with it."\n  }];\n}\n',
     "tests/README.md": "",
     "tests/core/CMakeLists.txt":
         "lathe_add_test(core_test unit SOURCES step_test.cc DEPS lathe::core)\n",
@@ -57,6 +62,8 @@ SPOILT = {
     "file_length": ("common/base/log.cc", "int x;\n" * 601, "601"),
     "function_length": ("common/base/log.cc", LONG_FUNCTION, "Long has 73 lines"),
     "left_over_marks": ("common/base/log.cc", "// TO" + "DO: later\n", "log.cc:1"),
+    "schema_strays": ("coordinator/core/step.cc", "bool Wrong(int rank) { return rank > 256; }\n",
+                      "step.cc:1: has a bound or default of rank"),
     "formatting": ("common/base/log.cc", "int   x ;\n", "log.cc:1"),
 }
 
@@ -96,6 +103,19 @@ class TidyTest(unittest.TestCase):
                 found = self.broken(rule)
                 self.assertTrue(found, "not noticed")
                 self.assertIn(named, "\n".join(found))
+
+    def test_copied_help_and_defaults_are_strays(self):
+        for text in ('const char* kHelp = "the low-rank update; parameters and adapter "\n'
+                     '    "size grow with it";\n',
+                     "// Width of the low-rank update; parameters and\n// adapter size grow with it.\n",
+                     "constexpr int kRank = 256;\n", "x = std::min(c.rank() <= 256, y);\n"):
+            with self.subTest(text):
+                self.write("coordinator/core/step.cc", text)
+                self.assertEqual(len(self.broken("schema_strays")), 1)
+
+    def test_other_numbers_beside_a_name_are_no_strays(self):
+        self.write("coordinator/core/step.cc", "int frank = 256; int rank = 32; Frank(rank, 256);\n")
+        self.assertEqual(self.broken("schema_strays"), [])
 
     def test_every_rule_is_seen_failing(self):
         self.assertEqual(set(tidy.RULES) - set(SPOILT), {"trainer_libraries"})
