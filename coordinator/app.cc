@@ -84,10 +84,11 @@ class Leader {
 
  private:
   int Serve(StopSignal& stop) {
-    auto server = api::Server::Start({config_.listen, config_.tls},
-                                     api::Context{*loop_, view_, store_, configurations_,
-                                                  data_.blobs, hub_, stopping_, Keyring()},
-                                     clock_, telemetry_, stopping_);
+    auto server =
+        api::Server::Start({config_.listen, config_.tls},
+                           api::Context{*loop_, view_, store_, configurations_, data_.blobs, hub_,
+                                        stopping_, Keyring(), config_.engines},
+                           clock_, telemetry_, stopping_);
     if (!server) return Report(server.error(), kExitConflict);
     server_ = std::move(*server);
     if (!config_.address_file.empty()) {

@@ -1,5 +1,6 @@
 #include "coordinator/config.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "common/base/version.h"
@@ -13,8 +14,21 @@ using daemon_config::Kind;
 
 constexpr double kHour = 3600;
 
+/// The services that fine-tune: every engine but this cluster.
+std::vector<const providers::Engine*> Services() {
+  std::vector<const providers::Engine*> services;
+  for (const providers::Engine& engine : providers::Engines()) {
+    if (!engine.is_cluster()) services.push_back(&engine);
+  }
+  return services;
+}
+
+std::string EngineKey(const providers::Engine& engine, const char* key) {
+  return "providers." + engine.id + "." + key;
+}
+
 std::vector<Key> Keys() {
-  return {
+  std::vector<Key> keys = {
       {"listen", Kind::kAddress, "127.0.0.1:7420", "Address of the gRPC API; port 0: any free one"},
       {"metrics_listen", Kind::kAddress, "127.0.0.1:7421", "Address of /metrics; port 0: any"},
       {"metrics_address_file", Kind::kPath, "", "The real address of /metrics is written there"},
@@ -43,6 +57,51 @@ std::vector<Key> Keys() {
        0,
        {"debug", "info", "warning", "error"}},
   };
+  for (const providers::Engine* engine : Services()) {
+    keys.push_back({EngineKey(*engine, "base_url"), Kind::kText, engine->base_url,
+                    "Address of " + engine->title});
+    keys.push_back({EngineKey(*engine, "api_key_file"), Kind::kPath, "",
+                    "File with the key of " + engine->title + " on its first line"});
+  }
+  return keys;
+}
+
+/// The key on a file's first line; empty without a file.
+Result<std::string> ReadKey(const std::filesystem::path& file) {
+  if (file.empty()) return std::string();
+  LATHE_ASSIGN_OR_RETURN(const std::string text, secrets::ReadPrivateFile(file));
+  const std::string key = text.substr(0, text.find_first_of("\r\n"));
+  const bool plain =
+      std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  if (key.empty() || !plain) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   file.string() + " does not begin with a key of printable characters");
+  }
+  return key;
+}
+
+Finding MakeFinding(const std::string& key, const Error& error, const std::string& given) {
+  return {key,
+          Severity::kError,
+          "invalid_value",
+          error.message + (error.hint.empty() ? "" : "; " + error.hint),
+          "\"" + given + "\"",
+          ""};
+}
+
+providers::Settings ReadEngines(const daemon_config::Values& values,
+                                std::vector<Finding>& findings) {
+  providers::Settings engines;
+  for (const providers::Engine* engine : Services()) {
+    const std::string url_key = EngineKey(*engine, "base_url");
+    const std::string file_key = EngineKey(*engine, "api_key_file");
+    auto url = providers::CheckBaseUrl(values.Text(url_key));
+    auto key = ReadKey(values.Path(file_key));
+    if (!url) findings.push_back(MakeFinding(url_key, url.error(), values.Text(url_key)));
+    if (!key) findings.push_back(MakeFinding(file_key, key.error(), values.Path(file_key)));
+    if (url && key) engines[engine->id] = {std::move(*url), std::move(*key)};
+  }
+  return engines;
 }
 
 }  // namespace
@@ -90,11 +149,10 @@ Result<Config> MakeConfig(const daemon_config::Values& values) {
     if (keyring) {
       config.keyring = std::move(*keyring);
     } else {
-      findings.push_back({"secrets_key_file", Severity::kError, "invalid_value",
-                          keyring.error().message + "; " + keyring.error().hint,
-                          "\"" + file.string() + "\"", ""});
+      findings.push_back(MakeFinding("secrets_key_file", keyring.error(), file.string()));
     }
   }
+  config.engines = ReadEngines(values, findings);
   if (findings.empty()) return config;
   return Failure(Error{ErrorCode::kInvalidArgument,
                        "the configuration of lathe-coordinator is wrong", std::move(findings)});

@@ -10,6 +10,7 @@
 #include "common/domain/lease.h"
 #include "common/rpc/credentials.h"
 #include "common/secrets/keyring.h"
+#include "coordinator/providers/settings.h"
 
 namespace lathe::coordinator {
 
@@ -23,6 +24,7 @@ struct Config {
   std::filesystem::path data_dir;
   rpc::TlsFiles tls;
   std::optional<secrets::Keyring> keyring;  ///< of secrets_key_file; none: secrets are refused
+  providers::Settings engines;              ///< addresses and keys of services that fine-tune
   domain::LeaseTerms lease;
   std::uint32_t max_attempts = 3;
   std::filesystem::path address_file;  ///< empty: not written

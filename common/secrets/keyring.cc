@@ -58,11 +58,11 @@ Status CheckMode(int fd, const std::filesystem::path& file) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) return Failure(FileError("look at", file, errno));
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) == 0) return {};
-  return Failure(Error{
-      ErrorCode::kFailedPrecondition,
-      "others than its owner may read or write the secrets key file " + file.string(),
-      {},
-      "chmod 600 " + file.string() + "; if others can have read it, add a new key on top of it"});
+  return Failure(
+      Error{ErrorCode::kFailedPrecondition,
+            "others than its owner may read or write " + file.string(),
+            {},
+            "chmod 600 " + file.string() + "; if others can have read it, put a new key into it"});
 }
 
 }  // namespace
@@ -98,10 +98,7 @@ Result<Keyring> Keyring::Parse(std::string_view text) {
 }
 
 Result<Keyring> Keyring::Read(const std::filesystem::path& file) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return Failure(FileError("open", file, errno));
-  LATHE_RETURN_IF_ERROR(CheckMode(fd.get(), file));
-  LATHE_ASSIGN_OR_RETURN(std::string text, ReadFile(file, kMaxFileBytes));
+  LATHE_ASSIGN_OR_RETURN(std::string text, ReadPrivateFile(file));
   auto keyring = Parse(text);
   OPENSSL_cleanse(text.data(), text.size());
   if (!keyring) return Failure(keyring.error().WithContext(file.string()));
@@ -113,6 +110,13 @@ const Key* Keyring::Find(std::string_view id) const {
     if (key.id == id) return &key;
   }
   return nullptr;
+}
+
+Result<std::string> ReadPrivateFile(const std::filesystem::path& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return Failure(FileError("open", file, errno));
+  LATHE_RETURN_IF_ERROR(CheckMode(fd.get(), file));
+  return ReadFile(file, kMaxFileBytes);
 }
 
 Status CreateKeyFileIfAbsent(const std::filesystem::path& file) {

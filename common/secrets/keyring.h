@@ -48,6 +48,10 @@ class Keyring {
   std::vector<Key> keys_;
 };
 
+/// The text of a file that only its owner may read or write, at most 64 KiB: kFailedPrecondition
+/// when others may; kNotFound, kPermissionDenied. Every error names the file.
+Result<std::string> ReadPrivateFile(const std::filesystem::path& file);
+
 /// Makes a file of mode 0600 with one random key unless the file exists. The file is whole or
 /// absent after a crash.
 Status CreateKeyFileIfAbsent(const std::filesystem::path& file);

@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/secrets/keyring.h"
 #include "coordinator/api/configuration_cache.h"
+#include "coordinator/providers/settings.h"
 #include "coordinator/runtime/loop.h"
 #include "coordinator/runtime/view.h"
 #include "coordinator/sessions/session_hub.h"
@@ -25,6 +26,7 @@ struct Context {
   const std::atomic<bool>& stopping;
   /// Null: configurations with secrets are refused.
   const secrets::Keyring* keyring = nullptr;
+  const providers::Settings& engines;
 };
 
 /// How often a waiting stream looks whether its caller has gone.

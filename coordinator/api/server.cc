@@ -14,6 +14,7 @@
 #include "coordinator/api/inference_service.h"
 #include "coordinator/api/job_service.h"
 #include "coordinator/api/node_service.h"
+#include "coordinator/api/provider_service.h"
 #include "coordinator/sessions/worker_service.h"
 
 namespace lathe::api {
@@ -24,6 +25,7 @@ struct Server::Parts {
         nodes(context),
         artifacts(context.blobs),
         inference(context),
+        providers(context),
         workers(context.sessions),
         stopping(stop_flag) {}
 
@@ -31,6 +33,7 @@ struct Server::Parts {
   NodeService nodes;
   ArtifactService artifacts;
   InferenceService inference;
+  ProviderService providers;
   sessions::WorkerService workers;
   std::atomic<bool>& stopping;
   std::unique_ptr<grpc::Server> server;  // last: ends before what it serves
@@ -59,6 +62,7 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, const Cont
   builder.RegisterService(&parts->nodes);
   builder.RegisterService(&parts->artifacts);
   builder.RegisterService(&parts->inference);
+  builder.RegisterService(&parts->providers);
   builder.RegisterService(&parts->workers);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<CallMetricsFactory>(clock, telemetry));

@@ -169,7 +169,10 @@ Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
   auto sealed = secrets::Seal(configuration, secrets::JobRecordId(out.spec.id.value()), keyring);
   if (!sealed) {
     if (!HasErrors(checker.findings())) return Failure(std::move(sealed.error()));
-    checker.Append(std::move(sealed.error().findings));
+    // A redacted secret is among the findings already.
+    if (sealed.error().code != ErrorCode::kInvalidArgument) {
+      checker.Append(std::move(sealed.error().findings));
+    }
   }
   if (HasErrors(checker.findings())) {
     return Failure(Error{ErrorCode::kInvalidArgument, "the job cannot run as it is configured",

@@ -12,6 +12,7 @@
 #include "lathe/v1/inference_service.grpc.pb.h"
 #include "lathe/v1/job_service.grpc.pb.h"
 #include "lathe/v1/node_service.grpc.pb.h"
+#include "lathe/v1/provider_service.grpc.pb.h"
 
 namespace lathe::cli {
 namespace {
@@ -41,10 +42,11 @@ constexpr char kTlsHint[] =
 
 struct CoordinatorClient::Stubs {
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : jobs(channel), nodes(channel), inference(channel) {}
+      : jobs(channel), nodes(channel), inference(channel), providers(channel) {}
   v1::JobService::Stub jobs;
   v1::NodeService::Stub nodes;
   v1::InferenceService::Stub inference;
+  v1::ProviderService::Stub providers;
 };
 
 /// The context of one call, known to CancelCalls while it lives.
@@ -164,6 +166,22 @@ Result<v1::Job> CoordinatorClient::CancelJob(const v1::CancelJobRequest& request
 
 Result<v1::ListNodesResponse> CoordinatorClient::ListNodes() {
   return Unary(&v1::NodeService::Stub::ListNodes, stubs_->nodes, v1::ListNodesRequest{});
+}
+
+Result<v1::ListProvidersResponse> CoordinatorClient::ListProviders() {
+  return Unary(&v1::ProviderService::Stub::ListProviders, stubs_->providers,
+               v1::ListProvidersRequest{});
+}
+
+Result<v1::ProviderCapabilities> CoordinatorClient::GetProviderCapabilities(const std::string& id) {
+  v1::GetProviderCapabilitiesRequest request;
+  request.set_id(id);
+  return Unary(&v1::ProviderService::Stub::GetProviderCapabilities, stubs_->providers, request);
+}
+
+Result<v1::TranslateConfigurationResponse> CoordinatorClient::TranslateConfiguration(
+    const v1::TranslateConfigurationRequest& request) {
+  return Unary(&v1::ProviderService::Stub::TranslateConfiguration, stubs_->providers, request);
 }
 
 Status CoordinatorClient::WatchJob(const std::string& id, const OnMessage<v1::Job>& on_job) {

@@ -17,6 +17,7 @@
 #include "lathe/v1/inference_service.pb.h"
 #include "lathe/v1/job_service.pb.h"
 #include "lathe/v1/node_service.pb.h"
+#include "lathe/v1/provider_service.pb.h"
 
 namespace grpc {
 class Channel;
@@ -37,6 +38,10 @@ class CoordinatorClient {
   Result<v1::ListJobsResponse> ListJobs(const v1::ListJobsRequest& request);
   Result<v1::Job> CancelJob(const v1::CancelJobRequest& request);
   Result<v1::ListNodesResponse> ListNodes();
+  Result<v1::ListProvidersResponse> ListProviders();
+  Result<v1::ProviderCapabilities> GetProviderCapabilities(const std::string& id);
+  Result<v1::TranslateConfigurationResponse> TranslateConfiguration(
+      const v1::TranslateConfigurationRequest& request);
 
   template <class Message>
   using OnMessage = std::function<void(const Message&)>;

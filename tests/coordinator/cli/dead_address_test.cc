@@ -46,8 +46,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Words{"metrics", "job-aaaaaaaaaaaa"},
                       Words{"adapter", "pull", "job-aaaaaaaaaaaa"},
                       Words{"generate", "--model", "m", "--prompt", "hello"}, Words{"node", "list"},
-                      Words{"version"}, Words{"submit", "-f", "-"},
-                      Words{"submit", "-f", "-", "--dry-run"}));
+                      Words{"provider", "list"}, Words{"provider", "capabilities", "openai"},
+                      Words{"provider", "translate", "openai", "-f", "-"}, Words{"version"},
+                      Words{"submit", "-f", "-"}, Words{"submit", "-f", "-", "--dry-run"}));
 
 TEST(DeadAddressText, SaysWhatWhyAndWhatToDo) {
   CliRunner runner;

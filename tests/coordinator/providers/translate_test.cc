@@ -24,7 +24,9 @@ fs::path Golden() {
 v1::JobConfiguration Read(const fs::path& file) {
   const schema::Parsed parsed = schema::FromJson(*ReadFile(file));
   EXPECT_TRUE(parsed.findings.empty()) << file << ": " << parsed.findings.front().message;
-  return parsed.configuration;
+  // As it is shown to people.
+  return schema::FromJson(schema::ToJson(parsed.configuration, schema::Secrets::kRedact))
+      .configuration;
 }
 
 Json ToJson(const EngineRequest& request) {

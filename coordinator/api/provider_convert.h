@@ -1,0 +1,17 @@
+#pragma once
+// Engines and their requests as messages. Pure.
+
+#include <string>
+
+#include "coordinator/providers/capabilities.h"
+#include "coordinator/providers/engine.h"
+#include "coordinator/providers/translate.h"
+#include "lathe/v1/provider_service.pb.h"
+
+namespace lathe::api {
+
+v1::ProviderCapabilities ToProto(const providers::Engine& engine,
+                                 const providers::Capabilities& capabilities);
+v1::ProviderRequest ToProto(const providers::EngineRequest& request, const std::string& base_url);
+
+}  // namespace lathe::api

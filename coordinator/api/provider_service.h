@@ -1,0 +1,32 @@
+#pragma once
+// Engines: what they can do, and what a configuration becomes for them. Nothing is sent to any.
+// Thread-safe.
+
+#include "coordinator/api/context.h"
+#include "coordinator/providers/engine.h"
+#include "lathe/v1/provider_service.grpc.pb.h"
+
+namespace lathe::api {
+
+class ProviderService final : public v1::ProviderService::Service {
+ public:
+  explicit ProviderService(const Context& context) : context_(context) {}
+
+  grpc::Status ListProviders(grpc::ServerContext* call, const v1::ListProvidersRequest* request,
+                             v1::ListProvidersResponse* response) override;
+  grpc::Status GetProviderCapabilities(grpc::ServerContext* call,
+                                       const v1::GetProviderCapabilitiesRequest* request,
+                                       v1::ProviderCapabilities* response) override;
+  grpc::Status TranslateConfiguration(grpc::ServerContext* call,
+                                      const v1::TranslateConfigurationRequest* request,
+                                      v1::TranslateConfigurationResponse* response) override;
+
+ private:
+  v1::ProviderCapabilities Describe(const providers::Engine& engine) const;
+  Status Translate(const v1::TranslateConfigurationRequest& request,
+                   v1::TranslateConfigurationResponse& response) const;
+
+  const Context context_;
+};
+
+}  // namespace lathe::api
