@@ -33,7 +33,8 @@ inline constexpr char kLockFile[] = "trainer.lock";
 /// {attempt, device, threads, totalSteps, stepsDone, trainableParameters, totalParameters,
 ///  trainExamples, validationExamples}: once a run of the program, before the first step.
 inline constexpr char kEventStarted[] = "started";
-/// {step, epoch, loss, learningRate, gradientNorm, targetTokens, tokensPerSecond, memoryBytes}
+/// {step, epoch, loss, learningRate, gradientNorm, targetTokens, skippedSteps, tokensPerSecond,
+///  memoryBytes}; skippedSteps counts those since the beginning whose gradient was not finite
 inline constexpr char kEventMetric[] = "metric";
 /// {step, epoch, loss, targetTokens}: the validation set.
 inline constexpr char kEventEvaluation[] = "evaluation";
@@ -43,8 +44,9 @@ inline constexpr char kEventCheckpoint[] = "checkpoint";
 inline constexpr char kEventWarning[] = "warning";
 /// {phase: "loading"|"tokenizing"|"training"|"evaluating"|"saving"}
 inline constexpr char kEventPhase[] = "phase";
-/// {step, loss, evaluationLoss|null, seconds, files: [{path, bytes}]}: last line of a job that
-/// succeeded; paths are relative to the output folder.
+/// {step, adapterStep, loss, evaluationLoss|null, seconds, files: [{path, bytes}]}: last line of a
+/// job that succeeded; paths are relative to the output folder. adapterStep is the step whose
+/// values the adapter has: the best evaluation's with early stopping, else the last.
 inline constexpr char kEventSucceeded[] = "succeeded";
 /// {step}: last line of a run that was told to leave (TERM) and wrote a checkpoint.
 inline constexpr char kEventInterrupted[] = "interrupted";

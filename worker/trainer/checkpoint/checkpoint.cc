@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr char kProgressFile[] = "progress.json";
 constexpr char kParametersFile[] = "parameters.safetensors";
 constexpr char kManifestFile[] = "manifest.json";
@@ -38,9 +38,13 @@ Json ToJson(const Progress& p, const Identity& identity, std::int64_t updates) {
           {"loss", p.loss},
           {"evaluationLoss", OptionalNumber(p.evaluation_loss)},
           {"bestEvaluationLoss", OptionalNumber(p.best_evaluation_loss)},
+          {"bestStep", p.best_step},
           {"evaluationsWithoutGain", p.evaluations_without_gain},
           {"stoppedEarly", p.stopped_early},
           {"nonfiniteInARow", p.nonfinite_in_a_row},
+          {"skippedSteps", p.skipped_steps},
+          {"lossScale", p.loss_scale.value},
+          {"lossScaleGoodSteps", p.loss_scale.good_steps},
           {"seconds", p.seconds},
           {"optimizerUpdates", updates}};
 }
@@ -51,9 +55,13 @@ Progress FromJson(const Json& json) {
           .loss = json.at("loss").is_number() ? json.at("loss").get<double>() : 0,
           .evaluation_loss = ToOptional(json.at("evaluationLoss")),
           .best_evaluation_loss = ToOptional(json.at("bestEvaluationLoss")),
+          .best_step = json.at("bestStep").get<std::int64_t>(),
           .evaluations_without_gain = json.at("evaluationsWithoutGain").get<std::int64_t>(),
           .stopped_early = json.at("stoppedEarly").get<bool>(),
           .nonfinite_in_a_row = json.at("nonfiniteInARow").get<std::int64_t>(),
+          .skipped_steps = json.at("skippedSteps").get<std::int64_t>(),
+          .loss_scale = {.value = json.at("lossScale").get<double>(),
+                         .good_steps = json.at("lossScaleGoodSteps").get<std::int64_t>()},
           .seconds = json.at("seconds").get<double>()};
 }
 
@@ -208,12 +216,34 @@ Result<Restored> RestoreNewest(const fs::path& checkpoints, const Identity& iden
   return restored;
 }
 
+Status RestoreValues(const fs::path& checkpoints, std::int64_t step,
+                     const adapters::Trainable& trainable) {
+  const fs::path folder = checkpoints / (kStepPrefix + std::to_string(step));
+  LATHE_RETURN_IF_ERROR(CheckManifest(folder));
+  return ReadTrainable(folder, trainable);
+}
+
+void Remove(const fs::path& checkpoints, std::int64_t step) {
+  std::error_code ignored;
+  fs::remove_all(checkpoints / (kStepPrefix + std::to_string(step)), ignored);
+}
+
 void Prune(const fs::path& checkpoints, const Retention& retention) {
   std::error_code ignored;
-  std::int64_t kept = 0;
-  for (const auto& [step, folder] : List(checkpoints)) {
+  const auto list = List(checkpoints);
+  const bool has_best = std::any_of(list.begin(), list.end(), [&](const auto& entry) {
+    return entry.first == retention.best && entry.first <= retention.step;
+  });
+  std::int64_t kept = has_best ? 1 : 0;
+  bool newest = true;
+  for (const auto& [step, folder] : list) {
     if (step > retention.step) continue;
-    if (++kept > retention.keep) fs::remove_all(folder, ignored);
+    if (step != retention.best && !newest && kept >= retention.keep) {
+      fs::remove_all(folder, ignored);
+      continue;
+    }
+    kept += step != retention.best ? 1 : 0;
+    newest = false;
   }
   for (const auto& entry : fs::directory_iterator(checkpoints, ignored)) {
     if (entry.path().filename().string().starts_with(kTemporaryPrefix)) {

@@ -13,6 +13,7 @@
 
 #include "common/base/result.h"
 #include "worker/trainer/adapters/trainable.h"
+#include "worker/trainer/optim/loss_scale.h"
 #include "worker/trainer/optim/optimizer.h"
 
 namespace lathe::trainer::checkpoint {
@@ -24,10 +25,13 @@ struct Progress {
   double loss = 0;                        ///< of the last step
   std::optional<double> evaluation_loss;  ///< of the last evaluation
   std::optional<double> best_evaluation_loss;
+  std::int64_t best_step = 0;  ///< of that evaluation; 0: none yet
   std::int64_t evaluations_without_gain = 0;
   bool stopped_early = false;
   std::int64_t nonfinite_in_a_row = 0;
-  double seconds = 0;  ///< spent training, over all runs
+  std::int64_t skipped_steps = 0;  ///< in all, because a gradient was not finite
+  optim::LossScale loss_scale;     ///< fp16 alone changes it
+  double seconds = 0;              ///< spent training, over all runs
 };
 
 /// What a checkpoint belongs to.
@@ -56,12 +60,21 @@ Result<Restored> RestoreNewest(const std::filesystem::path& checkpoints, const I
                                const adapters::Trainable& trainable,
                                optim::OptimizerState& optimizer);
 
+/// The values of the checkpoint of that step alone. kDataLoss when it is
+/// not there or damaged.
+Status RestoreValues(const std::filesystem::path& checkpoints, std::int64_t step,
+                     const adapters::Trainable& trainable);
+
 struct Retention {
-  std::int64_t keep = 1;  ///< so many checkpoints, the newest
+  std::int64_t keep = 1;  ///< so many checkpoints: the newest, and the best of them all
   std::int64_t step = 0;  ///< where the run stands
+  std::int64_t best = 0;  ///< the step of the best one; 0: none
 };
-/// Removes older checkpoints than those to keep, and what interrupted writes left. Those beyond the
+/// Removes older checkpoints than those to keep, and what interrupted writes left. When one is to
+/// be kept and the best is not the newest, both stay. Those beyond the
 /// run's step do not count and stay: they are damaged ones that the run will write anew.
 void Prune(const std::filesystem::path& checkpoints, const Retention& retention);
+/// Removes the checkpoint of that step, if there is one.
+void Remove(const std::filesystem::path& checkpoints, std::int64_t step);
 
 }  // namespace lathe::trainer::checkpoint

@@ -1,8 +1,8 @@
 #pragma once
 // The decoder's operations that are not matrix products, on tensors: fused row kernels on the CPU,
 // chains of ATen operations elsewhere. Forward and hand-written backward; nothing here records an
-// autograd graph. Activations are fp32 or bf16, contiguous in their last dimension; reductions are
-// fp32. N is the number of tokens.
+// autograd graph. Activations are fp32, bf16 or fp16, contiguous in their last dimension;
+// reductions are fp32. N is the number of tokens.
 
 #include <ATen/core/Tensor.h>
 

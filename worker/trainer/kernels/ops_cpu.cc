@@ -28,9 +28,11 @@ template <class Body>
 void Dispatch(const at::Tensor& tensor, const Body& body) {
   if (tensor.scalar_type() == at::kFloat) {
     body(Float32Kernels(), float{});
-  } else {
-    LATHE_CHECK(tensor.scalar_type() == at::kBFloat16, "row kernels take fp32 and bf16");
+  } else if (tensor.scalar_type() == at::kBFloat16) {
     body(Bfloat16Kernels(), std::uint16_t{});
+  } else {
+    LATHE_CHECK(tensor.scalar_type() == at::kHalf, "row kernels take fp32, bf16 and fp16");
+    body(Float16Kernels(), Float16{});
   }
 }
 

@@ -71,10 +71,15 @@ std::optional<quantization::QuantizationSettings> ToQuantization(const plan::Pla
       .double_quantization = q.double_quant};
 }
 
+at::ScalarType ComputeType(const std::string& precision) {
+  if (precision == "bf16") return at::kBFloat16;
+  return precision == "fp16" ? at::kHalf : at::kFloat;
+}
+
 Status LoadModel(Job& job) {
   const plan::Plan& plan = job.plan;
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(plan.device));
-  const model::LoadOptions options{.dtype = plan.precision == "bf16" ? at::kBFloat16 : at::kFloat,
+  const model::LoadOptions options{.dtype = ComputeType(plan.precision),
                                    .device = device,
                                    .max_positions = plan.data.sequence_length,
                                    .quantization = ToQuantization(plan)};
@@ -119,6 +124,7 @@ Status Resume(Job& job, EventLog& log) {
   for (const std::string& warning : restored.warnings) {
     LATHE_RETURN_IF_ERROR(log.Append(protocol::kEventWarning, {{"message", warning}}));
   }
+  if (job.plan.precision == "fp16") job.progress.loss_scale.value = optim::LossScale::kStart;
   if (restored.progress) job.progress = *restored.progress;
   return {};
 }

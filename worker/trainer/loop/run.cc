@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "common/base/file_io.h"
 #include "worker/trainer/device/device.h"
@@ -12,14 +14,19 @@
 namespace lathe::trainer::loop {
 namespace {
 
+namespace fs = std::filesystem;
 namespace protocol = trainer_protocol;
 using Json = nlohmann::json;
 
-/// Steps without a finite loss after which a run gives up.
+/// Steps in a row without a finite loss and gradient after which a run gives up.
 constexpr std::int64_t kNonfiniteLimit = 5;
 
 Json Finite(double value) {
   return std::isfinite(value) ? Json(value) : Json();
+}
+
+std::string Short(double value) {
+  return Json(value).dump();
 }
 
 class Runner {
@@ -35,10 +42,17 @@ class Runner {
   Result<bool> TrainStep();
   Status TellStep(const StepResult& result, double learning_rate, double seconds);
   Status CheckFinite(const StepResult& result);
+  Error NonfiniteAdvice(std::int64_t count) const;
   /// False when told to leave.
   Result<bool> EvaluateIfDue();
   void NoteEvaluation(double loss);
+  /// Whether the best evaluation so far was made of the values as they are, and matters.
+  bool IsBestToKeep() const;
   Status SaveCheckpoint();
+  /// Down to what may be kept up to that step, and room for so many more.
+  void PruneCheckpoints(std::int64_t step, std::int64_t room) const;
+  /// What early stopping ends with are the best values, not the last.
+  Status ReturnToBest();
   Status SaveAdapter(Json& files);
   Result<Outcome> Interrupt();
   Result<Outcome> Finish();
@@ -61,6 +75,8 @@ class Runner {
   StopSignals& signals_;
   const Clock& clock_;
   std::int64_t saved_step_ = -1;
+  std::int64_t former_best_ = 0;   ///< a step whose checkpoint was the best one
+  std::int64_t adapter_step_ = 0;  ///< the step that the saved values are of
 };
 
 Result<Outcome> Runner::Run() {
@@ -75,7 +91,8 @@ Result<Outcome> Runner::Run() {
     if (!trained) return Interrupt();
     LATHE_ASSIGN_OR_RETURN(const bool evaluated, EvaluateIfDue());
     if (!evaluated) return Interrupt();
-    if (job_.milestones.IsSave(progress().step) || signals_.TakeCheckpointRequest()) {
+    if (job_.milestones.IsSave(progress().step) || IsBestToKeep() ||
+        signals_.TakeCheckpointRequest()) {
       LATHE_RETURN_IF_ERROR(SaveCheckpoint());
     }
   }
@@ -118,11 +135,12 @@ Result<bool> Runner::TrainStep() {
   const std::int64_t step = progress().step;
   const double learning_rate = optim::LearningRate(job_.schedule, step);
   const auto micro_batches = job_.sampler->MicroBatches(step);
-  const auto result =
-      job_.stepper->Step({step, learning_rate, job_.data.train, micro_batches}, Stop());
+  const auto result = job_.stepper->Step(
+      {step, learning_rate, job_.data.train, micro_batches, progress().loss_scale.value}, Stop());
   if (!result) return false;
   progress().step = step + 1;
   progress().loss = result->loss;
+  progress().skipped_steps += result->finite ? 0 : 1;
   const double seconds = Seconds() - begin;
   progress().seconds += seconds;
   LATHE_RETURN_IF_ERROR(TellStep(*result, learning_rate, seconds));
@@ -139,26 +157,42 @@ Status Runner::TellStep(const StepResult& result, double learning_rate, double s
        {"learningRate", learning_rate},
        {"gradientNorm", Finite(result.gradient_norm)},
        {"targetTokens", result.targets},
+       {"skippedSteps", progress().skipped_steps},
        {"tokensPerSecond", static_cast<double>(result.tokens) / std::max(seconds, 1e-9)},
        {"memoryBytes", device::MemoryBytes(job_.decoder->device())}});
 }
 
 Status Runner::CheckFinite(const StepResult& result) {
+  checkpoint::Progress& p = progress();
+  const double loss_scale = p.loss_scale.value;
+  const bool scaled = job_.plan.precision == "fp16";
+  if (scaled) p.loss_scale.Note(result.finite);
   if (result.finite) {
-    progress().nonfinite_in_a_row = 0;
+    p.nonfinite_in_a_row = 0;
     return {};
   }
-  const std::int64_t count = ++progress().nonfinite_in_a_row;
-  if (count >= kNonfiniteLimit) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "loss or gradient was not a finite number in " + std::to_string(count) +
-                       " steps in a row: lower optimizer.learningRate, add warm-up, or use "
-                       "model.precision fp32");
-  }
-  return log_.Append(
-      protocol::kEventWarning,
-      {{"message", "step " + std::to_string(progress().step) +
-                       " was skipped: its loss or gradient is not a finite number"}});
+  // Gradients that overflow at a large scale are how the right scale is found.
+  const bool searching = scaled && loss_scale > 1 && std::isfinite(result.loss);
+  const std::int64_t count = searching ? p.nonfinite_in_a_row : ++p.nonfinite_in_a_row;
+  if (count >= kNonfiniteLimit) return Failure(NonfiniteAdvice(count));
+  const std::string why = searching ? "fp16 gradients overflowed at a loss scale of " +
+                                          Short(loss_scale) + ", which is halved"
+                                    : "its loss or gradient is not a finite number";
+  return log_.Append(protocol::kEventWarning,
+                     {{"message", "step " + std::to_string(p.step) + " was skipped: " + why}});
+}
+
+Error Runner::NonfiniteAdvice(std::int64_t count) const {
+  const std::string precision = job_.plan.precision;
+  std::string advice = "lower optimizer.learningRate (now " +
+                       Short(job_.plan.optimizer.learning_rate) +
+                       "), add warm-up or lower optimizer.maxGradientNorm";
+  if (precision == "fp16") advice += ", or use model.precision bf16 or fp32: fp16 ends at 65504";
+  if (precision == "bf16") advice += ", or use model.precision fp32";
+  return {ErrorCode::kInvalidArgument,
+          "the loss or gradient of " + std::to_string(count) +
+              " steps in a row was not a finite number, the last of them step " +
+              std::to_string(progress().step) + ": " + advice};
 }
 
 Result<bool> Runner::EvaluateIfDue() {
@@ -185,38 +219,63 @@ void Runner::NoteEvaluation(double loss) {
   p.evaluation_loss = loss;
   const plan::SchedulePlan& schedule = job_.plan.schedule;
   // A loss that is no number is never the best: nothing could be better than it later.
-  if (std::isfinite(loss) && (!p.best_evaluation_loss ||
-                              loss < *p.best_evaluation_loss - schedule.early_stopping_threshold)) {
+  const double best = p.best_evaluation_loss.value_or(std::numeric_limits<double>::infinity());
+  const bool gain = std::isfinite(loss) && loss < best - schedule.early_stopping_threshold;
+  p.evaluations_without_gain = gain ? 0 : p.evaluations_without_gain + 1;
+  if (std::isfinite(loss) && loss < best) {
     p.best_evaluation_loss = loss;
-    p.evaluations_without_gain = 0;
-  } else {
-    ++p.evaluations_without_gain;
+    former_best_ = std::exchange(p.best_step, p.step);
   }
   p.stopped_early = schedule.early_stopping_patience &&
                     p.evaluations_without_gain >= *schedule.early_stopping_patience;
 }
 
+bool Runner::IsBestToKeep() const {
+  const plan::SchedulePlan& schedule = job_.plan.schedule;
+  return progress().step > 0 && progress().best_step == progress().step &&
+         (schedule.save_total_limit || schedule.early_stopping_patience);
+}
+
+void Runner::PruneCheckpoints(std::int64_t step, std::int64_t room) const {
+  const fs::path folder = job_.plan.paths.output / protocol::kCheckpointsFolder;
+  if (const auto keep = job_.plan.schedule.save_total_limit; keep && *keep > room) {
+    checkpoint::Prune(folder, {.keep = *keep - room, .step = step, .best = progress().best_step});
+  }
+}
+
 Status Runner::SaveCheckpoint() {
   if (saved_step_ == progress().step) return {};
   LATHE_RETURN_IF_ERROR(Phase("saving"));
-  const std::filesystem::path folder = job_.plan.paths.output / protocol::kCheckpointsFolder;
-  if (const auto keep = job_.plan.schedule.save_total_limit; keep && *keep > 1) {
-    // Before writing: the disk may be nearly full.
-    checkpoint::Prune(folder, {.keep = *keep - 1, .step = progress().step - 1});
-  }
+  const fs::path folder = job_.plan.paths.output / protocol::kCheckpointsFolder;
+  PruneCheckpoints(progress().step - 1, 1);  // Before writing: the disk may be nearly full.
   LATHE_ASSIGN_OR_RETURN(const auto written,
                          checkpoint::Write(folder, job_.identity, progress(),
                                            job_.stepper->trainable(), job_.stepper->optimizer()));
   saved_step_ = progress().step;
-  if (const auto keep = job_.plan.schedule.save_total_limit) {
-    checkpoint::Prune(folder, {.keep = *keep, .step = progress().step});
+  PruneCheckpoints(progress().step, 0);
+  if (former_best_ > 0 && IsBestToKeep() && !job_.milestones.IsSave(former_best_)) {
+    checkpoint::Remove(folder, former_best_);  // It was kept for being the best alone.
   }
-  LATHE_RETURN_IF_ERROR(log_.Append(
-      protocol::kEventCheckpoint,
-      {{"step", progress().step},
-       {"path", std::filesystem::relative(written.path, job_.plan.paths.output).string()},
-       {"bytes", written.bytes}}));
+  LATHE_RETURN_IF_ERROR(
+      log_.Append(protocol::kEventCheckpoint,
+                  {{"step", progress().step},
+                   {"path", fs::relative(written.path, job_.plan.paths.output).string()},
+                   {"bytes", written.bytes}}));
   return Phase("training");
+}
+
+Status Runner::ReturnToBest() {
+  adapter_step_ = progress().step;
+  const std::int64_t best = progress().best_step;
+  if (!job_.plan.schedule.early_stopping_patience || best == 0 || best == progress().step) {
+    return {};
+  }
+  // The checkpoint of the end, for a run that is killed now: it comes here again.
+  LATHE_RETURN_IF_ERROR(SaveCheckpoint());
+  LATHE_RETURN_IF_ERROR(checkpoint::RestoreValues(
+      job_.plan.paths.output / protocol::kCheckpointsFolder, best, job_.stepper->trainable()));
+  adapter_step_ = best;
+  return {};
 }
 
 Result<Outcome> Runner::Interrupt() {
@@ -226,7 +285,6 @@ Result<Outcome> Runner::Interrupt() {
 }
 
 Status Runner::SaveAdapter(Json& files) {
-  namespace fs = std::filesystem;
   const fs::path final_path = job_.plan.paths.output / protocol::kAdapterFolder;
   const fs::path temporary = job_.plan.paths.output / ".writing-adapter";
   std::error_code error;
@@ -254,11 +312,13 @@ Status Runner::SaveAdapter(Json& files) {
 
 Result<Outcome> Runner::Finish() {
   LATHE_RETURN_IF_ERROR(Phase("saving"));
+  LATHE_RETURN_IF_ERROR(ReturnToBest());
   Json files = Json::array();
   LATHE_RETURN_IF_ERROR(SaveAdapter(files));
   const auto& evaluation = progress().evaluation_loss;
   LATHE_RETURN_IF_ERROR(log_.Append(protocol::kEventSucceeded,
                                     {{"step", progress().step},
+                                     {"adapterStep", adapter_step_},
                                      {"loss", Finite(progress().loss)},
                                      {"evaluationLoss", evaluation ? Finite(*evaluation) : Json()},
                                      {"seconds", progress().seconds},

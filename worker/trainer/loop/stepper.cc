@@ -59,9 +59,10 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
     const Batch batch = MakeBatch(input.examples, input.micro_batches[i], decoder_.device());
     if (batch.targets.rows.size(0) == 0) continue;
     const auto step_seed = model::MixSeed(settings_.seed, static_cast<std::uint64_t>(input.step));
-    sum += ForwardBackward(batch, scale, model::MixSeed(step_seed, i));
+    sum += ForwardBackward(batch, scale * input.loss_scale, model::MixSeed(step_seed, i));
   }
   result.loss = sum * scale;
+  if (input.loss_scale != 1) gradients.mul_(1 / input.loss_scale);
   result.gradient_norm = optim::Norm(gradients);
   result.finite = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
   if (!result.finite || result.targets == 0) return result;

@@ -26,6 +26,7 @@ struct StepInput {
   double learning_rate = 0;
   const std::vector<Example>& examples;
   const std::vector<std::vector<std::size_t>>& micro_batches;
+  double loss_scale = 1;  ///< gradients are computed of loss * this; what comes out is not scaled
 };
 
 struct StepResult {

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "worker/trainer/formats/dequantize.h"
+#include "worker/trainer/formats/float16.h"
 #include "worker/trainer/formats/gguf.h"
 #include "worker/trainer/formats/safetensors.h"
 #include "worker/trainer/model/weight_plan.h"
@@ -71,6 +72,12 @@ Status ConvertRows(const Copy& copy, formats::RowRange from, std::int64_t to) {
     return formats::DequantizeRows(*copy.source, from, {out, count});
   }
   auto* out = static_cast<std::uint16_t*>(destination.data_ptr()) + to * width;
+  if (destination.scalar_type() == at::kHalf) {
+    std::vector<float> values(count);
+    LATHE_RETURN_IF_ERROR(formats::DequantizeRows(*copy.source, from, values));
+    std::transform(values.begin(), values.end(), out, formats::FloatToHalf);
+    return {};
+  }
   return formats::DequantizeRowsToBfloat16(*copy.source, from, {out, count});
 }
 

@@ -14,7 +14,7 @@
 namespace lathe::trainer::model {
 
 struct LoadOptions {
-  at::ScalarType dtype = at::kFloat;  ///< kFloat or kBFloat16
+  at::ScalarType dtype = at::kFloat;  ///< kFloat, kBFloat16 or kHalf
   at::Device device = at::kCPU;
   std::int64_t max_positions = 0;  ///< the longest sequence of any pass
   /// Of the layers' linear weights, which then exist quantised only; embeddings, norms, biases and

@@ -87,7 +87,7 @@ struct Plan {
   std::string device;
   Paths paths;
   std::string base_model_name;
-  std::string precision;  ///< "fp32" or "bf16"
+  std::string precision;  ///< "fp32", "bf16" or "fp16"
   DataPlan data;
   LoraPlan lora;
   std::optional<QuantizationPlan> quantization;

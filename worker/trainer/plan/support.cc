@@ -14,7 +14,7 @@ const std::vector<Supported>& SupportedTokens() {
   static const std::vector<Supported> table = {
       {"method.type", {"lora", "qlora"}},
       {"objective.type", {"sft"}},
-      {"model.precision", {"fp32", "bf16"}},
+      {"model.precision", {"fp32", "bf16", "fp16"}},
       {"method.loraConfig.bias", {"none"}},
       {"tokenizer.paddingSide", {"right"}},
       {"datasets.type", {"supervised"}},

@@ -34,10 +34,15 @@ class CheckpointTest : public testing::Test {
     optimizer_.tensors.at("first_moment").fill_(value);
     optimizer_.tensors.at("second_moment").fill_(value);
     optimizer_.updates = step;
-    const auto written =
-        Write(root(), {"settings", "base"},
-              {.step = step, .loss = value / 3, .evaluation_loss = value / 7, .seconds = 1.5},
-              trainable_, optimizer_);
+    const auto written = Write(root(), {"settings", "base"},
+                               {.step = step,
+                                .loss = value / 3,
+                                .evaluation_loss = value / 7,
+                                .best_step = step + 1,
+                                .skipped_steps = step + 2,
+                                .loss_scale = {value * 4, step + 3},
+                                .seconds = 1.5},
+                               trainable_, optimizer_);
     ASSERT_TRUE(written) << written.error().message;
     EXPECT_EQ(written->path, Folder(step));
   }
@@ -80,6 +85,10 @@ TEST_F(CheckpointTest, TheNewestIsRestoredWithAllThatItHolds) {
   EXPECT_EQ(restored.progress->evaluation_loss, 100.0 / 7);
   EXPECT_FALSE(restored.progress->best_evaluation_loss.has_value());
   EXPECT_EQ(restored.progress->seconds, 1.5);
+  EXPECT_EQ(restored.progress->best_step, 101);
+  EXPECT_EQ(restored.progress->skipped_steps, 102);
+  EXPECT_EQ(restored.progress->loss_scale.value, 400);
+  EXPECT_EQ(restored.progress->loss_scale.good_steps, 103);
   EXPECT_EQ(trainable_.parameters.min().item<float>(), 100);
   EXPECT_EQ(optimizer_.tensors.at("second_moment").min().item<float>(), 100);
   EXPECT_EQ(optimizer_.updates, 100);
@@ -159,6 +168,26 @@ TEST_F(CheckpointTest, PruneKeepsTheNewestAndSweepsUp) {
   EXPECT_TRUE(fs::exists(Folder(12)));
   EXPECT_TRUE(fs::exists(Folder(100)));
   EXPECT_FALSE(fs::exists(root() / ".writing-step-101"));
+}
+
+TEST_F(CheckpointTest, PruneKeepsTheBest) {
+  const std::vector<std::int64_t> all = {5, 7, 12, 100};
+  const auto left = [&](const Retention& retention) {
+    for (const std::int64_t step : all) Save(step);
+    Prune(root(), retention);
+    std::vector<std::int64_t> steps;
+    for (const std::int64_t step : all) {
+      if (fs::exists(Folder(step))) steps.push_back(step);
+    }
+    return steps;
+  };
+  using Steps = std::vector<std::int64_t>;
+  EXPECT_EQ(left({.keep = 1, .step = 100, .best = 7}), (Steps{7, 100}));
+  EXPECT_EQ(left({.keep = 2, .step = 100, .best = 7}), (Steps{7, 100}));
+  EXPECT_EQ(left({.keep = 3, .step = 100, .best = 7}), (Steps{7, 12, 100}));
+  EXPECT_EQ(left({.keep = 1, .step = 100, .best = 100}), (Steps{100}));
+  EXPECT_EQ(left({.keep = 2, .step = 100, .best = 100}), (Steps{12, 100}));
+  EXPECT_EQ(left({.keep = 2, .step = 100, .best = 6}), (Steps{12, 100}));  // Not there.
 }
 
 TEST_F(CheckpointTest, PruneDoesNotTakeADamagedOneAheadForTheNewest) {

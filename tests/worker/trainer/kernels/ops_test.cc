@@ -5,10 +5,12 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace lathe::trainer::kernels {
@@ -61,9 +63,10 @@ class OpsTest : public testing::TestWithParam<at::ScalarType> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Types, OpsTest, testing::Values(at::kFloat, at::kBFloat16),
+INSTANTIATE_TEST_SUITE_P(Types, OpsTest, testing::Values(at::kFloat, at::kBFloat16, at::kHalf),
                          [](const auto& type) {
-                           return type.param == at::kFloat ? "fp32" : "bf16";
+                           if (type.param == at::kFloat) return "fp32";
+                           return type.param == at::kHalf ? "fp16" : "bf16";
                          });
 
 constexpr double kEpsilon = 1e-5;
@@ -361,6 +364,39 @@ TEST_P(OpsTest, CrossEntropyOfLargeLogitsStaysFinite) {
   at::Tensor targets = at::empty({1}, at::kLong).fill_(2);
   EXPECT_NEAR(CrossEntropy(logits, targets, 1), 1000, 1e-6);
   ExpectNear(logits, {{1, 0, -1}});
+}
+
+TEST(Float16Test, EveryNumberSurvivesARotationByNothing) {
+  // Infinities and NaNs aside: 0 times them is no number.
+  constexpr std::int64_t kNumbers = 0x7C00;
+  at::Tensor x = at::empty({2, kNumbers}, at::kHalf);
+  auto* bits = static_cast<std::uint16_t*>(x.data_ptr());
+  for (std::int64_t i = 0; i < kNumbers; ++i) {
+    bits[i] = static_cast<std::uint16_t>(i);
+    bits[kNumbers + i] = static_cast<std::uint16_t>(i | 0x8000);
+  }
+  const at::Tensor before = x.clone();
+  const at::Tensor angles = at::empty({2, kNumbers / 2}, at::kFloat);
+  ApplyRope(x, {0, 1, kNumbers}, angles.fill_(1), at::empty_like(angles).fill_(0),
+            Rotation::kForward);
+  const auto* expected = static_cast<const std::uint16_t*>(before.data_ptr());
+  for (std::int64_t i = 1; i < kNumbers; ++i) {
+    ASSERT_EQ(bits[i], expected[i]);
+    ASSERT_EQ(bits[kNumbers + i], expected[kNumbers + i]);
+  }
+  // Rounding: beyond the largest number, half of the smallest one, a tie to even.
+  const at::Tensor factors = at::empty({1, 1}, at::kFloat);
+  const auto scaled = [&](float value, float factor) {
+    at::Tensor pair = at::empty({1, 2}, at::kHalf).fill_(value);
+    ApplyRope(pair, {0, 1, 2}, factors.fill_(factor), at::empty_like(factors).fill_(0),
+              Rotation::kForward);
+    return pair[0][0].item<float>();
+  };
+  EXPECT_EQ(scaled(65504, 1.001F), std::numeric_limits<float>::infinity());
+  EXPECT_EQ(scaled(0x1p-24F, 0.5F), 0);
+  EXPECT_EQ(scaled(0x1p-24F, 0.75F), 0x1p-24F);
+  EXPECT_EQ(scaled(1, 1 + 0x1p-11F), 1);
+  EXPECT_EQ(scaled(1, 1 + 0x3p-11F), 1 + 0x1p-9F);
 }
 
 TEST_P(OpsTest, NoRowsAreFine) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -86,6 +87,7 @@ TEST_F(RunTest, StepsThatAreNotFiniteAreSkippedCountedAndAtLastGivenUp) {
   EXPECT_EQ(Run(), trainer_protocol::kExitInvalid);  // Another try would end the same way.
   EXPECT_EQ(EventsOf("metric").size(), 5U);
   EXPECT_TRUE(EventsOf("metric")[0]["loss"].is_null());
+  EXPECT_EQ(EventsOf("metric")[4]["skippedSteps"], 5);
   const auto warnings = EventsOf("warning");
   ASSERT_EQ(warnings.size(), 4U);
   EXPECT_THAT(warnings[0]["message"].get<std::string>(), HasSubstr("step 1 was skipped"));
@@ -93,6 +95,54 @@ TEST_F(RunTest, StepsThatAreNotFiniteAreSkippedCountedAndAtLastGivenUp) {
   EXPECT_THAT(message, HasSubstr("5 steps in a row"));
   EXPECT_THAT(message, HasSubstr("lower optimizer.learningRate"));
   EXPECT_FALSE(fs::exists(root() / "out/adapter"));
+}
+
+TEST_F(RunTest, EarlyStoppingEndsWithTheBestValuesAndRetentionKeepsThem) {
+  Write("validation.jsonl", R"({"input_ids": [7, 8, 9, 10, 11], "labels": [7, 8, 9, 10, 11]})");
+  plan_["paths"]["validation"] = root() / "validation.jsonl";
+  plan_["configuration"]["schedule"] = {{"maxSteps", 200},     {"batchSize", 8},
+                                        {"evalSteps", 3},      {"saveSteps", 2},
+                                        {"saveTotalLimit", 2}, {"earlyStoppingPatience", 4}};
+  plan_["configuration"]["optimizer"] = {{"learningRate", 3e-2}};
+  ASSERT_EQ(Run(), 0) << errors();
+  const auto evaluations = EventsOf("evaluation");
+  const auto best = std::min_element(evaluations.begin(), evaluations.end(),
+                                     [](auto& a, auto& b) { return a["loss"] < b["loss"]; });
+  const Json last = Events().back();
+  ASSERT_EQ(last["adapterStep"], (*best)["step"]);
+  ASSERT_LT(last["adapterStep"], last["step"]);
+  const auto weights = [&](const fs::path& folder) {
+    return *ReadFile(root() / "out" / folder / "adapter_model.safetensors");
+  };
+  const auto step_folder = [](const Json& step) { return "checkpoints/step-" + step.dump(); };
+  EXPECT_EQ(weights("adapter"), weights(step_folder(last["adapterStep"])));
+  EXPECT_NE(weights("adapter"), weights(step_folder(last["step"])));
+  const fs::directory_iterator kept(root() / "out/checkpoints");
+  EXPECT_EQ(std::distance(begin(kept), end(kept)), 2);
+}
+
+TEST_F(RunTest, Fp16FindsItsLossScaleAndLearnsWhatFp32Learns) {
+  plan_["configuration"]["schedule"]["maxSteps"] = 8;
+  plan_["configuration"]["optimizer"] = {{"learningRate", 1e-2}};
+  ASSERT_EQ(Run(), 0) << errors();
+  const auto exact = EventsOf("metric");
+  plan_["configuration"]["model"] = {{"precision", "fp16"}};
+  plan_["paths"]["output"] = root() / "half";
+  ASSERT_EQ(Run(), 0) << errors();
+  const auto events = parity::ReadEvents(root() / "half/events.jsonl");
+  std::size_t step = 0;
+  for (const Json& event : events) {
+    if (event["type"] != "metric") continue;
+    EXPECT_NEAR(event["loss"].get<double>(), exact[step]["loss"].get<double>(), 0.02);
+    EXPECT_NEAR(event["gradientNorm"].get<double>(), exact[step]["gradientNorm"].get<double>(),
+                0.01 * exact[step]["gradientNorm"].get<double>());
+    EXPECT_EQ(event["skippedSteps"], 0);
+    ++step;
+  }
+  EXPECT_EQ(step, exact.size());
+  const Json progress = parity::ReadJson(root() / "half/checkpoints/step-8/progress.json");
+  EXPECT_EQ(progress["lossScale"], 65536);
+  EXPECT_EQ(progress["lossScaleGoodSteps"], 8);
 }
 
 TEST_F(RunTest, TheSameSeedGivesTheSameAdapter) {

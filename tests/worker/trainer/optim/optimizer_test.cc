@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include "worker/trainer/optim/loss_scale.h"
+
 namespace lathe::trainer::optim {
 namespace {
 
@@ -121,6 +123,17 @@ TEST(OptimizerTest, ClippingScalesLongGradientsOnly) {
   Clip(gradient, 5, 1);
   EXPECT_NEAR(At(gradient, 0), 3 / (5 + 1e-6), 1e-7);
   EXPECT_NEAR(At(gradient, 1), 4 / (5 + 1e-6), 1e-7);
+}
+
+TEST(LossScaleTest, HalvesOnOverflowAndDoublesAfterManyGoodSteps) {
+  LossScale scale{.value = LossScale::kStart};
+  for (int i = 0; i < 1999; ++i) scale.Note(true);
+  EXPECT_EQ(scale.value, 65536);
+  scale.Note(false);
+  EXPECT_EQ(scale.value, 32768);
+  for (int i = 0; i < 2000; ++i) scale.Note(true);
+  EXPECT_EQ(scale.value, 65536);
+  EXPECT_EQ(scale.good_steps, 0);
 }
 
 }  // namespace

@@ -5,16 +5,19 @@ namespace lathe::trainer::kernels {
 namespace baseline {
 extern const RowKernels<float> kFloat32;
 extern const RowKernels<std::uint16_t> kBfloat16;
+extern const RowKernels<Float16> kFloat16;
 }  // namespace baseline
 
 #if defined(__x86_64__)
 namespace avx2 {
 extern const RowKernels<float> kFloat32;
 extern const RowKernels<std::uint16_t> kBfloat16;
+extern const RowKernels<Float16> kFloat16;
 }  // namespace avx2
 namespace avx512 {
 extern const RowKernels<float> kFloat32;
 extern const RowKernels<std::uint16_t> kBfloat16;
+extern const RowKernels<Float16> kFloat16;
 }  // namespace avx512
 #endif
 
@@ -49,12 +52,20 @@ const RowKernels<std::uint16_t>& Bfloat16Kernels() {
       Choose<std::uint16_t>({baseline::kBfloat16, avx2::kBfloat16, avx512::kBfloat16});
   return kernels;
 }
+const RowKernels<Float16>& Float16Kernels() {
+  static const auto& kernels =
+      Choose<Float16>({baseline::kFloat16, avx2::kFloat16, avx512::kFloat16});
+  return kernels;
+}
 #else
 const RowKernels<float>& Float32Kernels() {
   return baseline::kFloat32;
 }
 const RowKernels<std::uint16_t>& Bfloat16Kernels() {
   return baseline::kBfloat16;
+}
+const RowKernels<Float16>& Float16Kernels() {
+  return baseline::kFloat16;
 }
 #endif
 

@@ -1,8 +1,8 @@
 #pragma once
-// The elementwise and reducing loops of a decoder on one row each, for fp32 and bf16 (as bits):
-// arithmetic is fp32 throughout. The same source is compiled for three instruction sets; the best
-// one that the machine has is chosen once a process. Pure functions, no allocation, no threads:
-// callers divide rows among threads.
+// The elementwise and reducing loops of a decoder on one row each, for fp32, bf16 (as bits)
+// and fp16: arithmetic is fp32 throughout. The same source is compiled for three instruction sets;
+// the best one that the machine has is chosen once a process. Pure functions, no allocation, no
+// threads: callers divide rows among threads.
 
 #include <cstdint>
 
@@ -34,7 +34,12 @@ struct ScoreMap {
   float cap;
 };
 
-/// T is float or std::uint16_t (bf16 bits). Lengths are in elements, rows are contiguous.
+/// The bits of an fp16 number; a type of its own, beside bf16's.
+struct Float16 {
+  std::uint16_t bits = 0;
+};
+
+/// T is float, std::uint16_t (bf16 bits) or Float16. Lengths are in elements, rows are contiguous.
 template <class T>
 struct RowKernels {
   /// y = x * rstd * (offset + weight) with rstd = 1/sqrt(mean(x^2) + epsilon), which is returned.
@@ -67,5 +72,6 @@ struct RowKernels {
 /// The best kernels for this machine.
 const RowKernels<float>& Float32Kernels();
 const RowKernels<std::uint16_t>& Bfloat16Kernels();
+const RowKernels<Float16>& Float16Kernels();
 
 }  // namespace lathe::trainer::kernels
