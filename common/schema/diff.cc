@@ -53,8 +53,8 @@ void Flatten(const Tree& tree, const std::string& path, std::vector<Leaf>& leave
   }
 }
 
-std::vector<Leaf> LeavesOf(const v1::JobConfiguration& configuration, Secrets secrets) {
-  const ParsedTree parsed = ParseJsonTree(ToJson(configuration, secrets));
+std::vector<Leaf> LeavesOf(const std::string& json) {
+  const ParsedTree parsed = ParseJsonTree(json);
   LATHE_CHECK(parsed.tree.has_value(), "a configuration is written as JSON");
   std::vector<Leaf> leaves;
   if (!parsed.tree->empty()) {
@@ -77,6 +77,7 @@ std::size_t OrderOf(const std::string& path) {
 
 struct Pair {
   Difference shown;
+  std::size_t order = 0;
   std::string a;  ///< unredacted
   std::string b;
 };
@@ -89,12 +90,14 @@ std::vector<Difference> Compare(const v1::JobConfiguration& a, const v1::JobConf
   std::unordered_map<std::string, std::size_t> index;
   const auto add = [&](const v1::JobConfiguration& configuration, std::string Difference::*shown,
                        std::string Pair::*kept) {
-    const std::vector<Leaf> plain = LeavesOf(configuration, Secrets::kKeep);
-    const std::vector<Leaf> redacted = LeavesOf(configuration, Secrets::kRedact);
+    const std::string text = ToJson(configuration);
+    const std::string public_text = ToJson(configuration, Secrets::kRedact);
+    const std::vector<Leaf> plain = LeavesOf(text);
+    const std::vector<Leaf> redacted = text == public_text ? plain : LeavesOf(public_text);
     for (std::size_t i = 0; i < plain.size(); ++i) {
       const auto [place, is_new] = index.emplace(plain[i].path, pairs.size());
       if (is_new) {
-        pairs.push_back({{plain[i].path, {}, {}, false}, {}, {}});
+        pairs.push_back({{plain[i].path, {}, {}, false}, OrderOf(plain[i].path), {}, {}});
       }
       pairs[place->second].shown.*shown = redacted[i].value;
       pairs[place->second].*kept = plain[i].value;
@@ -102,9 +105,8 @@ std::vector<Difference> Compare(const v1::JobConfiguration& a, const v1::JobConf
   };
   add(a, &Difference::a, &Pair::a);
   add(b, &Difference::b, &Pair::b);
-  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& left, const Pair& right) {
-    return OrderOf(left.shown.path) < OrderOf(right.shown.path);
-  });
+  std::stable_sort(pairs.begin(), pairs.end(),
+                   [](const Pair& left, const Pair& right) { return left.order < right.order; });
   std::vector<Difference> differences;
   for (Pair& pair : pairs) {
     pair.shown.equal = pair.a == pair.b;

@@ -1,12 +1,16 @@
-#include <yaml-cpp/yaml.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <charconv>
+#include <map>
 #include <optional>
-#include <set>
+#include <sstream>
 
 #include "common/schema/configuration.h"
 #include "common/schema/tree_internal.h"
+#include "common/schema/yaml_scalar_internal.h"
 
 namespace lathe::schema {
 namespace {
@@ -16,166 +20,182 @@ constexpr int kMaxNodes = 50000;
 
 constexpr char kStringTag[] = "tag:yaml.org,2002:str";
 
-/// Longer plain text is no number we could hold.
-constexpr std::size_t kLongestNumber = 64;
+/// Thrown through the parser once there is a finding that makes the rest pointless.
+struct Stop {};
 
-/// Removes the decimal digits at the front and says how many there were.
-std::size_t SkipDigits(std::string_view& text) {
-  std::size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') {
-    ++digits;
-  }
-  text.remove_prefix(digits);
-  return digits;
-}
-
-bool Skip(std::string_view& text, std::string_view any_of) {
-  const bool found = !text.empty() && any_of.find(text[0]) != std::string_view::npos;
-  text.remove_prefix(found ? 1 : 0);
-  return found;
-}
-
-/// [-+]?[0-9]+
-bool IsDecimal(std::string_view text) {
-  Skip(text, "-+");
-  return SkipDigits(text) > 0 && text.empty();
-}
-
-/// [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
-bool IsReal(std::string_view text) {
-  Skip(text, "-+");
-  const std::size_t whole = SkipDigits(text);
-  const std::size_t fraction = Skip(text, ".") ? SkipDigits(text) : 0;
-  if (whole + fraction == 0) {
-    return false;
-  }
-  if (Skip(text, "eE")) {
-    Skip(text, "-+");
-    return SkipDigits(text) > 0 && text.empty();
-  }
-  return text.empty();
-}
-
-/// The whole text as a number, or nothing when it is none or does not fit.
-template <class Number, class... Base>
-std::optional<Number> NumberFrom(std::string_view text, Base... base) {
-  Number number = 0;
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, number, base...);
-  return result.ec == std::errc() && result.ptr == end ? std::optional<Number>(number)
-                                                       : std::nullopt;
-}
-
-Tree Number(const std::string& text) {
-  const std::string_view unsigned_text = std::string_view(text).substr(text[0] == '+' ? 1 : 0);
-  if (IsDecimal(text)) {
-    if (const auto whole = NumberFrom<std::int64_t>(unsigned_text)) {
-      return *whole;
-    }
-  }
-  const std::string prefix = text.substr(0, 2);
-  if ((prefix == "0x" || prefix == "0o") && text.size() > 2 && text[2] != '-') {
-    if (const auto whole = NumberFrom<std::int64_t>(text.substr(2), prefix == "0x" ? 16 : 8)) {
-      return *whole;
-    }
-  }
-  if (IsReal(text)) {
-    if (const auto real = NumberFrom<double>(unsigned_text)) {
-      return *real;
-    }
-  }
-  return text;
-}
-
-/// YAML 1.2 core schema, 10.3.2: what a plain scalar without a tag stands for.
-Tree PlainScalar(const std::string& text) {
-  static const std::set<std::string> nulls = {"", "~", "null", "Null", "NULL"};
-  if (nulls.count(text) > 0) {
-    return nullptr;
-  }
-  if (text == "true" || text == "True" || text == "TRUE") {
-    return true;
-  }
-  if (text == "false" || text == "False" || text == "FALSE") {
-    return false;
-  }
-  return text.size() > kLongestNumber ? Tree(text) : Number(text);
-}
-
-class Converter {
+/// Makes a tree of the parser's events. (YAML::Node would take thrice the time, and
+/// YAML::LoadAll never comes to the end of some broken texts.)
+class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit Converter(std::vector<Finding>& findings) : findings_(findings) {}
+  explicit TreeBuilder(std::vector<Finding>& findings) : findings_(findings) {}
 
-  Tree Convert(const YAML::Node& node, const std::string& path, int depth) {
-    if (++nodes_ > kMaxNodes || depth > kMaxDepth) {
-      if (!limit_reported_) {
-        findings_.push_back(MakeError(path, "too_deep",
-                                      "more than " + std::to_string(kMaxDepth) + " levels or " +
-                                          std::to_string(kMaxNodes) + " values"));
-        limit_reported_ = true;
-      }
-      return nullptr;
-    }
-    switch (node.Type()) {
-      case YAML::NodeType::Scalar:
-        return Scalar(node, path);
-      case YAML::NodeType::Sequence:
-        return Sequence(node, path, depth);
-      case YAML::NodeType::Map:
-        return Map(node, path, depth);
-      default:
-        return nullptr;
+  /// Of the whole document; null for an empty one.
+  Tree TakeTree() { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark&) override {
+    if (++documents_ > 1) {
+      findings_.push_back(
+          MakeError("", "syntax_error", "more than one YAML document; a configuration is one"));
+      throw Stop{};
     }
   }
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark&, YAML::anchor_t anchor) override {
+    Count(1, 1);
+    Complete(nullptr, anchor);
+  }
+
+  void OnAlias(const YAML::Mark&, YAML::anchor_t anchor) override {
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end()) {  // inside of what it names
+      findings_.push_back(MakeError(Path(), "syntax_error", "an alias of what it is part of"));
+      throw Stop{};
+    }
+    const Size size = SizeOf(found->second);
+    Count(size.nodes, size.depth);
+    Complete(found->second, 0);
+  }
+
+  void OnScalar(const YAML::Mark&, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
+    Count(1, 1);
+    if (ExpectsKey()) {
+      TakeKey(text);
+      return;
+    }
+    Complete(Scalar(tag, text), anchor);
+  }
+
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    Open(Tree::array(), anchor);
+  }
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    Open(Tree::object(), anchor);
+  }
+  void OnSequenceEnd() override { Close(); }
+  void OnMapEnd() override { Close(); }
 
  private:
-  Tree Scalar(const YAML::Node& node, const std::string& path) {
-    const std::string& text = node.Scalar();
+  /// A list or map that is being read.
+  struct Frame {
+    Tree value;
+    YAML::anchor_t anchor = 0;
+    std::optional<std::string> key;  ///< of a map, while its value is read
+    bool drops_value = false;        ///< the key was none that can be kept
+  };
+
+  struct Size {
+    int nodes = 1;
+    int depth = 1;
+  };
+
+  static Size SizeOf(const Tree& tree) {
+    Size size;
+    for (const Tree& item : tree.is_structured() ? tree : Tree::array()) {
+      const Size inner = SizeOf(item);
+      size.nodes += inner.nodes;
+      size.depth = std::max(size.depth, inner.depth + 1);
+    }
+    return size;
+  }
+
+  bool ExpectsKey() const {
+    return !frames_.empty() && frames_.back().value.is_object() && !frames_.back().key;
+  }
+
+  std::string Path() const {
+    std::string path;
+    for (const Frame& frame : frames_) {
+      path = frame.key                ? Join(path, *frame.key)
+             : frame.value.is_array() ? path + "[" + std::to_string(frame.value.size()) + "]"
+                                      : path;
+    }
+    return path;
+  }
+
+  /// Nodes that come to the tree here, and levels that they have.
+  void Count(int nodes, int depth) {
+    nodes_ += nodes;
+    if (nodes_ > kMaxNodes || static_cast<int>(frames_.size()) + depth > kMaxDepth) {
+      findings_.push_back(MakeError(Path(), "too_deep",
+                                    "more than " + std::to_string(kMaxDepth) + " levels or " +
+                                        std::to_string(kMaxNodes) + " values"));
+      throw Stop{};
+    }
+  }
+
+  Tree Scalar(const std::string& tag, const std::string& text) {
     if (!IsUtf8(text)) {
-      findings_.push_back(MakeError(path, "bad_encoding", "not valid UTF-8"));
+      findings_.push_back(MakeError(Path(), "bad_encoding", "not valid UTF-8"));
       return nullptr;
     }
-    if (node.Tag() == "?" || node.Tag().empty()) {
+    if (tag == "?" || tag.empty()) {
       return PlainScalar(text);
     }
-    if (node.Tag() != "!" && node.Tag() != kStringTag) {
-      Finding finding = MakeError(path, "unsupported_tag", "tags are not read here");
+    if (tag != "!" && tag != kStringTag) {
+      Finding finding = MakeError(Path(), "unsupported_tag", "tags are not read here");
       finding.expected = "the value without a tag";
       findings_.push_back(std::move(finding));
     }
     return text;
   }
 
-  Tree Sequence(const YAML::Node& node, const std::string& path, int depth) {
-    Tree list = Tree::array();
-    for (std::size_t i = 0; i < node.size() && !limit_reported_; ++i) {
-      list.push_back(Convert(node[i], path + "[" + std::to_string(i) + "]", depth + 1));
+  void TakeKey(const std::string& text) {
+    Frame& map = frames_.back();
+    if (!IsUtf8(text)) {
+      return RefuseKey();
     }
-    return list;
+    map.key = text;
+    if (map.value.contains(text)) {
+      findings_.push_back(MakeError(Path(), "duplicate_key", "given more than once"));
+    }
   }
 
-  Tree Map(const YAML::Node& node, const std::string& path, int depth) {
-    Tree object = Tree::object();
-    for (const auto& entry : node) {
-      if (limit_reported_) {
-        break;
-      }
-      if (!entry.first.IsScalar() || !IsUtf8(entry.first.Scalar())) {
-        findings_.push_back(MakeError(path, "bad_key", "a key must be plain text"));
-        continue;
-      }
-      const std::string& key = entry.first.Scalar();
-      if (object.contains(key)) {
-        findings_.push_back(MakeError(Join(path, key), "duplicate_key", "given more than once"));
-      }
-      object[key] = Convert(entry.second, Join(path, key), depth + 1);
+  void RefuseKey() {
+    findings_.push_back(MakeError(Path(), "bad_key", "a key must be plain text"));
+    frames_.back().key = "";
+    frames_.back().drops_value = true;
+  }
+
+  void Open(Tree empty, YAML::anchor_t anchor) {
+    Count(1, 1);
+    frames_.push_back({std::move(empty), anchor, std::nullopt, false});
+  }
+
+  void Close() {
+    Frame done = std::move(frames_.back());
+    frames_.pop_back();
+    Complete(std::move(done.value), done.anchor);
+  }
+
+  void Complete(Tree value, YAML::anchor_t anchor) {
+    if (anchor != 0) {
+      anchors_[anchor] = value;
     }
-    return object;
+    if (frames_.empty()) {
+      root_ = std::move(value);
+    } else if (ExpectsKey()) {
+      RefuseKey();
+    } else if (Frame& top = frames_.back(); top.value.is_array()) {
+      top.value.push_back(std::move(value));
+    } else {
+      if (!top.drops_value) {
+        top.value[*top.key] = std::move(value);
+      }
+      top.key.reset();
+      top.drops_value = false;
+    }
   }
 
   std::vector<Finding>& findings_;
+  std::vector<Frame> frames_;
+  std::map<YAML::anchor_t, Tree> anchors_;
+  Tree root_;
   int nodes_ = 0;
-  bool limit_reported_ = false;
+  int documents_ = 0;
 };
 
 /// YAML allows no control characters but tab and line ends (1.2.2, 5.1); on some of them its reader
@@ -198,24 +218,23 @@ std::optional<Finding> CheckCharacters(std::string_view text) {
 
 ParsedTree ParseYamlTree(std::string_view text) {
   ParsedTree parsed;
-  if (auto finding = CheckSize(text)) {
-    parsed.findings.push_back(std::move(*finding));
-    return parsed;
-  }
-  if (auto finding = CheckCharacters(text)) {
-    parsed.findings.push_back(std::move(*finding));
-    return parsed;
-  }
-  try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      parsed.findings.push_back(
-          MakeError("", "syntax_error", "more than one YAML document; a configuration is one"));
+  for (const auto check : {CheckSize, CheckCharacters}) {
+    if (auto finding = check(text)) {
+      parsed.findings.push_back(std::move(*finding));
       return parsed;
     }
-    Tree tree =
-        documents.empty() ? Tree() : Converter(parsed.findings).Convert(documents[0], "", 1);
+  }
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    TreeBuilder builder(parsed.findings);
+    while (parser.HandleNextDocument(builder)) {
+      // a second one is refused by the builder
+    }
+    Tree tree = builder.TakeTree();
     parsed.tree = tree.is_null() && parsed.findings.empty() ? Tree::object() : std::move(tree);
+  } catch (const Stop&) {
+    // The finding is there.
   } catch (const YAML::Exception& error) {
     // Says where, not what: the text around an error may be a secret.
     parsed.findings.push_back(

@@ -26,7 +26,7 @@ ParsedTree ParseYamlTree(std::string_view text);
 /// The finding for text longer than the limit, or nothing.
 std::optional<Finding> CheckSize(std::string_view text);
 
-bool IsUtf8(const std::string& text);
+bool IsUtf8(std::string_view text);
 
 /// `path.key`, or `key` at the top.
 std::string Join(const std::string& path, std::string_view key);

@@ -65,7 +65,7 @@ int Run(const std::filesystem::path& repository) {
       {"import full JSON", 200, [&] { Import(json); }},
       {"import full YAML", 0, [&] { Import(yaml); }},
       {"import sectioned JSON", 200, [&] { Import(sectioned_json); }},
-      {"import sectioned YAML", 0, [&] { Import(sectioned_yaml); }},
+      {"import sectioned YAML", 200, [&] { Import(sectioned_yaml); }},
       {"import training_config JSON", 200, [&] { Import(training_config); }},
       {"export full as sectioned", 0, [&] { Export(full, Dialect::kSectioned); }},
       {"compare full with itself", 0, [&] { Compare(full, full); }},

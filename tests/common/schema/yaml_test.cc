@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "common/schema/tree_internal.h"
 #include "tests/common/schema/testing.h"
 
 namespace lathe::schema {
@@ -69,10 +70,49 @@ TEST(YamlTest, ControlCharactersAreRefusedBeforeTheyAreRead) {
   EXPECT_THAT(FromYaml("seed:\t1\r\n").findings, testing::IsEmpty());
 }
 
+TEST(YamlTest, ComesToTheEndOfBrokenDocuments) {
+  for (const char* text : {",a: {b: c}\n---\nd: e}\n", ",", "]", "}: ]", "a: 1\n}\n", "- a\n, b"}) {
+    EXPECT_TRUE(HasErrors(FromYaml(text).findings)) << text;
+  }
+}
+
+TEST(YamlTest, AliasesOfThemselvesAndKeysThatAreNotTextAreRefused) {
+  EXPECT_THAT(Brief(FromYaml("metadata: &a {b: [1, *a]}").findings),
+              ElementsAre("error metadata.b[1] syntax_error"));
+  EXPECT_THAT(Brief(FromYaml("metadata: {? {a: 1} : 2, b: 3}").findings),
+              ElementsAre("error metadata bad_key"));
+  EXPECT_EQ(ToJson(FromYaml("metadata: {~: {x: 1}, b: 3}").configuration),
+            R"({"metadata":{"b":3}})");
+}
+
 TEST(YamlTest, RefusesWhatIsNotUtf8AndKeysThatAreNotText) {
   EXPECT_TRUE(HasErrors(FromYaml("metadata: {a: \"\\xff\xff\"}").findings));
   EXPECT_THAT(Brief(FromYaml("metadata: {[1]: 2}").findings),
               ElementsAre("error metadata bad_key"));
+}
+
+/// Against the JSON library, whose writer refuses what is not UTF-8.
+TEST(YamlTest, KnowsUtf8) {
+  const auto writes = [](const std::string& text) {
+    try {
+      return !nlohmann::json(text).dump().empty();
+    } catch (const nlohmann::json::exception&) {
+      return false;
+    }
+  };
+  const unsigned edges[] = {0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF};
+  for (unsigned first = 0x70; first <= 0xFF; ++first) {
+    for (const unsigned second : edges) {
+      for (const unsigned third : edges) {
+        const std::string text{static_cast<char>(first), static_cast<char>(second),
+                               static_cast<char>(third), static_cast<char>(0xBF)};
+        for (std::size_t length = 0; length <= text.size(); ++length) {
+          const std::string part = text.substr(0, length);
+          ASSERT_EQ(IsUtf8(part), writes(part)) << testing::PrintToString(part);
+        }
+      }
+    }
+  }
 }
 
 }  // namespace
