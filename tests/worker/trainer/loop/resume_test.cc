@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "common/base/file_io.h"
@@ -21,11 +22,11 @@ namespace fs = std::filesystem;
 constexpr int kSteps = 120;
 
 /// A training file of rows of different lengths, all tokens targets.
-void WriteTrainingFile(const fs::path& path) {
+void WriteTrainingFile(const fs::path& path, int rows = 40) {
   std::ofstream out(path);
-  for (int row = 0; row < 40; ++row) {
+  for (int row = 0; row < rows; ++row) {
     Json ids = Json::array();
-    for (int i = 0; i < 24 + row; ++i) ids.push_back((row * 31 + i * i * 7) % 500);
+    for (int i = 0; i < 24 + row % 40; ++i) ids.push_back((row * 31 + i * i * 7) % 500);
     out << Json{{"input_ids", ids}, {"labels", ids}}.dump() << "\n";
   }
 }
@@ -112,10 +113,19 @@ class Resume : public ::testing::Test {
     return story;
   }
 
-  void ExpectLikeWhole(const std::string& output) const {
+  void ExpectAlike(const std::string& output, const std::string& other) const {
     const fs::path file = "adapter/adapter_model.safetensors";
-    EXPECT_EQ(*ReadFile(root() / output / file), *ReadFile(root() / "whole" / file));
-    EXPECT_EQ(Story(output), Story("whole"));
+    EXPECT_EQ(*ReadFile(root() / output / file), *ReadFile(root() / other / file));
+    EXPECT_EQ(Story(output), Story(other));
+  }
+  void ExpectLikeWhole(const std::string& output) const { ExpectAlike(output, "whole"); }
+
+  std::set<std::string> Checkpoints(const std::string& output) const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(root() / output / "checkpoints")) {
+      names.insert(entry.path().filename().string());
+    }
+    return names;
   }
 
  private:
@@ -145,6 +155,47 @@ TEST_F(Resume, KilledRunsGoOnFromTheLastCheckpoint) {
   std::ofstream(root() / "killed/events.jsonl", std::ios::app) << R"({"seq": 9)";
   ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
   ExpectLikeWhole("killed");
+}
+
+/// All at once of what a step may carry along.
+Json Everything() {
+  return {{"model", {{"precision", "fp16"}}},
+          {"datasets", {{"format", "tokenized"}}},
+          {"method", {{"loraConfig", {{"dropout", 0.1}, {"rank", 64}}}}},
+          {"schedule",
+           {{"maxSteps", 20},
+            {"batchSize", 1},
+            {"sequenceLength", 512},
+            {"gradientAccumulation", 2},
+            {"saveSteps", 4},
+            {"saveTotalLimit", 2},
+            {"evalSteps", 3},
+            {"earlyStoppingPatience", 9},
+            {"earlyStoppingThreshold", 0.001}}},
+          {"optimizer", {{"name", "paged_adamw_8bit"}, {"learningRate", 2e-2}}},
+          {"optimizations", {{"enabled", {"sequence_packing", "gradient_checkpointing"}}}}};
+}
+
+TEST_F(Resume, WithPackingFp16EightBitMomentsAndEarlyStoppingToo) {
+  WriteTrainingFile(root() / "train.jsonl", 90);  // About four steps an epoch.
+  ASSERT_EQ(RunTrainer({"run", WritePlan("at_once", Everything())}).code, 0);
+  const std::string plan = WritePlan("in_parts", Everything());
+  int cuts = 0;
+  const std::pair<int, int> signals[] = {{2, SIGKILL}, {9, SIGTERM}, {14, SIGKILL}};
+  for (const auto& [step, number] : signals) {
+    const ExitStatus status = RunUntil(plan, "in_parts", step, number);
+    cuts += status.signal == SIGKILL || status.code == 75 ? 1 : 0;
+  }
+  EXPECT_GE(cuts, 2);
+  ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
+  ExpectAlike("in_parts", "at_once");
+  // The record of the best, too, and which checkpoints are left.
+  const auto last = [&](const std::string& output) {
+    return ReadEvents(root() / output / "events.jsonl").back();
+  };
+  EXPECT_EQ(last("in_parts")["adapterStep"], last("at_once")["adapterStep"]);
+  EXPECT_LT(last("at_once")["adapterStep"], last("at_once")["step"]);
+  EXPECT_EQ(Checkpoints("in_parts"), Checkpoints("at_once"));
 }
 
 TEST_F(Resume, ADamagedCheckpointIsPassedOver) {
