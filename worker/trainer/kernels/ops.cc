@@ -1,156 +1,69 @@
 #include "worker/trainer/kernels/ops.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/log_softmax.h>
-#include <ATen/ops/sigmoid.h>
-#include <ATen/ops/softmax.h>
 
-#include <limits>
-
+#include "worker/trainer/kernels/ops_aten.h"
 #include "worker/trainer/kernels/ops_cpu.h"
 
 namespace lathe::trainer::kernels {
-namespace {
-
-constexpr double kGelu = 0.7978845608028654;  // sqrt(2 / pi)
-
-at::Tensor Weight(const Norm& norm) {
-  return norm.weight.to(at::kFloat) + norm.offset;
-}
-
-at::Tensor Heads(const at::Tensor& x, const HeadSpan& span) {
-  return x.narrow(1, span.begin, span.count * span.head_dim)
-      .unflatten(1, {span.count, span.head_dim});
-}
-
-/// The gradient of the norm over the last dimension, fp32.
-at::Tensor NormGradient(const at::Tensor& dy, const at::Tensor& x, const Norm& norm,
-                        const at::Tensor& rstd) {
-  const at::Tensor scale = rstd.unsqueeze(-1);
-  const at::Tensor normed = x.to(at::kFloat) * scale;
-  const at::Tensor weighted = dy.to(at::kFloat) * Weight(norm);
-  const at::Tensor projection = (weighted * normed).mean(-1, true);
-  return (weighted - normed * projection) * scale;
-}
-
-/// 1 / (1 + exp(-2u)) with u of GELU's tanh formula.
-at::Tensor GeluSigmoid(const at::Tensor& gate) {
-  return (gate * (1 + 0.044715 * gate.square())).mul_(2 * kGelu).sigmoid_();
-}
-
-}  // namespace
 
 RmsNormResult RmsNorm(const at::Tensor& x, const Norm& norm) {
-  if (x.is_cpu()) return cpu::RmsNorm(x, norm);
-  const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor rstd = wide.square().mean(-1).add_(norm.epsilon).rsqrt_();
-  return {(wide * rstd.unsqueeze(-1) * Weight(norm)).to(x.scalar_type()), rstd};
+  return x.is_cpu() ? cpu::RmsNorm(x, norm) : aten::RmsNorm(x, norm);
 }
 
 void AddRmsNormBackward(const at::Tensor& dy, const at::Tensor& x, const Norm& norm,
                         const at::Tensor& rstd, at::Tensor& dx) {
-  if (x.is_cpu()) return cpu::AddRmsNormBackward(dy, x, norm, rstd, dx);
-  dx.add_(NormGradient(dy, x, norm, rstd).to(dx.scalar_type()));
+  return dy.is_cpu() ? cpu::AddRmsNormBackward(dy, x, norm, rstd, dx)
+                     : aten::AddRmsNormBackward(dy, x, norm, rstd, dx);
 }
 
 at::Tensor NormHeads(at::Tensor& x, const HeadSpan& span, const Norm& norm) {
-  if (x.is_cpu()) return cpu::NormHeads(x, span, norm);
-  at::Tensor heads = Heads(x, span);
-  const RmsNormResult result = RmsNorm(heads, norm);
-  heads.copy_(result.y);
-  return result.rstd;
+  return x.is_cpu() ? cpu::NormHeads(x, span, norm) : aten::NormHeads(x, span, norm);
 }
 
 void NormHeadsBackward(at::Tensor& d, const at::Tensor& x, const HeadSpan& span, const Norm& norm,
                        const at::Tensor& rstd) {
-  if (d.is_cpu()) return cpu::NormHeadsBackward(d, x, span, norm, rstd);
-  at::Tensor heads = Heads(d, span);
-  heads.copy_(NormGradient(heads, Heads(x, span), norm, rstd));
+  return d.is_cpu() ? cpu::NormHeadsBackward(d, x, span, norm, rstd)
+                    : aten::NormHeadsBackward(d, x, span, norm, rstd);
 }
 
 void ApplyRope(at::Tensor& x, const HeadSpan& span, const at::Tensor& cosine,
                const at::Tensor& sine, Rotation rotation) {
-  if (x.is_cpu()) return cpu::ApplyRope(x, span, cosine, sine, rotation);
-  const std::int64_t half = cosine.size(1);
-  const at::Tensor heads = Heads(x, span);
-  at::Tensor left = heads.narrow(2, 0, half);
-  at::Tensor right = heads.narrow(2, half, half);
-  const at::Tensor first = left.to(at::kFloat, false, true);
-  const at::Tensor second = right.to(at::kFloat, false, true);
-  const at::Tensor c = cosine.unsqueeze(1);
-  const at::Tensor s = rotation == Rotation::kForward ? sine.unsqueeze(1) : sine.neg().unsqueeze(1);
-  left.copy_(first * c - second * s);
-  right.copy_(second * c + first * s);
+  return x.is_cpu() ? cpu::ApplyRope(x, span, cosine, sine, rotation)
+                    : aten::ApplyRope(x, span, cosine, sine, rotation);
 }
 
 at::Tensor Gated(Activation activation, const at::Tensor& gate_up) {
-  if (gate_up.is_cpu()) return cpu::Gated(activation, gate_up);
-  const std::int64_t n = gate_up.size(1) / 2;
-  const at::Tensor gate = gate_up.narrow(1, 0, n).to(at::kFloat);
-  const at::Tensor sigmoid = activation == Activation::kSilu ? gate.sigmoid() : GeluSigmoid(gate);
-  return (gate * sigmoid * gate_up.narrow(1, n, n)).to(gate_up.scalar_type());
+  return gate_up.is_cpu() ? cpu::Gated(activation, gate_up) : aten::Gated(activation, gate_up);
 }
 
 at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up) {
-  if (gate_up.is_cpu()) return cpu::GatedBackward(activation, dout, gate_up);
-  const std::int64_t n = dout.size(1);
-  const at::Tensor gate = gate_up.narrow(1, 0, n).to(at::kFloat);
-  const at::Tensor up = gate_up.narrow(1, n, n).to(at::kFloat);
-  const at::Tensor wide = dout.to(at::kFloat);
-  const bool silu = activation == Activation::kSilu;
-  const at::Tensor sigmoid = silu ? gate.sigmoid() : GeluSigmoid(gate);
-  at::Tensor slope = 1 - sigmoid;
-  if (!silu) slope = slope * (2 * kGelu * (1 + 3 * 0.044715 * gate.square()));
-  const at::Tensor dgate = wide * up * sigmoid * (1 + gate * slope);
-  return at::cat({dgate, wide * gate * sigmoid}, 1).to(gate_up.scalar_type());
+  return gate_up.is_cpu() ? cpu::GatedBackward(activation, dout, gate_up)
+                          : aten::GatedBackward(activation, dout, gate_up);
 }
 
 void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, const ScoreScaling& scaling) {
-  if (scores.is_cpu()) return cpu::CausalSoftmax(scores, rows, scaling);
-  const auto options = at::TensorOptions().dtype(at::kLong).device(scores.device());
-  const at::Tensor own = at::arange(rows.queries, options).add_(rows.first).unsqueeze(1);
-  const at::Tensor key = at::arange(scores.size(2), options).add_(rows.first_key).unsqueeze(0);
-  at::Tensor hidden = key.gt(own);
-  if (rows.window > 0) hidden = hidden.logical_or_(key.le(own - rows.window));
-  at::Tensor grouped = scores.unflatten(1, {-1, rows.queries});
-  const at::Tensor masked = SoftCapped(grouped.to(at::kFloat) * scaling.scale, scaling.cap)
-                                .masked_fill_(hidden, -std::numeric_limits<float>::infinity());
-  grouped.copy_(at::softmax(masked, -1));
+  return scores.is_cpu() ? cpu::CausalSoftmax(scores, rows, scaling)
+                         : aten::CausalSoftmax(scores, rows, scaling);
 }
 
 void SoftmaxBackward(const at::Tensor& p, at::Tensor& dp, double scale) {
-  if (p.is_cpu()) return cpu::SoftmaxBackward(p, dp, scale);
-  const at::Tensor wide = p.to(at::kFloat);
-  const at::Tensor product = wide * dp;
-  dp.copy_((product - wide * product.sum(-1, true)).mul_(scale));
+  return p.is_cpu() ? cpu::SoftmaxBackward(p, dp, scale) : aten::SoftmaxBackward(p, dp, scale);
 }
 
 void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreScaling& scaling) {
-  if (scores.is_cpu()) return cpu::SoftCapBackward(scores, dscores, scaling);
-  const at::Tensor t = (scores.to(at::kFloat) * (scaling.scale / scaling.cap)).tanh_();
-  dscores.copy_(dscores * (1 - t.square()));
-}
-
-at::Tensor SoftCapped(const at::Tensor& x, double cap) {
-  return cap > 0 ? (x / cap).tanh_().mul_(cap) : x;
+  return scores.is_cpu() ? cpu::SoftCapBackward(scores, dscores, scaling)
+                         : aten::SoftCapBackward(scores, dscores, scaling);
 }
 
 double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
                     double soft_cap) {
-  if (logits.is_cpu()) return cpu::CrossEntropy(logits, targets, gradient_scale, soft_cap);
-  const at::Tensor capped = SoftCapped(logits.to(at::kFloat), soft_cap);
-  const at::Tensor log_probabilities = at::log_softmax(capped, -1, at::kFloat);
-  const at::Tensor index = targets.unsqueeze(1);
-  const double loss = -log_probabilities.gather(1, index).sum(at::kDouble).item<double>();
-  if (gradient_scale != 0) {
-    at::Tensor gradient = log_probabilities.exp();
-    gradient.scatter_add_(1, index, -at::Tensor(gradient.new_ones(index.sizes())));
-    if (soft_cap > 0) gradient.mul_(1 - (capped / soft_cap).square());
-    logits.copy_(gradient.mul_(gradient_scale));
-  }
-  return loss;
+  return logits.is_cpu() ? cpu::CrossEntropy(logits, targets, gradient_scale, soft_cap)
+                         : aten::CrossEntropy(logits, targets, gradient_scale, soft_cap);
+}
+
+at::Tensor SoftCapped(const at::Tensor& x, double cap) {
+  return cap > 0 ? (x / cap).tanh_().mul_(cap) : x;
 }
 
 }  // namespace lathe::trainer::kernels
