@@ -105,6 +105,8 @@ void Session::Handle(v1::WorkerMessage message) {
       return HandleEvents(message.event_batch());
     case v1::WorkerMessage::kGenerateChunk:
       return hub_.generations().Deliver(id_, std::move(*message.mutable_generate_chunk()));
+    case v1::WorkerMessage::kNodeFacts:
+      return hub_.facts().Update(description_.id, message.node_facts());
     case v1::WorkerMessage::kHeartbeat:
     case v1::WorkerMessage::BODY_NOT_SET:
       return;  // a kind of message that only newer workers know

@@ -13,6 +13,7 @@
 #include "coordinator/runtime/node_gateway.h"
 #include "coordinator/sessions/event_appender.h"
 #include "coordinator/sessions/generations.h"
+#include "coordinator/sessions/node_facts.h"
 #include "coordinator/sessions/proto_convert.h"
 
 namespace lathe::sessions {
@@ -45,9 +46,12 @@ class SessionHub final : public runtime::NodeGateway {
   /// When the node last sent a heartbeat on its present stream; nullopt without one.
   std::optional<Instant> LastHeartbeat(const domain::NodeId& node) const;
 
+  const NodeFacts& facts() const { return facts_; }
+
   // ---- for Session ----
   const Clock& clock() const { return clock_; }
   Generations& generations() { return generations_; }
+  NodeFacts& facts() { return facts_; }
   domain::SessionId DrawSession() { return domain::SessionId(++last_session_); }
   bool Post(core::Event event);
   /// False after Detach.
@@ -63,6 +67,7 @@ class SessionHub final : public runtime::NodeGateway {
   const Clock& clock_;
   const domain::LeaseTerms terms_;
   Generations generations_;
+  NodeFacts facts_;
   std::atomic<std::uint64_t> last_session_{0};
   mutable std::mutex mutex_;
   PostEvent post_;

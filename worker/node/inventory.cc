@@ -7,6 +7,7 @@
 #include "worker/devices/host.h"
 #include "worker/devices/model_scan.h"
 #include "worker/devices/nvml.h"
+#include "worker/devices/trainer_probe.h"
 
 namespace lathe::worker {
 
@@ -25,7 +26,16 @@ Result<std::unique_ptr<Inventory>> Inventory::Take(const Config& config) {
       added.set_memory_bytes(gpu.memory_bytes);
     }
   }
-  resources.set_cuda(resources.gpus_size() > 0);
+  if (resources.gpus_size() > 0) {
+    // Asked at once: a job that is placed on a GPU must be able to use it.
+    const auto speed = devices::ProbeSpeed({config.trainer, [] { return false; }}, "cuda:0");
+    resources.set_cuda(speed.has_value());
+    if (!speed) {
+      log::Warning("gpus_not_used", {{"gpus", resources.gpus_size()},
+                                     {"why", speed.error().message},
+                                     {"remedy", "build lathe-trainer with a CUDA torch"}});
+    }
+  }
   std::unique_ptr<Inventory> inventory(new Inventory(config.models_dir, std::move(resources)));
   LATHE_ASSIGN_OR_RETURN(inventory->models_, devices::ScanModels(config.models_dir));
   if (inventory->models_.empty()) {
@@ -42,6 +52,11 @@ std::optional<std::filesystem::path> Inventory::FindModel(const std::string& nam
   const std::lock_guard lock(mutex_);
   const auto found = models_.find(name);
   return found == models_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::map<std::string, std::filesystem::path> Inventory::Models() const {
+  const std::lock_guard lock(mutex_);
+  return models_;
 }
 
 bool Inventory::RescanModels() {

@@ -22,6 +22,8 @@ class Inventory {
   const v1::NodeResources& resources() const { return resources_; }
   /// nullopt when the node has no base model of that name.
   std::optional<std::filesystem::path> FindModel(const std::string& name) const;
+  /// All of them, by name.
+  std::map<std::string, std::filesystem::path> Models() const;
   /// Reads the models folder again; true when the names are other ones than before.
   bool RescanModels();
   /// Without the attempts.

@@ -49,11 +49,16 @@ Node::~Node() = default;
 Status Node::Run() {
   Recover();
   session_->Start();
+  fact_finder_ = std::make_unique<FactFinder>(
+      parts_.config.trainer, parts_.inventory.resources().cuda() ? "cuda:0" : "cpu",
+      [this](const v1::NodeFacts& facts) { queue_.Post([this, facts] { OnFacts(facts); }); });
+  fact_finder_->Want(parts_.inventory.Models());
   while (!stop_) {
     queue_.RunFor(TimeToNextTimer());
     RunTimers();
   }
   generator_->CancelAll();
+  fact_finder_.reset();
   CloseSession();
   if (const std::size_t live = agent_.LiveCount(); live > 0) {
     log::Info("trainers_left_running",
@@ -93,7 +98,10 @@ void Node::RunTimers() {
   }
   if (now < next_housekeeping_) return;
   next_housekeeping_ = now + kHousekeepingInterval;
-  if (parts_.inventory.RescanModels()) session_->Reopen();
+  if (parts_.inventory.RescanModels()) {
+    session_->Reopen();
+    fact_finder_->Want(parts_.inventory.Models());
+  }
   UpdateGauges();
   if (now < next_cleanup_) return;
   next_cleanup_ = now + kCleanupInterval;
@@ -148,7 +156,20 @@ void Node::OnOpened(const v1::Welcome& welcome, MonotonicInstant sent) {
   // Events before reports: an end is only told when its events are stored.
   PumpEvents();
   Handle(agent::SessionOpened{ToDuration(welcome.lease()), sent});
+  SendFacts();
   UpdateGauges();
+}
+
+void Node::OnFacts(const v1::NodeFacts& facts) {
+  facts_ = facts;
+  if (connected_) SendFacts();
+}
+
+void Node::SendFacts() {
+  if (!facts_.has_speed() && facts_.model_shapes().empty()) return;
+  v1::WorkerMessage message;
+  *message.mutable_node_facts() = facts_;
+  session_->Send(std::move(message));
 }
 
 void Node::OnClosed(const Error& error) {

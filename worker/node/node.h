@@ -21,6 +21,7 @@
 #include "worker/generate/generator.h"
 #include "worker/node/config.h"
 #include "worker/node/event_sender.h"
+#include "worker/node/fact_finder.h"
 #include "worker/node/heartbeats.h"
 #include "worker/node/inventory.h"
 #include "worker/node/task_queue.h"
@@ -86,6 +87,8 @@ class Node {
   void OnHeartbeatAck(const v1::HeartbeatAck& ack);
   void OnEventAck(const v1::EventAck& ack);
   void OnCheckpointUploaded(const v1::CheckpointReport& report);
+  void OnFacts(const v1::NodeFacts& facts);
+  void SendFacts();
   void OnEnded(const agent::AttemptEnded& event);
   void SendReport(v1::AttemptReport report);
   void PumpEvents();
@@ -110,6 +113,8 @@ class Node {
   std::atomic<bool> stop_ = false;
   std::optional<Error> refused_;
   std::unique_ptr<generate::Generator> generator_;
+  v1::NodeFacts facts_;
+  std::unique_ptr<FactFinder> fact_finder_;
 };
 
 }  // namespace lathe::worker

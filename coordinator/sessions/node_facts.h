@@ -1,0 +1,32 @@
+#pragma once
+// What workers have found out about their base models and devices; the latest word of each node.
+// Not stored: a worker tells it again on every stream. Thread-safe.
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "common/domain/ids.h"
+#include "common/estimator/shape.h"
+#include "lathe/v1/worker_service.pb.h"
+
+namespace lathe::sessions {
+
+class NodeFacts {
+ public:
+  /// Facts that no model can have (sizes below zero or absurd) are left out.
+  void Update(const domain::NodeId& node, const v1::NodeFacts& facts);
+
+  /// Of the model by that name on any node; nullopt while none has told it.
+  std::optional<estimator::ModelShape> ShapeOf(const std::string& model) const;
+  /// nullopt while it has not told it.
+  std::optional<v1::MeasuredSpeed> SpeedOf(const domain::NodeId& node) const;
+
+ private:
+  mutable std::mutex mutex_;  ///< guards both
+  std::map<std::string, estimator::ModelShape> shapes_;
+  std::map<domain::NodeId, v1::MeasuredSpeed> speeds_;
+};
+
+}  // namespace lathe::sessions
