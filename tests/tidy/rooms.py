@@ -15,7 +15,8 @@ TIERS = [
     ["coordinator/storage", "coordinator/simulate"],
     ["coordinator/runtime"],
     ["coordinator/sessions", "coordinator/resources"],
-    ["coordinator/datasets", "coordinator/providers", "coordinator/access"],
+    ["coordinator/datasets", "coordinator/providers", "coordinator/access",
+     "coordinator/estimation"],
     ["coordinator/api"],
     ["coordinator/gateway", "coordinator/console"],
     # The worker daemon's rooms.

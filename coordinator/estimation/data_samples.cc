@@ -1,0 +1,61 @@
+#include "coordinator/estimation/data_samples.h"
+
+#include <algorithm>
+#include <fstream>
+
+namespace lathe::estimation {
+namespace {
+
+constexpr std::size_t kLookedAt = 1 << 20;
+constexpr std::size_t kMostKnown = 4096;
+
+Result<std::string> ReadBeginning(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kLookedAt, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad() || !file.is_open()) {
+    return Failure(ErrorCode::kInternal, "cannot read " + path.string());
+  }
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
+
+}  // namespace
+
+DataSample SampleLines(std::string_view beginning, std::uint64_t size) {
+  DataSample sample{.exact = beginning.size() == size};
+  double bytes = 0;
+  std::size_t consumed = 0;
+  while (consumed < beginning.size()) {
+    const std::size_t end = beginning.find('\n', consumed);
+    const bool cut = end == std::string_view::npos;
+    if (cut && !sample.exact && sample.examples > 0) break;
+    const auto line = beginning.substr(consumed, cut ? std::string_view::npos : end - consumed);
+    consumed = cut ? beginning.size() : end + 1;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    ++sample.examples;
+    bytes += static_cast<double>(line.size());
+    sample.longest_bytes = std::max(sample.longest_bytes, static_cast<double>(line.size()));
+  }
+  if (sample.examples == 0) return sample;
+  sample.mean_bytes = bytes / sample.examples;
+  if (!sample.exact) sample.examples *= static_cast<double>(size) / static_cast<double>(consumed);
+  return sample;
+}
+
+Result<DataSample> DataSamples::Of(const std::string& sha256) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = known_.find(sha256); found != known_.end()) return found->second;
+  }
+  LATHE_ASSIGN_OR_RETURN(const v1::Blob blob, blobs_.Describe(sha256));
+  LATHE_ASSIGN_OR_RETURN(const auto path, blobs_.PathOf(sha256));
+  LATHE_ASSIGN_OR_RETURN(const std::string beginning, ReadBeginning(path));
+  const DataSample sample = SampleLines(beginning, blob.size_bytes());
+  const std::lock_guard lock(mutex_);
+  if (known_.size() >= kMostKnown) known_.clear();
+  known_.emplace(sha256, sample);
+  return sample;
+}
+
+}  // namespace lathe::estimation
