@@ -38,7 +38,7 @@ domain::NodeDescription CpuNode(double memory) {
 }
 
 TEST(DataSamplesTest, CountsLinesThatAreNotBlank) {
-  const DataSample whole = SampleLines("{\"a\":1}\n\n  \n{\"a\":23}\n{}", 22);
+  const DataSample whole = SampleLines("{\"a\":1}\n\n  \n{\"a\":23}\n{}", 23);
   EXPECT_EQ(whole.examples, 3);
   EXPECT_EQ(whole.longest_bytes, 8);
   EXPECT_FALSE(SampleLines("aaa\nbbb\ncc", 100).exact);
