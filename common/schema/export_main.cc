@@ -1,10 +1,11 @@
-// lathe-schema-export table|markdown|json-schema: writes one form of the schema to standard output.
+// lathe-schema-export FORM: writes one form of the schema to standard output.
 
 #include <cstdio>
 #include <cstring>
 #include <string>
 
 #include "common/schema/export.h"
+#include "common/schema/export_documents.h"
 
 int main(int argc, char** argv) {
   std::string text;
@@ -14,8 +15,13 @@ int main(int argc, char** argv) {
     text = lathe::schema::ExportMarkdown();
   } else if (argc == 2 && std::strcmp(argv[1], "json-schema") == 0) {
     text = lathe::schema::ExportJsonSchema();
+  } else if (argc == 2 && std::strcmp(argv[1], "dialects") == 0) {
+    text = lathe::schema::ExportDialectsMarkdown();
+  } else if (argc == 2 && std::strcmp(argv[1], "templates") == 0) {
+    text = lathe::schema::ExportTemplatesMarkdown();
   } else {
-    std::fputs("usage: lathe-schema-export table|markdown|json-schema\n", stderr);
+    std::fputs("usage: lathe-schema-export table|markdown|json-schema|dialects|templates\n",
+               stderr);
     return 2;
   }
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();

@@ -7,11 +7,14 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "common/schema/export_documents.h"
 #include "common/schema/parameters.h"
 #include "tests/common/schema/testing.h"
 
 namespace lathe::schema {
 namespace {
+
+namespace fs = std::filesystem;
 
 enum RowType {
   kInteger,
@@ -59,6 +62,16 @@ TEST(ExportTest, TheReferenceIsFresh) {
             ExportMarkdown())
       << "the schema has changed; refresh the document:\n  build/release/tools/lathe-schema-export "
          "markdown > deploy/docs/reference/job_configuration.md";
+}
+
+TEST(ExportTest, TheDocumentsOfDialectsAndTemplatesAreFresh) {
+  const fs::path folder = SourceFolder() / "deploy/docs/reference";
+  constexpr char kRefresh[] =
+      " has changed; refresh it:\n  build/release/tools/lathe-schema-export NAME > "
+      "deploy/docs/reference/NAME.md";
+  EXPECT_EQ(FileText(folder / "dialects.md"), ExportDialectsMarkdown()) << "dialects" << kRefresh;
+  EXPECT_EQ(FileText(folder / "templates.md"), ExportTemplatesMarkdown())
+      << "templates" << kRefresh;
 }
 
 TEST(ExportTest, TheTableCompilesAndSaysTheSame) {
