@@ -14,6 +14,10 @@ std::string ExportTrainerTable();
 /// JSON Schema draft-07 of a configuration, indented, with hints for forms under `x-` keys.
 std::string ExportJsonSchema();
 
+/// The message's descriptors with all they refer to and the (lathe.v1.parameter) options: a
+/// serialized google.protobuf.FileDescriptorSet.
+std::string ExportDescriptors();
+
 /// deploy/docs/reference/job_configuration.md.
 std::string ExportMarkdown();
 
