@@ -13,6 +13,8 @@
 #include "coordinator/api/server.h"
 #include "coordinator/data_folder.h"
 #include "coordinator/leadership.h"
+#include "coordinator/resources/configuration_library.h"
+#include "coordinator/resources/schema_publication.h"
 #include "coordinator/runtime/loop.h"
 #include "coordinator/runtime/measured_store.h"
 #include "coordinator/sessions/event_appender.h"
@@ -48,12 +50,16 @@ class Leader {
         store_(store, clock_, telemetry),
         view_(kMaxWatches),
         hub_(clock_, config.lease),
-        configurations_(store_) {}
+        configurations_(store_),
+        library_(store_, clock_, Keyring()) {}
 
   /// Loads the records and serves. Exit code 0 once told to stop.
   int Run(StopSignal& stop) {
     auto records = store_.Load();
     if (!records) return Report(records.error().WithContext("load the records"), kExitUnavailable);
+    if (const Status published = resources::PublishSchema(store_); !published) {
+      return Report(published.error().WithContext("publish the configuration schema"), kExitFailed);
+    }
     view_.Load(*records);
     core::Settings settings;
     settings.lease = config_.lease;
@@ -86,8 +92,8 @@ class Leader {
   int Serve(StopSignal& stop) {
     auto server =
         api::Server::Start({config_.listen, config_.tls},
-                           api::Context{*loop_, view_, store_, configurations_, data_.blobs, hub_,
-                                        stopping_, Keyring(), config_.engines},
+                           api::Context{*loop_, view_, store_, configurations_, library_,
+                                        data_.blobs, hub_, stopping_, Keyring(), config_.engines},
                            clock_, telemetry_, stopping_);
     if (!server) return Report(server.error(), kExitConflict);
     server_ = std::move(*server);
@@ -125,6 +131,7 @@ class Leader {
   runtime::View view_;
   sessions::SessionHub hub_;
   api::ConfigurationCache configurations_;
+  resources::ConfigurationLibrary library_;
   std::unique_ptr<runtime::Loop> loop_;
   std::unique_ptr<sessions::EventAppender> appender_;
   std::atomic<bool> stopping_{false};

@@ -8,6 +8,7 @@
 #include "common/secrets/keyring.h"
 #include "coordinator/api/configuration_cache.h"
 #include "coordinator/providers/settings.h"
+#include "coordinator/resources/configuration_library.h"
 #include "coordinator/runtime/loop.h"
 #include "coordinator/runtime/view.h"
 #include "coordinator/sessions/session_hub.h"
@@ -20,6 +21,7 @@ struct Context {
   runtime::View& view;
   storage::Store& store;
   ConfigurationCache& configurations;
+  resources::ConfigurationLibrary& library;
   const artifacts::BlobStore& blobs;
   sessions::SessionHub& sessions;
   /// Set when the server is to end: streams then end with UNAVAILABLE.

@@ -2,7 +2,8 @@
 
 #include <utility>
 
-#include "common/schema/configuration.h"
+#include "common/schema/migrate.h"
+#include "coordinator/api/configuration_input.h"
 #include "coordinator/sessions/proto_convert.h"
 
 namespace lathe::api {
@@ -32,16 +33,10 @@ google::protobuf::Timestamp ToTimestamp(Instant time) {
 }
 
 Result<v1::Job> ToProto(const domain::Job& job, const std::string& configuration) {
-  const schema::Parsed stored = schema::FromJson(configuration);
-  if (HasErrors(stored.findings)) {
-    return Failure(Error{ErrorCode::kDataLoss,
-                         "the stored configuration of job " + job.id().value() + " cannot be read",
-                         stored.findings});
-  }
+  const auto stored = schema::ReadStored(configuration, static_cast<int>(job.spec.schema_version));
+  if (!stored) return Failure(stored.error().WithContext("job " + job.id().value()));
   v1::Job out;
-  *out.mutable_configuration() =
-      schema::FromJson(schema::ToJson(stored.configuration, schema::Secrets::kRedact))
-          .configuration;
+  *out.mutable_configuration() = Redacted(*stored);
   out.set_id(job.id().value());
   out.set_name(job.spec.name);
   out.set_state(static_cast<v1::JobState>(job.state));
@@ -58,6 +53,8 @@ Result<v1::Job> ToProto(const domain::Job& job, const std::string& configuration
   if (!job.adapter.files.empty()) *out.mutable_adapter() = sessions::ToProto(job.adapter);
   out.set_etag(std::to_string(job.revision));
   out.set_checkpoint_step(job.checkpoint.step);
+  out.set_owner(job.spec.owner);
+  out.set_configuration_source(job.spec.configuration_source);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/rpc/status.h"
+#include "coordinator/access/caller_of.h"
 #include "coordinator/api/event_stream.h"
 #include "coordinator/api/job_convert.h"
 #include "coordinator/api/page_token.h"
@@ -22,25 +23,34 @@ grpc::Status ToGrpc(const Status& status) {
 
 }  // namespace
 
-grpc::Status JobService::CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request,
+grpc::Status JobService::CreateJob(grpc::ServerContext* call, const v1::CreateJobRequest* request,
                                    v1::CreateJobResponse* response) {
-  return ToGrpc(Create(*request, *response));
+  return ToGrpc(Create(*call, *request, *response));
 }
 
-Status JobService::Create(const v1::CreateJobRequest& request, v1::CreateJobResponse& response) {
-  LATHE_ASSIGN_OR_RETURN(Submission submission, CheckSubmission(request, context_.view.Nodes(),
-                                                                context_.blobs, context_.keyring));
+Status JobService::Create(const grpc::ServerContext& call, const v1::CreateJobRequest& request,
+                          v1::CreateJobResponse& response) {
+  std::optional<resources::UsableConfiguration> saved;
+  LATHE_ASSIGN_OR_RETURN(const auto caller, access::CallerOf(call));
+  if (request.has_saved_configuration()) {
+    LATHE_ASSIGN_OR_RETURN(const auto named, access::NamedCallerOf(call));
+    LATHE_ASSIGN_OR_RETURN(saved, context_.library.GetForUse(named, request.saved_configuration()));
+  }
+  LATHE_ASSIGN_OR_RETURN(Submission submission,
+                         CheckSubmission({request, saved ? &*saved : nullptr, caller.user},
+                                         context_.view.Nodes(), context_.blobs, context_.keyring));
   for (const Finding& warning : submission.warnings) {
     *response.add_findings() = rpc::ToProto(warning);
   }
   response.set_resolved_configuration_json(submission.resolved);
+  for (auto& value : submission.values) *response.add_values() = std::move(value);
   domain::Job job;
   job.spec = submission.spec;
   if (request.validate_only()) {
     job.spec.id = domain::JobId();
   } else {
     LATHE_ASSIGN_OR_RETURN(job, context_.loop.Call([&](core::Ticket ticket) {
-      return core::JobSubmitted{ticket, submission.spec, submission.configuration};
+      return core::JobSubmitted{ticket, submission.spec, submission.configuration, submission.used};
     }));
   }
   // A repeated request gets the first one's job, whose configuration is the same.

@@ -25,7 +25,8 @@ class JobService final : public v1::JobService::Service {
                                grpc::ServerWriter<v1::JobEvent>* stream) override;
 
  private:
-  Status Create(const v1::CreateJobRequest& request, v1::CreateJobResponse& response);
+  Status Create(const grpc::ServerContext& call, const v1::CreateJobRequest& request,
+                v1::CreateJobResponse& response);
   Status List(const v1::ListJobsRequest& request, v1::ListJobsResponse& response);
   Status Watch(grpc::ServerContext& call, const domain::JobId& id,
                grpc::ServerWriter<v1::Job>& stream);

@@ -11,6 +11,7 @@
 #include "common/rpc/channel.h"
 #include "coordinator/api/artifact_service.h"
 #include "coordinator/api/call_metrics.h"
+#include "coordinator/api/configuration_service.h"
 #include "coordinator/api/inference_service.h"
 #include "coordinator/api/job_service.h"
 #include "coordinator/api/node_service.h"
@@ -27,6 +28,7 @@ struct Server::Parts {
         inference(context),
         providers(context),
         workers(context.sessions),
+        configurations(context.library),
         stopping(stop_flag) {}
 
   JobService jobs;
@@ -35,6 +37,7 @@ struct Server::Parts {
   InferenceService inference;
   ProviderService providers;
   sessions::WorkerService workers;
+  ConfigurationService configurations;
   std::atomic<bool>& stopping;
   std::unique_ptr<grpc::Server> server;  // last: ends before what it serves
 };
@@ -64,6 +67,7 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, const Cont
   builder.RegisterService(&parts->inference);
   builder.RegisterService(&parts->providers);
   builder.RegisterService(&parts->workers);
+  builder.RegisterService(&parts->configurations);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<CallMetricsFactory>(clock, telemetry));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));

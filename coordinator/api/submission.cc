@@ -10,8 +10,11 @@
 #include "common/artifacts/sha256.h"
 #include "common/base/check.h"
 #include "common/schema/configuration.h"
+#include "common/schema/parameters.h"
 #include "common/secrets/sealed_configuration.h"
+#include "coordinator/api/configuration_input.h"
 #include "coordinator/api/model_names.h"
+#include "coordinator/resources/saved_configuration.h"
 
 namespace lathe::api {
 namespace {
@@ -36,12 +39,28 @@ std::string Quoted(const std::string& text) {
   return "\"" + text + "\"";
 }
 
-/// Equal for equal requests. Secrets count by their fingerprint: the hash is stored.
-std::string PayloadHash(const domain::JobSpec& spec, const v1::JobConfiguration& configuration,
-                        const secrets::Keyring* keyring) {
-  const std::string fingerprint = secrets::Fingerprint(configuration, keyring);
-  return Hash(Hash(schema::ToJson(configuration, schema::Secrets::kRedact)) + "\n" +
-              std::to_string(spec.priority) + "\n" + spec.name +
+std::string SourceOf(const SubmissionRequest& submitted) {
+  if (submitted.saved != nullptr) return "saved:" + submitted.saved->key;
+  const std::string& name = submitted.request.template_();
+  return name.empty() ? "" : "template:" + name;
+}
+
+/// Equal for equal requests. A saved configuration may change between two tries of one request: its
+/// name counts and what is set above it, not what is in it. Secrets count by their fingerprint: the
+/// hash is stored.
+std::string PayloadHash(const SubmissionRequest& submitted, const domain::JobSpec& spec,
+                        const v1::JobConfiguration& together, const secrets::Keyring* keyring) {
+  const v1::CreateJobRequest& request = submitted.request;
+  const bool saved = submitted.saved != nullptr;
+  const v1::JobConfiguration asked = saved ? Layer({}, {}, request.set()).said : together;
+  std::string text = schema::ToJson(asked, schema::Secrets::kRedact);
+  if (saved) {
+    text += "\n" + spec.configuration_source + "\n" + request.template_();
+    // What is unset above it leaves no other trace.
+    for (const std::string& set : request.set()) text += "\n" + set.substr(0, set.find('='));
+  }
+  const std::string fingerprint = secrets::Fingerprint(asked, keyring);
+  return Hash(Hash(text) + "\n" + std::to_string(spec.priority) + "\n" + spec.name +
               (fingerprint.empty() ? "" : "\n" + fingerprint));
 }
 
@@ -59,17 +78,19 @@ class Checker {
         "", "at most " + std::to_string(limit) + " bytes");
   }
 
-  v1::JobConfiguration ReadConfiguration(const v1::CreateJobRequest& request) {
-    const bool as_text = !request.configuration_json().empty();
-    if (as_text == request.has_configuration()) {
-      Add("configuration", "required",
-          "Exactly one of configuration and configuration_json must be set.", "", "one of the two");
-      return {};
+  LayeredConfiguration ReadConfiguration(const SubmissionRequest& submitted) {
+    const v1::CreateJobRequest& request = submitted.request;
+    v1::JobConfiguration below;
+    if (auto known = ReadTemplate(request.template_())) {
+      below = std::move(*known);
+    } else {
+      Add("template", "unknown_template", known.error().message, Quoted(request.template_()),
+          "a name that ListTemplates gives");
     }
-    if (!as_text) return request.configuration();
-    schema::Parsed parsed = schema::FromJson(request.configuration_json());
-    Append(std::move(parsed.findings));
-    return std::move(parsed.configuration);
+    if (submitted.saved != nullptr) Append(submitted.saved->warnings);
+    LayeredConfiguration layers = Layer(std::move(below), ReadGiven(submitted), request.set());
+    Append(std::move(layers.findings));
+    return layers;
   }
 
   void CheckValues(const v1::JobConfiguration& configuration) {
@@ -132,6 +153,24 @@ class Checker {
   std::vector<Finding>& findings() { return findings_; }
 
  private:
+  v1::JobConfiguration ReadGiven(const SubmissionRequest& submitted) {
+    const v1::CreateJobRequest& request = submitted.request;
+    const bool as_text = !request.configuration_json().empty();
+    const int forms =
+        int{as_text} + int{request.has_configuration()} + int{request.has_saved_configuration()};
+    if (forms > 1 || (forms == 0 && request.template_().empty())) {
+      Add("configuration", "required",
+          "Exactly one of configuration, configuration_json and saved_configuration must be set, "
+          "or a template.",
+          "", "one of these");
+      return {};
+    }
+    if (submitted.saved != nullptr) return submitted.saved->configuration;
+    if (!as_text) return request.configuration();
+    schema::Parsed parsed = schema::FromJson(request.configuration_json());
+    Append(std::move(parsed.findings));
+    return std::move(parsed.configuration);
+  }
   void Add(const char* path, const char* code, std::string message, std::string given,
            std::string expected) {
     findings_.push_back(
@@ -145,14 +184,16 @@ class Checker {
 
 }  // namespace
 
-Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
+Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
                                    const std::vector<runtime::NodeView>& nodes,
                                    const artifacts::BlobStore& blobs,
                                    const secrets::Keyring* keyring) {
+  const v1::CreateJobRequest& request = submitted.request;
   Checker checker(nodes, blobs);
   checker.CheckText("name", request.name(), kMaxName);
   checker.CheckText("request_id", request.request_id(), kMaxRequestId);
-  const v1::JobConfiguration configuration = checker.ReadConfiguration(request);
+  const LayeredConfiguration layers = checker.ReadConfiguration(submitted);
+  const v1::JobConfiguration& configuration = layers.together;
   // Values are looked at even when the structure is wrong elsewhere: all findings at once.
   checker.CheckValues(configuration);
   Submission out;
@@ -181,13 +222,20 @@ Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
   out.warnings = std::move(checker.findings());
   out.configuration = schema::ToJson(*sealed);
   out.resolved = schema::ToJson(schema::Resolve(configuration), schema::Secrets::kRedact);
+  out.values = ExplainValues(layers);
+  if (submitted.saved != nullptr) {
+    out.used = core::UsedResource{resources::kSavedConfigurationKind, submitted.saved->key};
+  }
   out.spec.name = request.name();
+  out.spec.owner = submitted.owner;
+  out.spec.schema_version = schema::kSchemaVersion;
+  out.spec.configuration_source = SourceOf(submitted);
   out.spec.priority = request.priority();
   out.spec.resources = checker.Resources(configuration.hardware());
   out.spec.request_id = request.request_id();
   out.spec.configuration_hash = Hash(out.configuration);
   out.spec.base_model = configuration.model().base_model();
-  out.spec.payload_hash = PayloadHash(out.spec, configuration, keyring);
+  out.spec.payload_hash = PayloadHash(submitted, out.spec, configuration, keyring);
   return out;
 }
 

@@ -2,6 +2,7 @@
 // From a request to a checked job: everything that can be known to be wrong is found before
 // anything is stored, all at once. Pure but for looking up blobs.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "common/base/result.h"
 #include "common/domain/job.h"
 #include "common/secrets/keyring.h"
+#include "coordinator/core/events.h"
+#include "coordinator/resources/configuration_library.h"
 #include "coordinator/runtime/view.h"
 #include "lathe/v1/job_service.pb.h"
 
@@ -18,13 +21,22 @@ struct Submission {
   domain::JobSpec spec;       ///< with a new id
   std::string configuration;  ///< JSON as given, secrets sealed; what the spec's hash names
   std::string resolved;       ///< JSON with every default, secrets redacted
+  std::vector<v1::ResolvedValue> values;
   std::vector<Finding> warnings;
+  std::optional<core::UsedResource> used;  ///< the saved configuration that it was made from
+};
+
+/// A request, the saved configuration that it names (null when it names none), and who makes it.
+struct SubmissionRequest {
+  const v1::CreateJobRequest& request;
+  const resources::UsableConfiguration* saved = nullptr;
+  std::string owner;
 };
 
 /// `nodes` are those that ever registered: what they have decides which base models are known and
 /// whether `device: auto` means a GPU. `keyring` may be null: then secrets are refused.
 /// kInvalidArgument with all findings; kFailedPrecondition when a missing key is all that is wrong.
-Result<Submission> CheckSubmission(const v1::CreateJobRequest& request,
+Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
                                    const std::vector<runtime::NodeView>& nodes,
                                    const artifacts::BlobStore& blobs,
                                    const secrets::Keyring* keyring);

@@ -6,6 +6,7 @@
 #include "common/artifacts/manifest.h"
 #include "common/rpc/status.h"
 #include "common/schema/configuration.h"
+#include "common/schema/migrate.h"
 
 namespace lathe::sessions {
 namespace {
@@ -172,17 +173,16 @@ v1::CoordinatorMessage ToMessage(const core::AcknowledgeReport& acknowledge) {
 Result<v1::CoordinatorMessage> ToMessage(const runtime::StartOrder& order,
                                          const domain::NodeResources& node) {
   const domain::JobSpec& spec = order.start.spec;
-  const schema::Parsed parsed = schema::FromJson(order.configuration);
-  if (HasErrors(parsed.findings)) {
-    return Failure(Error{ErrorCode::kDataLoss,
-                         "the stored configuration of job " + spec.id.value() + " cannot be read",
-                         parsed.findings});
+  const auto configuration =
+      schema::ReadStored(order.configuration, static_cast<int>(spec.schema_version));
+  if (!configuration) {
+    return Failure(configuration.error().WithContext("job " + spec.id.value()));
   }
   v1::CoordinatorMessage message;
   auto& start = *message.mutable_start_attempt();
   start.set_job_id(spec.id.value());
   start.set_attempt(order.start.attempt.value());
-  start.set_configuration_json(schema::ToJson(schema::Resolve(parsed.configuration)));
+  start.set_configuration_json(schema::ToJson(schema::Resolve(*configuration)));
   start.set_base_model(spec.base_model);
   *start.mutable_train() = ToProto(spec.train);
   if (spec.validation) *start.mutable_validation() = ToProto(*spec.validation);

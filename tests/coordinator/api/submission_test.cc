@@ -20,7 +20,7 @@ class SubmissionTest : public testing::Test {
     return request;
   }
   domain::ResourceRequest Resources(const std::string& hardware) {
-    return CheckSubmission(Request(hardware), nodes_, blobs_, nullptr).value().spec.resources;
+    return CheckSubmission({Request(hardware)}, nodes_, blobs_, nullptr).value().spec.resources;
   }
   void AddGpuNode() {
     runtime::NodeView view;
@@ -51,20 +51,21 @@ TEST_F(SubmissionTest, ResourcesFollowTheDevice) {
 TEST_F(SubmissionTest, PayloadTellsRequestsApart) {
   auto request = Request("{}");
   const std::string hash =
-      CheckSubmission(request, nodes_, blobs_, nullptr).value().spec.payload_hash;
-  EXPECT_EQ(CheckSubmission(request, nodes_, blobs_, nullptr).value().spec.payload_hash, hash);
+      CheckSubmission({request}, nodes_, blobs_, nullptr).value().spec.payload_hash;
+  EXPECT_EQ(CheckSubmission({request}, nodes_, blobs_, nullptr).value().spec.payload_hash, hash);
   request.set_name("other");
-  EXPECT_NE(CheckSubmission(request, nodes_, blobs_, nullptr).value().spec.payload_hash, hash);
+  EXPECT_NE(CheckSubmission({request}, nodes_, blobs_, nullptr).value().spec.payload_hash, hash);
 }
 
 TEST_F(SubmissionTest, ExactlyOneConfiguration) {
   auto request = Request("{}");
   request.mutable_configuration()->mutable_model()->set_base_model("tiny");
-  EXPECT_FALSE(CheckSubmission(request, nodes_, blobs_, nullptr));
-  EXPECT_FALSE(CheckSubmission({}, nodes_, blobs_, nullptr));
+  EXPECT_FALSE(CheckSubmission({request}, nodes_, blobs_, nullptr));
+  EXPECT_FALSE(CheckSubmission({v1::CreateJobRequest()}, nodes_, blobs_, nullptr));
   request = Request("{}");
   request.set_name("a\nb");
-  EXPECT_EQ(CheckSubmission(request, nodes_, blobs_, nullptr).error().findings.at(0).path, "name");
+  EXPECT_EQ(CheckSubmission({request}, nodes_, blobs_, nullptr).error().findings.at(0).path,
+            "name");
 }
 
 TEST_F(SubmissionTest, IdsAreDrawn) {

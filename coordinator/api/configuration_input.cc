@@ -1,0 +1,105 @@
+#include "coordinator/api/configuration_input.h"
+
+#include <set>
+#include <utility>
+
+#include "common/schema/configuration.h"
+#include "common/schema/layers.h"
+#include "common/schema/suggest.h"
+#include "common/schema/templates.h"
+
+namespace lathe::api {
+namespace {
+
+tl::unexpected<Error> Wrong(Finding finding) {
+  Error error{ErrorCode::kInvalidArgument, finding.message, {}};
+  error.findings.push_back(std::move(finding));
+  return Failure(std::move(error));
+}
+
+std::set<std::string> PathsSet(const v1::JobConfiguration& configuration) {
+  std::set<std::string> paths;
+  for (schema::ResolvedValue& value : schema::Explain(configuration)) {
+    if (value.source == schema::ValueSource::kUser) paths.insert(std::move(value.path));
+  }
+  return paths;
+}
+
+}  // namespace
+
+Result<schema::Dialect> ReadDialect(const std::string& token, const char* path) {
+  if (const auto dialect = schema::DialectOf(token)) return *dialect;
+  std::vector<std::string> tokens;
+  std::string expected;
+  for (const schema::Dialect each : schema::kDialects) {
+    tokens.emplace_back(schema::ToString(each));
+    expected += (expected.empty() ? "one of " : ", ") + tokens.back();
+  }
+  return Wrong({path, Severity::kError, "unknown_token",
+                "There is no dialect of this name" + schema::DidYouMean(token, tokens) + ".",
+                '"' + token + '"', expected});
+}
+
+Result<schema::Imported> ReadInput(const v1::ConfigurationInput& input) {
+  if (input.form_case() == v1::ConfigurationInput::kConfiguration) {
+    return schema::Imported{schema::Dialect::kUniversal, input.configuration(), {}};
+  }
+  if (input.form_case() == v1::ConfigurationInput::FORM_NOT_SET) {
+    return Wrong({"input", Severity::kError, "required", "A configuration must be given.", "",
+                  "input.configuration or input.text"});
+  }
+  if (input.dialect().empty()) return schema::Import(input.text());
+  LATHE_ASSIGN_OR_RETURN(const auto dialect, ReadDialect(input.dialect(), "input.dialect"));
+  return schema::Import(input.text(), dialect);
+}
+
+Result<v1::JobConfiguration> ReadTemplate(const std::string& name) {
+  if (name.empty()) return v1::JobConfiguration();
+  if (const schema::Template* found = schema::FindTemplate(name)) return found->configuration;
+  std::vector<std::string> names;
+  for (const schema::Template& each : schema::BuiltinTemplates()) names.push_back(each.name);
+  return Failure(ErrorCode::kNotFound,
+                 "there is no template " + name + schema::DidYouMean(name, names));
+}
+
+LayeredConfiguration Layer(v1::JobConfiguration below, v1::JobConfiguration said,
+                           const google::protobuf::RepeatedPtrField<std::string>& set) {
+  LayeredConfiguration layers{std::move(below), std::move(said), {}, {}};
+  for (const std::string& assignment : set) {
+    const Status status = schema::Set(layers.said, assignment);
+    if (status) continue;
+    std::vector<Finding> findings = status.error().findings;
+    if (findings.empty()) {
+      findings.push_back({"set", Severity::kError, "invalid_value", status.error().message,
+                          '"' + assignment + '"', "PATH=VALUE"});
+    }
+    layers.findings.insert(layers.findings.end(), findings.begin(), findings.end());
+  }
+  layers.together = schema::Overlay(layers.below, layers.said);
+  // Once more: a value that is unset here may be one of the template's.
+  for (const std::string& assignment : set) {
+    static_cast<void>(schema::Set(layers.together, assignment));
+  }
+  return layers;
+}
+
+std::vector<v1::ResolvedValue> ExplainValues(const LayeredConfiguration& layers) {
+  const std::set<std::string> said = PathsSet(layers.said);
+  std::vector<v1::ResolvedValue> values;
+  for (const schema::ResolvedValue& value : schema::Explain(layers.together)) {
+    const bool from_template =
+        value.source == schema::ValueSource::kUser && !said.contains(value.path);
+    v1::ResolvedValue out;
+    out.set_path(value.path);
+    out.set_value(value.value);
+    out.set_source(from_template ? "template" : std::string(schema::ToString(value.source)));
+    values.push_back(std::move(out));
+  }
+  return values;
+}
+
+v1::JobConfiguration Redacted(const v1::JobConfiguration& configuration) {
+  return schema::FromJson(schema::ToJson(configuration, schema::Secrets::kRedact)).configuration;
+}
+
+}  // namespace lathe::api
