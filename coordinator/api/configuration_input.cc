@@ -1,10 +1,8 @@
 #include "coordinator/api/configuration_input.h"
 
-#include <set>
 #include <utility>
 
 #include "common/schema/configuration.h"
-#include "common/schema/layers.h"
 #include "common/schema/suggest.h"
 #include "common/schema/templates.h"
 
@@ -15,14 +13,6 @@ tl::unexpected<Error> Wrong(Finding finding) {
   Error error{ErrorCode::kInvalidArgument, finding.message, {}};
   error.findings.push_back(std::move(finding));
   return Failure(std::move(error));
-}
-
-std::set<std::string> PathsSet(const v1::JobConfiguration& configuration) {
-  std::set<std::string> paths;
-  for (schema::ResolvedValue& value : schema::Explain(configuration)) {
-    if (value.source == schema::ValueSource::kUser) paths.insert(std::move(value.path));
-  }
-  return paths;
 }
 
 }  // namespace
@@ -75,24 +65,22 @@ LayeredConfiguration Layer(v1::JobConfiguration below, v1::JobConfiguration said
     }
     layers.findings.insert(layers.findings.end(), findings.begin(), findings.end());
   }
-  layers.together = schema::Overlay(layers.below, layers.said);
-  // Once more: a value that is unset here may be one of the template's.
+  // A value that is unset may be one of the template's.
   for (const std::string& assignment : set) {
-    static_cast<void>(schema::Set(layers.together, assignment));
+    if (assignment.ends_with("=null")) static_cast<void>(schema::Set(layers.below, assignment));
   }
+  layers.together = schema::Overlay(layers.below, layers.said);
   return layers;
 }
 
 std::vector<v1::ResolvedValue> ExplainValues(const LayeredConfiguration& layers) {
-  const std::set<std::string> said = PathsSet(layers.said);
   std::vector<v1::ResolvedValue> values;
-  for (const schema::ResolvedValue& value : schema::Explain(layers.together)) {
-    const bool from_template =
-        value.source == schema::ValueSource::kUser && !said.contains(value.path);
+  for (const auto& value : schema::Explain(layers.said, {.base = &layers.below})) {
     v1::ResolvedValue out;
     out.set_path(value.path);
     out.set_value(value.value);
-    out.set_source(from_template ? "template" : std::string(schema::ToString(value.source)));
+    out.set_source(std::string(schema::ToString(value.source)));
+    out.set_reason(value.reason);
     values.push_back(std::move(out));
   }
   return values;

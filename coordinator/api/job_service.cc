@@ -53,8 +53,10 @@ Status JobService::Create(const grpc::ServerContext& call, const v1::CreateJobRe
       return core::JobSubmitted{ticket, submission.spec, submission.configuration, submission.used};
     }));
   }
-  // A repeated request gets the first one's job, whose configuration is the same.
-  LATHE_ASSIGN_OR_RETURN(*response.mutable_job(), ToProto(job, submission.configuration));
+  // A repeated request gets the first one's job. What that was made from may have changed since.
+  const bool same = job.spec.configuration_hash == submission.spec.configuration_hash;
+  LATHE_ASSIGN_OR_RETURN(*response.mutable_job(),
+                         same ? ToProto(job, submission.configuration) : Show(job));
   return {};
 }
 

@@ -1,5 +1,9 @@
 #include "coordinator/cli/environment.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
 #include <cstdlib>
 #include <string_view>
 #include <system_error>
@@ -24,6 +28,17 @@ bool LocaleIsUtf8() {
   return true;
 }
 
+std::string UserName() {
+  if (const auto given = Variable("LATHE_USER")) return *given;
+  // A user of a container often has a number and no name.
+  const std::string number = "uid-" + std::to_string(::geteuid());
+  std::array<char, 16384> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  const int failed = ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found);
+  return failed != 0 || found == nullptr ? number : found->pw_name;
+}
+
 }  // namespace
 
 Environment Environment::FromProcess() {
@@ -32,6 +47,7 @@ Environment Environment::FromProcess() {
           .data_dir = Variable("LATHE_DATA_DIR"),
           .state_home = Variable("XDG_STATE_HOME"),
           .home = Variable("HOME"),
+          .user = UserName(),
           .no_color = Variable("NO_COLOR").has_value(),
           .utf8 = LocaleIsUtf8(),
           .program = std::filesystem::read_symlink("/proc/self/exe", unreadable)};

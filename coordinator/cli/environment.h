@@ -12,6 +12,7 @@ struct Environment {
   std::optional<std::string> data_dir;    ///< LATHE_DATA_DIR
   std::optional<std::string> state_home;  ///< XDG_STATE_HOME
   std::optional<std::string> home;        ///< HOME
+  std::string user;                       ///< LATHE_USER, or the system's name of the user
   bool no_color = false;                  ///< NO_COLOR is set and not empty
   bool utf8 = true;                       ///< the locale's characters are UTF-8
   std::filesystem::path program;          ///< this program's own file

@@ -60,6 +60,11 @@ Status CheckMayChange(const domain::Caller& caller, const SavedConfiguration& sa
                                                    "\"; a copy of it would be yours");
 }
 
+bool IsRevision(const std::string& etag) {
+  return !etag.empty() && etag.size() <= 18 &&
+         std::all_of(etag.begin(), etag.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
 tl::unexpected<Error> NotFound(const std::string& key) {
   return Failure(ErrorCode::kNotFound, "there is no saved configuration " + key + ".");
 }
@@ -107,11 +112,13 @@ Status CheckRequestId(const std::string& id) {
   return Failure(ErrorCode::kInvalidArgument, "request_id must have at most 128 bytes.");
 }
 
-/// Errors that keep it from being saved: those of its fields, and with `require_valid` all.
+/// Errors that keep it from being saved: those of its fields, what could not be read (it would be
+/// missing from what is saved), and with `require_valid` all.
 Status Judge(const SaveRequest& request, const domain::Caller& caller,
              const std::vector<Finding>& findings) {
   std::vector<Finding> all = CheckFields(request.fields, caller);
-  const bool blocked = !all.empty() || (request.require_valid && HasErrors(findings));
+  const bool blocked = !all.empty() || HasErrors(request.content.findings) ||
+                       (request.require_valid && HasErrors(findings));
   if (!blocked) return {};
   all.insert(all.end(), findings.begin(), findings.end());
   return Failure(Error{ErrorCode::kInvalidArgument, "the configuration cannot be saved like this",
@@ -218,7 +225,9 @@ Result<SavedConfiguration> ConfigurationLibrary::Update(const domain::Caller& ca
   for (int attempt = 1;; ++attempt) {
     LATHE_ASSIGN_OR_RETURN(SavedConfiguration saved, FindOpen(caller, name));
     LATHE_RETURN_IF_ERROR(CheckMayChange(caller, saved));
-    if (!etag.empty() && etag != saved.etag() && request.request_id.empty()) {
+    // A retry comes with the etag that its first try has replaced: the store tells it apart.
+    const bool may_be_retry = !request.request_id.empty() && IsRevision(etag);
+    if (!etag.empty() && etag != saved.etag() && !may_be_retry) {
       return EtagConflict(KeyOf(saved), etag, saved.etag());
     }
     schema::Imported content = request.content;

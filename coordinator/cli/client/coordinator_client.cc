@@ -9,6 +9,7 @@
 #include "common/rpc/channel.h"
 #include "common/rpc/credentials.h"
 #include "common/rpc/status.h"
+#include "lathe/v1/configuration_service.grpc.pb.h"
 #include "lathe/v1/inference_service.grpc.pb.h"
 #include "lathe/v1/job_service.grpc.pb.h"
 #include "lathe/v1/node_service.grpc.pb.h"
@@ -42,17 +43,24 @@ constexpr char kTlsHint[] =
 
 struct CoordinatorClient::Stubs {
   explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : jobs(channel), nodes(channel), inference(channel), providers(channel) {}
+      : jobs(channel),
+        nodes(channel),
+        inference(channel),
+        providers(channel),
+        configurations(channel) {}
   v1::JobService::Stub jobs;
   v1::NodeService::Stub nodes;
   v1::InferenceService::Stub inference;
   v1::ProviderService::Stub providers;
+  v1::ConfigurationService::Stub configurations;
 };
 
 /// The context of one call, known to CancelCalls while it lives.
 class CoordinatorClient::Call {
  public:
   explicit Call(CoordinatorClient& client) : client_(client) {
+    // Believed only where the coordinator asks for no certificate.
+    if (!client.user_.empty()) context_.AddMetadata("lathe-user", client.user_);
     const std::lock_guard lock(client_.mutex_);
     if (client_.cancelled_) context_.TryCancel();
     client_.calls_.insert(&context_);
@@ -70,8 +78,10 @@ class CoordinatorClient::Call {
   grpc::ClientContext context_;
 };
 
-CoordinatorClient::CoordinatorClient(Address address, std::shared_ptr<grpc::Channel> channel)
+CoordinatorClient::CoordinatorClient(Address address, std::string user,
+                                     std::shared_ptr<grpc::Channel> channel)
     : address_(std::move(address)),
+      user_(std::move(user)),
       channel_(std::move(channel)),
       stubs_(std::make_unique<Stubs>(channel_)) {}
 
@@ -86,7 +96,7 @@ Result<std::unique_ptr<CoordinatorClient>> CoordinatorClient::Create(const Conte
     return Failure(std::move(channel.error()));
   }
   return std::unique_ptr<CoordinatorClient>(
-      new CoordinatorClient(std::move(address), std::move(*channel)));
+      new CoordinatorClient(std::move(address), context.environment.user, std::move(*channel)));
 }
 
 Error CoordinatorClient::Explained(Error error) const {
@@ -182,6 +192,46 @@ Result<v1::ProviderCapabilities> CoordinatorClient::GetProviderCapabilities(cons
 Result<v1::TranslateConfigurationResponse> CoordinatorClient::TranslateConfiguration(
     const v1::TranslateConfigurationRequest& request) {
   return Unary(&v1::ProviderService::Stub::TranslateConfiguration, stubs_->providers, request);
+}
+
+Result<v1::SavedConfiguration> CoordinatorClient::SaveConfiguration(
+    const v1::CreateSavedConfigurationRequest& request) {
+  return Unary(&v1::ConfigurationService::Stub::CreateSavedConfiguration, stubs_->configurations,
+               request);
+}
+
+Result<v1::SavedConfiguration> CoordinatorClient::UpdateSavedConfiguration(
+    const v1::UpdateSavedConfigurationRequest& request) {
+  return Unary(&v1::ConfigurationService::Stub::UpdateSavedConfiguration, stubs_->configurations,
+               request);
+}
+
+Result<v1::SavedConfiguration> CoordinatorClient::GetSavedConfiguration(
+    const v1::SavedConfigurationName& name) {
+  v1::GetSavedConfigurationRequest request;
+  *request.mutable_id() = name;
+  return Unary(&v1::ConfigurationService::Stub::GetSavedConfiguration, stubs_->configurations,
+               request);
+}
+
+Result<v1::ListSavedConfigurationsResponse> CoordinatorClient::ListSavedConfigurations(
+    const v1::ListSavedConfigurationsRequest& request) {
+  return Unary(&v1::ConfigurationService::Stub::ListSavedConfigurations, stubs_->configurations,
+               request);
+}
+
+Result<v1::SavedConfiguration> CoordinatorClient::CopySavedConfiguration(
+    const v1::CopySavedConfigurationRequest& request) {
+  return Unary(&v1::ConfigurationService::Stub::CopySavedConfiguration, stubs_->configurations,
+               request);
+}
+
+Status CoordinatorClient::DeleteSavedConfiguration(
+    const v1::DeleteSavedConfigurationRequest& request) {
+  const auto deleted = Unary(&v1::ConfigurationService::Stub::DeleteSavedConfiguration,
+                             stubs_->configurations, request);
+  if (!deleted) return Failure(deleted.error());
+  return {};
 }
 
 Status CoordinatorClient::WatchJob(const std::string& id, const OnMessage<v1::Job>& on_job) {

@@ -14,6 +14,7 @@
 #include "common/base/result.h"
 #include "coordinator/cli/client/address.h"
 #include "coordinator/cli/context.h"
+#include "lathe/v1/configuration_service.pb.h"
 #include "lathe/v1/inference_service.pb.h"
 #include "lathe/v1/job_service.pb.h"
 #include "lathe/v1/node_service.pb.h"
@@ -43,6 +44,17 @@ class CoordinatorClient {
   Result<v1::TranslateConfigurationResponse> TranslateConfiguration(
       const v1::TranslateConfigurationRequest& request);
 
+  Result<v1::SavedConfiguration> SaveConfiguration(
+      const v1::CreateSavedConfigurationRequest& request);
+  Result<v1::SavedConfiguration> UpdateSavedConfiguration(
+      const v1::UpdateSavedConfigurationRequest& request);
+  Result<v1::SavedConfiguration> GetSavedConfiguration(const v1::SavedConfigurationName& name);
+  Result<v1::ListSavedConfigurationsResponse> ListSavedConfigurations(
+      const v1::ListSavedConfigurationsRequest& request);
+  Result<v1::SavedConfiguration> CopySavedConfiguration(
+      const v1::CopySavedConfigurationRequest& request);
+  Status DeleteSavedConfiguration(const v1::DeleteSavedConfigurationRequest& request);
+
   template <class Message>
   using OnMessage = std::function<void(const Message&)>;
   Status WatchJob(const std::string& id, const OnMessage<v1::Job>& on_job);
@@ -62,7 +74,7 @@ class CoordinatorClient {
 
  private:
   class Call;
-  CoordinatorClient(Address address, std::shared_ptr<grpc::Channel> channel);
+  CoordinatorClient(Address address, std::string user, std::shared_ptr<grpc::Channel> channel);
   Error ErrorOf(const grpc::Status& status) const;
   template <class Stub, class Request, class Response>
   Result<Response> Unary(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
@@ -73,6 +85,7 @@ class CoordinatorClient {
 
   struct Stubs;
   const Address address_;
+  const std::string user_;  ///< sent with every call; empty: not sent
   // A channel is shared by all stubs made of it.
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<Stubs> stubs_;

@@ -1,5 +1,4 @@
 #include "coordinator/cli/command_line/registry.h"
-#include "coordinator/cli/commands/config.h"
 #include "coordinator/cli/commands/node_list.h"
 #include "coordinator/cli/commands/provider.h"
 #include "coordinator/cli/commands/up.h"
@@ -74,22 +73,6 @@ void AddProvider(CLI::App& app, Run& chosen) {
   OnChosen(command, chosen, translate, &RunProviderTranslate);
 }
 
-void AddConfig(CLI::App& app, Run& chosen) {
-  CLI::App* group = app.add_subcommand("config", "The job configuration");
-  group->require_subcommand(1);
-  const auto validate = std::make_shared<ConfigValidateOptions>();
-  CLI::App* command =
-      AddCommand(*group, "validate", "Check a configuration file, without a coordinator",
-                 "  lathe config validate -f job.yaml");
-  command->add_option("-f,--file", validate->file, "YAML or JSON; - is standard input")
-      ->required()
-      ->type_name("FILE");
-  OnChosen(command, chosen, validate, &RunConfigValidate);
-  command = AddCommand(*group, "schema", "Every parameter; JSON Schema with -o json",
-                       "  lathe config schema -o json > schema.json");
-  command->callback([&chosen] { chosen = &RunConfigSchema; });
-}
-
 void AddVersion(CLI::App& app, Run& chosen) {
   const auto options = std::make_shared<VersionOptions>();
   CLI::App* command = AddCommand(app, "version", "This program's version and the coordinator's",
@@ -120,7 +103,6 @@ void AddCompletion(CLI::App& app, Run& chosen) {
 void AddClusterCommands(CLI::App& app, Run& chosen) {
   AddUpAndDown(app, chosen);
   AddNode(app, chosen);
-  AddConfig(app, chosen);
   AddProvider(app, chosen);
   AddVersion(app, chosen);
   AddCompletion(app, chosen);

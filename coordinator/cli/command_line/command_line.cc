@@ -185,6 +185,7 @@ void SetUp(CLI::App& app, GlobalOptions& options, Run& chosen) {
   AddGlobalOptions(app, options);
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   AddJobCommands(app, chosen);
+  AddConfigCommands(app, chosen);
   AddClusterCommands(app, chosen);
   app.footer(
       "Standard output is data, everything else goes to standard error. Exit codes: 0 ok, 1 "

@@ -17,11 +17,17 @@ void AddSubmit(CLI::App& app, Run& chosen) {
   CLI::App* command = AddCommand(app, "submit", "Queue a fine-tuning job; prints its id",
                                  "  lathe submit -f job.yaml --dataset train.jsonl --watch\n"
                                  "  lathe submit -f job.yaml --set schedule.epochs=5 --dry-run\n"
+                                 "  lathe submit --config my-lora --dataset train.jsonl\n"
                                  "  cat job.json | lathe submit -f -");
-  command
-      ->add_option("-f,--file", options->file, "Configuration, YAML or JSON; - is standard input")
-      ->required()
-      ->type_name("FILE");
+  CLI::Option* file = command->add_option("-f,--file", options->file,
+                                          "Configuration, YAML or JSON; - is standard input");
+  CLI::Option* from_template = command->add_option(
+      "--template", options->template_name, "Instead: a built-in template, with --set above it");
+  CLI::Option* saved = command->add_option("--config", options->saved,
+                                           "Instead: a saved configuration, with --set above it");
+  file->type_name("FILE");
+  from_template->type_name("NAME")->excludes(file);
+  saved->type_name("[OWNER/]NAME")->excludes(file)->excludes(from_template);
   command->add_option("--dataset", options->dataset, "Training examples (JSON lines), sent if new")
       ->type_name("FILE");
   command->add_option("--validation", options->validation, "Validation examples, sent if new")
@@ -40,7 +46,12 @@ void AddSubmit(CLI::App& app, Run& chosen) {
       ->add_option("--request-id", options->request_id,
                    "Name of this request; the same one never makes a second job")
       ->type_name("ID");
-  OnChosen(command, chosen, options, &RunSubmit);
+  command->callback([&chosen, options] {
+    if (options->file.empty() && options->template_name.empty() && options->saved.empty()) {
+      throw CLI::RequiredError("--file, --template or --config");
+    }
+    chosen = [options](Context& context) { return RunSubmit(context, *options); };
+  });
 }
 
 void AddList(CLI::App& app, Run& chosen) {

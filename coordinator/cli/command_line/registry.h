@@ -35,6 +35,7 @@ void OnChosen(CLI::App* command, Run& chosen, std::shared_ptr<Options> options,
 }
 
 void AddJobCommands(CLI::App& app, Run& chosen);
+void AddConfigCommands(CLI::App& app, Run& chosen);
 void AddClusterCommands(CLI::App& app, Run& chosen);
 
 /// The application as data, for completion and for suggestions.

@@ -4,9 +4,12 @@
 #include <ostream>
 
 #include "common/schema/configuration.h"
+#include "common/schema/diff.h"
 #include "common/schema/export.h"
 #include "common/schema/parameters.h"
-#include "coordinator/cli/client/configuration_file.h"
+#include "common/schema/suggest.h"
+#include "common/schema/templates.h"
+#include "coordinator/cli/client/configuration_source.h"
 #include "coordinator/cli/output/print.h"
 #include "coordinator/cli/output/table.h"
 
@@ -15,39 +18,127 @@ namespace {
 
 // What a file leaves out and `lathe submit` fills in from its options.
 bool ComesWithSubmit(const Finding& finding) {
-  return finding.path == "datasets.trainingFileId" && finding.given.empty();
+  return finding.path == "datasets.trainingFileId" && finding.given.empty() &&
+         finding.code == "required";
 }
 
-std::vector<Finding> Check(const schema::Parsed& parsed) {
-  std::vector<Finding> findings = schema::AllFindings(parsed);
-  std::erase_if(findings, ComesWithSubmit);
-  return findings;
+int TableWidth(const Context& context) {
+  return context.terminal.out ? context.terminal.width : 0;
+}
+
+Document TemplateDocument(const schema::Template& each) {
+  return {{"name", each.name},
+          {"title", each.title},
+          {"description", each.description},
+          {"configuration", ToDocument(each.configuration)}};
+}
+
+Outcome PrintTemplate(Context& context, const std::string& name) {
+  const schema::Template* found = schema::FindTemplate(name);
+  if (found == nullptr) {
+    std::vector<std::string> names;
+    for (const schema::Template& each : schema::BuiltinTemplates()) names.push_back(each.name);
+    return Failure(ErrorCode::kNotFound,
+                   "there is no template '" + name + "'" + schema::DidYouMean(name, names));
+  }
+  Note(context, found->title + ". " + found->description);
+  PrintResult(context, TemplateDocument(*found), ToYaml(ToDocument(found->configuration)));
+  return ExitCode::kOk;
+}
+
+/// The value of one side; null when it is not set there.
+Document SideOf(const std::string& json) {
+  return json.empty() ? Document() : Document::parse(json, nullptr, false);
 }
 
 }  // namespace
 
 Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options) {
-  LATHE_ASSIGN_OR_RETURN(const schema::Parsed parsed, ReadConfiguration(options.file, context.in));
-  std::vector<Finding> findings = Check(parsed);
+  LATHE_ASSIGN_OR_RETURN(const auto dialect, DialectOption(options.from));
+  LATHE_ASSIGN_OR_RETURN(const schema::Imported read, ImportFile(context, options.file, dialect));
+  std::vector<Finding> findings = schema::AllFindings(read);
+  std::erase_if(findings, &ComesWithSubmit);
   if (HasErrors(findings)) {
     return Failure(Error{ErrorCode::kInvalidArgument, options.file + " is not valid",
                          std::move(findings), "`lathe config schema` describes every parameter"});
   }
   if (context.options.format == OutputFormat::kTable) PrintFindings(context, findings);
-  PrintResult(context, {{"valid", true}, {"findings", FindingsDocument(findings)}},
-              options.file + " is valid\n");
+  const std::string name(schema::ToString(read.dialect));
+  const std::string as = read.dialect == schema::Dialect::kUniversal ? "" : " (" + name + ")";
+  PrintResult(context,
+              {{"valid", true}, {"dialect", name}, {"findings", FindingsDocument(findings)}},
+              options.file + " is valid" + as + "\n");
   return ExitCode::kOk;
 }
 
-Outcome RunConfigSchema(Context& context) {
+Outcome RunConfigSchema(Context& context, const ConfigSchemaOptions& options) {
+  if (options.markdown) {
+    const std::string markdown = schema::ExportMarkdown();
+    PrintResult(context, {{"markdown", markdown}}, markdown);
+    return ExitCode::kOk;
+  }
   Table table({{"PARAMETER"}, {"TYPE"}, {"DEFAULT"}, {"RANGE"}, {"HELP"}});
   for (const schema::Parameter& parameter : schema::ParameterPaths()) {
     table.AddRow({parameter.path, schema::TypeName(parameter), parameter.spec->default_value(),
                   schema::RangeText(*parameter.spec), parameter.spec->help()});
   }
-  const int width = context.terminal.out ? context.terminal.width : 0;
   PrintResult(context, Document::parse(schema::ExportJsonSchema(), nullptr, false),
-              table.Render(width));
+              table.Render(TableWidth(context)));
+  return ExitCode::kOk;
+}
+
+Outcome RunConfigTemplates(Context& context, const ConfigTemplatesOptions& options) {
+  if (!options.name.empty()) return PrintTemplate(context, options.name);
+  Table table({{"NAME"}, {"TITLE"}, {"DESCRIPTION"}});
+  Document list = Document::array();
+  for (const schema::Template& each : schema::BuiltinTemplates()) {
+    table.AddRow({each.name, each.title, each.description});
+    list.push_back(TemplateDocument(each));
+  }
+  PrintResult(context, list, table.Render(TableWidth(context)));
+  return ExitCode::kOk;
+}
+
+Outcome RunConfigConvert(Context& context, const ConfigConvertOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const auto from, DialectOption(options.from));
+  LATHE_ASSIGN_OR_RETURN(const auto to, DialectOption(options.to));
+  LATHE_ASSIGN_OR_RETURN(schema::Imported read, ImportFile(context, options.file, from));
+  if (HasErrors(read.findings)) {
+    return Failure(Error{ErrorCode::kInvalidArgument, options.file + " cannot be read",
+                         std::move(read.findings)});
+  }
+  const schema::Exported written =
+      schema::Export(read.configuration, to.value_or(schema::Dialect::kUniversal));
+  std::vector<Finding> losses = std::move(read.findings);
+  losses.insert(losses.end(), written.losses.begin(), written.losses.end());
+  if (context.options.format == OutputFormat::kTable) {
+    PrintFindings(context, losses);
+    context.out << written.text;
+    return ExitCode::kOk;
+  }
+  PrintResult(context,
+              {{"configuration", Document::parse(written.text, nullptr, false)},
+               {"dialect", schema::ToString(to.value_or(schema::Dialect::kUniversal))},
+               {"losses", FindingsDocument(losses)}},
+              "");
+  return ExitCode::kOk;
+}
+
+Outcome RunConfigDiff(Context& context, const ConfigDiffOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const auto left, ReadAnyConfiguration(context, options.left));
+  LATHE_ASSIGN_OR_RETURN(const auto right, ReadAnyConfiguration(context, options.right));
+  Table table({{"PARAMETER"}, {options.left}, {options.right}});
+  Document list = Document::array();
+  const auto differences = schema::Compare(left, right, !options.all);
+  for (const schema::Difference& each : differences) {
+    table.AddRow({each.path, each.a, each.b});
+    list.push_back({{"path", each.path},
+                    {"left", SideOf(each.a)},
+                    {"right", SideOf(each.b)},
+                    {"equal", each.equal}});
+  }
+  PrintResult(context, list, differences.empty() ? "" : table.Render(TableWidth(context)));
+  if (differences.empty()) Note(context, "no difference");
   return ExitCode::kOk;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// lathe config: the job configuration's description and check, without a coordinator.
+// lathe config schema, templates, validate, convert, diff: what needs no coordinator.
 
 #include <string>
 
@@ -9,12 +9,38 @@ namespace lathe::cli {
 
 struct ConfigValidateOptions {
   std::string file;  ///< "-" is standard input
+  std::string from;  ///< dialect; empty: told by its shape
 };
 /// All findings at once; kInvalid when one of them is an error. What only the cluster knows
 /// (models, stored datasets) is checked by `lathe submit --dry-run`.
 Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options);
 
-/// Every parameter: a table, or JSON Schema with JSON and YAML.
-Outcome RunConfigSchema(Context& context);
+struct ConfigSchemaOptions {
+  bool markdown = false;
+};
+/// Every parameter: a table, JSON Schema with JSON and YAML, or the reference document.
+Outcome RunConfigSchema(Context& context, const ConfigSchemaOptions& options);
+
+struct ConfigTemplatesOptions {
+  std::string name;  ///< empty: a list of all
+};
+/// One template is printed as a configuration file, ready to be edited.
+Outcome RunConfigTemplates(Context& context, const ConfigTemplatesOptions& options);
+
+struct ConfigConvertOptions {
+  std::string file;
+  std::string from;
+  std::string to;
+};
+/// The file in another dialect on standard output; what it can't hold on standard error.
+Outcome RunConfigConvert(Context& context, const ConfigConvertOptions& options);
+
+struct ConfigDiffOptions {
+  std::string left;  ///< as ReadAnyConfiguration takes it
+  std::string right;
+  bool all = false;  ///< also what is equal
+};
+/// The coordinator is asked only where a side is a saved configuration.
+Outcome RunConfigDiff(Context& context, const ConfigDiffOptions& options);
 
 }  // namespace lathe::cli

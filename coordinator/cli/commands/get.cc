@@ -36,6 +36,8 @@ std::string TextOf(const Context& context, const v1::Job& job) {
   line("attempt      ", job.attempt() > 0 ? std::to_string(job.attempt()) : "");
   line("node         ", job.node_id());
   line("needs        ", Resources(job.resources()));
+  line("owner        ", job.owner());
+  line("made from    ", job.configuration_source());
   line("priority     ", std::to_string(job.priority()));
   line("created      ", AgeText(job.create_time(), NowSeconds()));
   line("started      ", AgeText(job.start_time(), NowSeconds()));
@@ -43,14 +45,7 @@ std::string TextOf(const Context& context, const v1::Job& job) {
   for (const auto& file : job.adapter().files()) {
     line("adapter      ", file.path() + " (" + FormatBytes(file.blob().size_bytes()) + ")");
   }
-  text += "configuration:\n";
-  const std::string yaml = ToYaml(ToDocument(job.configuration()));
-  for (std::size_t start = 0; start < yaml.size();) {
-    const std::size_t end = yaml.find('\n', start);
-    text += "  " + yaml.substr(start, end - start) + "\n";
-    start = end + 1;
-  }
-  return text;
+  return text + "configuration:\n" + Indented(ToYaml(ToDocument(job.configuration())));
 }
 
 }  // namespace

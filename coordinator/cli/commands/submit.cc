@@ -8,11 +8,13 @@
 #include "common/rpc/backoff.h"
 #include "common/schema/configuration.h"
 #include "coordinator/cli/client/configuration_file.h"
+#include "coordinator/cli/client/configuration_source.h"
 #include "coordinator/cli/client/coordinator_client.h"
 #include "coordinator/cli/client/request_id.h"
 #include "coordinator/cli/commands/watch.h"
 #include "coordinator/cli/output/format.h"
 #include "coordinator/cli/output/print.h"
+#include "coordinator/cli/output/table.h"
 
 namespace lathe::cli {
 namespace {
@@ -43,6 +45,7 @@ struct Dataset {
   v1::Blob blob;
 };
 
+/// Describes the files and sets their ids in the configuration.
 Result<std::vector<Dataset>> Describe(const SubmitOptions& options,
                                       v1::JobConfiguration& configuration) {
   std::vector<Dataset> datasets;
@@ -65,13 +68,53 @@ Result<std::vector<Dataset>> Describe(const SubmitOptions& options,
 }
 
 struct Prepared {
-  v1::JobConfiguration configuration;
+  v1::CreateJobRequest request;
   std::vector<Dataset> datasets;
 };
 
-/// All that can be done without the coordinator; every finding at once.
+Result<schema::Parsed> ReadGiven(Context& context, const SubmitOptions& options) {
+  if (options.template_name.empty()) return ReadConfiguration(options.file, context.in);
+  LATHE_ASSIGN_OR_RETURN(auto configuration,
+                         ReadAnyConfiguration(context, "template:" + options.template_name));
+  return schema::Parsed{std::move(configuration), {}};
+}
+
+/// All that can be checked without the coordinator, every finding at once.
+Status Check(const schema::Parsed& parsed, const std::vector<Finding>& set_findings) {
+  std::vector<Finding> findings = schema::AllFindings(parsed);
+  findings.insert(findings.end(), set_findings.begin(), set_findings.end());
+  // Warnings come from the coordinator, once.
+  std::erase_if(findings, [](const Finding& f) { return f.severity != Severity::kError; });
+  if (findings.empty()) return {};
+  return Failure(Error{ErrorCode::kInvalidArgument, "the configuration is not valid",
+                       std::move(findings), "`lathe config schema` describes every parameter"});
+}
+
+/// What is set above a template or saved configuration, as the coordinator takes it.
+void AddAssignments(const SubmitOptions& options, const v1::JobConfiguration& configuration,
+                    v1::CreateJobRequest& request) {
+  for (const std::string& assignment : options.set) request.add_set(assignment);
+  const auto& datasets = configuration.datasets();
+  if (!options.dataset.empty()) {
+    request.add_set("datasets.trainingFileId=" + datasets.training_file_id());
+  }
+  if (!options.validation.empty()) {
+    request.add_set("datasets.validationFileId=" + datasets.validation_file_id());
+  }
+}
+
+Result<Prepared> PrepareSaved(const SubmitOptions& options) {
+  Prepared prepared;
+  v1::JobConfiguration datasets;
+  LATHE_ASSIGN_OR_RETURN(prepared.datasets, Describe(options, datasets));
+  *prepared.request.mutable_saved_configuration() = ParseSavedName(options.saved);
+  AddAssignments(options, datasets, prepared.request);
+  return prepared;
+}
+
 Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
-  LATHE_ASSIGN_OR_RETURN(schema::Parsed parsed, ReadConfiguration(options.file, context.in));
+  if (!options.saved.empty()) return PrepareSaved(options);
+  LATHE_ASSIGN_OR_RETURN(schema::Parsed parsed, ReadGiven(context, options));
   std::vector<Finding> set_findings;
   for (const std::string& assignment : options.set) {
     if (Status set = schema::Set(parsed.configuration, assignment); !set) {
@@ -80,16 +123,18 @@ Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
                           set.error().findings.end());
     }
   }
-  LATHE_ASSIGN_OR_RETURN(std::vector<Dataset> datasets, Describe(options, parsed.configuration));
-  std::vector<Finding> findings = schema::AllFindings(parsed);
-  findings.insert(findings.end(), set_findings.begin(), set_findings.end());
-  // Warnings come from the coordinator, once.
-  std::erase_if(findings, [](const Finding& f) { return f.severity != Severity::kError; });
-  if (HasErrors(findings)) {
-    return Failure(Error{ErrorCode::kInvalidArgument, "the configuration is not valid",
-                         std::move(findings), "`lathe config schema` describes every parameter"});
+  Prepared prepared;
+  LATHE_ASSIGN_OR_RETURN(prepared.datasets, Describe(options, parsed.configuration));
+  LATHE_RETURN_IF_ERROR(Check(parsed, set_findings));
+  if (options.template_name.empty()) {
+    // As a message an older coordinator would silently drop what it does not know; as text it says
+    // so.
+    prepared.request.set_configuration_json(schema::ToJson(parsed.configuration));
+  } else {
+    prepared.request.set_template_(options.template_name);
+    AddAssignments(options, parsed.configuration, prepared.request);
   }
-  return Prepared{std::move(parsed.configuration), std::move(datasets)};
+  return prepared;
 }
 
 Status Upload(Context& context, CoordinatorClient& client, const std::vector<Dataset>& datasets) {
@@ -109,17 +154,11 @@ Status Upload(Context& context, CoordinatorClient& client, const std::vector<Dat
   return {};
 }
 
-v1::CreateJobRequest RequestOf(const SubmitOptions& options,
-                               const v1::JobConfiguration& configuration) {
-  v1::CreateJobRequest request;
-  // As a message an older coordinator would silently drop what it does not know; as text it says
-  // so.
-  request.set_configuration_json(schema::ToJson(configuration));
+void Complete(const SubmitOptions& options, v1::CreateJobRequest& request) {
   request.set_name(options.name);
   request.set_priority(options.priority);
   request.set_request_id(options.request_id.empty() ? NewRequestId() : options.request_id);
   request.set_validate_only(options.dry_run);
-  return request;
 }
 
 std::vector<Finding> FindingsOf(const v1::CreateJobResponse& response) {
@@ -131,11 +170,26 @@ std::vector<Finding> FindingsOf(const v1::CreateJobResponse& response) {
   return findings;
 }
 
+/// Each value that the trainer would get, and where it comes from.
 void PrintDryRun(Context& context, const v1::CreateJobResponse& response) {
-  const Document resolved = Document::parse(response.resolved_configuration_json(), nullptr, false);
-  const std::vector<Finding> findings = FindingsOf(response);
-  PrintResult(context, {{"configuration", resolved}, {"findings", FindingsDocument(findings)}},
-              ToYaml(resolved));
+  Table table({{"PARAMETER"}, {"VALUE"}, {"SOURCE"}});
+  Document values = Document::array();
+  for (const v1::ResolvedValue& value : response.values()) {
+    table.AddRow(
+        {value.path(), value.value(),
+         value.reason().empty() ? value.source() : value.source() + ": " + value.reason()});
+    Document& entry = values.emplace_back();
+    entry = {{"path", value.path()},
+             {"value", Document::parse(value.value(), nullptr, false)},
+             {"source", value.source()}};
+    if (!value.reason().empty()) entry["reason"] = value.reason();
+  }
+  PrintResult(
+      context,
+      {{"configuration", Document::parse(response.resolved_configuration_json(), nullptr, false)},
+       {"values", values},
+       {"findings", FindingsDocument(FindingsOf(response))}},
+      table.Render(context.terminal.out ? context.terminal.width : 0));
 }
 
 void PrintCreated(Context& context, const v1::CreateJobResponse& response) {
@@ -149,10 +203,11 @@ void PrintCreated(Context& context, const v1::CreateJobResponse& response) {
 }  // namespace
 
 Outcome RunSubmit(Context& context, const SubmitOptions& options) {
-  LATHE_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(context, options));
+  LATHE_ASSIGN_OR_RETURN(Prepared prepared, Prepare(context, options));
+  Complete(options, prepared.request);
   LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
   LATHE_RETURN_IF_ERROR(Upload(context, *client, prepared.datasets));
-  const v1::CreateJobRequest request = RequestOf(options, prepared.configuration);
+  const v1::CreateJobRequest& request = prepared.request;
   LATHE_ASSIGN_OR_RETURN(const v1::CreateJobResponse response,
                          WithRetry(context, [&] { return client->CreateJob(request); }));
   if (context.options.format == OutputFormat::kTable) PrintFindings(context, FindingsOf(response));

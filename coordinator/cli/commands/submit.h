@@ -11,7 +11,9 @@
 namespace lathe::cli {
 
 struct SubmitOptions {
-  std::string file;  ///< YAML or JSON; "-" is standard input
+  std::string file;           ///< YAML or JSON; "-" is standard input
+  std::string template_name;  ///< instead of a file
+  std::string saved;          ///< instead of a file: NAME or OWNER/NAME
   std::filesystem::path dataset;
   std::filesystem::path validation;
   std::string name;
@@ -22,8 +24,9 @@ struct SubmitOptions {
   bool dry_run = false;
 };
 
-/// Everything that can be checked here is checked before a byte is sent; datasets are sent only
-/// when the coordinator lacks them. A lost answer is asked for again under the same request id.
+/// One of file, template and saved configuration is set. Everything that can be checked here is
+/// checked before a byte is sent; datasets are sent only when the coordinator lacks them. A lost
+/// answer is asked for again under the same request id.
 Outcome RunSubmit(Context& context, const SubmitOptions& options);
 
 }  // namespace lathe::cli

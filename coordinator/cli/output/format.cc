@@ -68,6 +68,16 @@ std::string FormatPercent(double fraction) {
   return Print("%.0f %%", std::floor(percent + 1e-9));
 }
 
+std::string Indented(std::string_view lines) {
+  std::string text;
+  for (std::size_t start = 0; start < lines.size();) {
+    const std::size_t end = std::min(lines.find('\n', start), lines.size());
+    text += "  " + std::string(lines.substr(start, end - start)) + "\n";
+    start = end + 1;
+  }
+  return text;
+}
+
 std::size_t DisplayWidth(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), StartsCharacter));
 }

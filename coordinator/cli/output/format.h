@@ -22,6 +22,9 @@ std::string FormatCount(double value);
 /// "62 %" of a fraction from 0 to 1, never "100 %" before it is reached.
 std::string FormatPercent(double fraction);
 
+/// Every line two columns further right.
+std::string Indented(std::string_view lines);
+
 /// Columns a UTF-8 text takes in a terminal, counting each character as one.
 std::size_t DisplayWidth(std::string_view text);
 

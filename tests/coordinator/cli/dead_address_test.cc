@@ -48,7 +48,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Words{"generate", "--model", "m", "--prompt", "hello"}, Words{"node", "list"},
                       Words{"provider", "list"}, Words{"provider", "capabilities", "openai"},
                       Words{"provider", "translate", "openai", "-f", "-"}, Words{"version"},
-                      Words{"submit", "-f", "-"}, Words{"submit", "-f", "-", "--dry-run"}));
+                      Words{"submit", "-f", "-"}, Words{"submit", "-f", "-", "--dry-run"},
+                      Words{"submit", "--config", "c"}, Words{"config", "list"},
+                      Words{"config", "save", "c", "-f", "-"}));
 
 TEST(DeadAddressText, SaysWhatWhyAndWhatToDo) {
   CliRunner runner;
