@@ -6,6 +6,8 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include "worker/trainer/model/product.h"
+
 namespace lathe::trainer::model {
 namespace {
 
@@ -53,9 +55,7 @@ at::Tensor DenseWeight(const FusedLinear& linear, at::ScalarType dtype) {
 
 at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const at::Tensor& x,
                    LinearTape* tape) {
-  const at::Tensor weight = DenseWeight(linear, x.scalar_type());
-  at::Tensor y =
-      linear.bias.defined() ? at::addmm(linear.bias, x, weight.t()) : at::mm(x, weight.t());
+  at::Tensor y = Product(x, DenseWeight(linear, x.scalar_type()), linear.bias);
   if (group == nullptr) return y;
   const at::Tensor z = at::mm(tape == nullptr ? x : Dropped(x, *tape), group->a.t());
   for (const LowRankPart& part : group->parts) {
@@ -70,7 +70,7 @@ at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
                     const LinearBackward& arguments) {
   at::Tensor dx;
   if (arguments.input_gradient) {
-    dx = at::mm(arguments.dy, DenseWeight(linear, arguments.dy.scalar_type()));
+    dx = Product(arguments.dy, DenseWeight(linear, arguments.dy.scalar_type()).t());
   }
   if (group == nullptr) return dx;
   const at::Tensor dz = BackwardThroughB(*group, arguments);
