@@ -1,4 +1,4 @@
-// The Python reference's LoRA runs, step by step, through the real program.
+// The Python reference's runs, step by step, through the real program.
 
 #include <gtest/gtest.h>
 
@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 
 /// Rows of the fixture's micro-batches as JSON lines, in the order in which a run uses them.
 void WriteTokenized(const Json& run, const fs::path& fixture, const fs::path& to) {
-  const auto file = Open(fixture / "batches.safetensors");
+  const std::string name = run.value("batches", fixture.filename().string());
+  const auto file = Open(fixture.parent_path() / name / "batches.safetensors");
   const auto width = run["seq_len"].get<std::size_t>();
   std::ofstream out(to);
   for (int batch = 0; batch < run["distinct_microbatches"].get<int>(); ++batch) {
@@ -44,6 +45,15 @@ std::string JoinedModules(const Json& modules) {
 
 /// A run's method as this program's configuration has it.
 Json MethodOf(const Json& method) {
+  if (method["type"] == "full") return {{"type", "full"}};
+  if (method["type"] == "prefix") {
+    return {{"type", "prefix"}, {"prefixLength", method["length"]}};
+  }
+  if (method["type"] == "adapter") {
+    return {{"type", "adapter"},
+            {"adapterSize", method["size"]},
+            {"adapterVariant", method["variant"]}};
+  }
   Json result = {{"type", "lora"},
                  {"loraConfig",
                   {{"rank", method["r"]},
@@ -83,6 +93,8 @@ Json MakePlan(const Json& run, const fs::path& fixture, const fs::path& folder) 
         {"maxGradientNorm", run["max_grad_norm"]},
         {"scheduler",
          {{"type", run["schedule"]["type"]}, {"warmupSteps", run["schedule"]["warmup_steps"]}}}}}};
+  const Json initial =
+      run["method"]["type"] == "full" ? Json() : Json((fixture / "initial_adapter").string());
   return {{"planVersion", 1},
           {"jobId", "parity"},
           {"attempt", 1},
@@ -93,7 +105,7 @@ Json MakePlan(const Json& run, const fs::path& fixture, const fs::path& folder) 
             {"train", folder / "train.jsonl"},
             {"validation", nullptr},
             {"output", folder / "out"},
-            {"initAdapter", fixture / "initial_adapter"}}},
+            {"initAdapter", initial}}},
           {"distributed", {{"rank", 0}, {"worldSize", 1}, {"rendezvous", nullptr}}}};
 }
 
@@ -124,9 +136,16 @@ void ExpectSameSteps(const Json& run, const std::vector<Json>& events) {
   }
 }
 
-void ExpectSameWeights(const fs::path& fixture, const fs::path& adapter) {
-  const auto got = Open(adapter / "adapter_model.safetensors");
-  const auto initial = Open(fixture / "trainable_initial.safetensors");
+std::string WeightsFile(const std::string& method) {
+  if (method == "full") return "model.safetensors";
+  return method == "adapter" ? "adapter.safetensors" : "adapter_model.safetensors";
+}
+
+void ExpectSameWeights(const Json& run, const fs::path& fixture, const fs::path& adapter) {
+  const bool full = run["method"]["type"] == "full";
+  const auto got = Open(adapter / WeightsFile(run["method"]["type"]));
+  const auto initial = Open(full ? Golden(run["model"]) / "model.safetensors"
+                                 : fixture / "trainable_initial.safetensors");
   const auto want = Open(fixture / "trainable_final.safetensors");
   ASSERT_EQ(got.tensors().size(), want.tensors().size());
   double difference = 0;
@@ -156,7 +175,7 @@ TEST_P(TrainingParity, EveryStepAgrees) {
   std::ofstream(folder->path() / "plan.json") << MakePlan(run, fixture, folder->path()).dump(1);
   ASSERT_EQ(RunTrainer({"run", folder->path() / "plan.json"}).code, 0);
   ExpectSameSteps(run, ReadEvents(folder->path() / "out/events.jsonl"));
-  ExpectSameWeights(fixture, folder->path() / "out/adapter");
+  ExpectSameWeights(run, fixture, folder->path() / "out/adapter");
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, TrainingParity,
@@ -165,7 +184,47 @@ INSTANTIATE_TEST_SUITE_P(Runs, TrainingParity,
                                            "qwen2_lora_all", "llama_qlora_nf4", "llama_qlora_fp4",
                                            "qwen2_qlora_int8", "mistral_lora_all", "qwen3_lora_all",
                                            "gemma2_lora_all", "gemma3_lora_all", "phi3_lora_all",
-                                           "smollm3_lora_all"),
+                                           "smollm3_lora_all", "llama_full", "qwen2_full",
+                                           "llama_prefix", "qwen2_prefix", "llama_adapter_pfeiffer",
+                                           "llama_adapter_houlsby", "llama_adapter_parallel"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+/// Logits of the first micro-batch with the reference's trained adapter, in its own layout.
+class AdapterParity : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(AdapterParity, LogitsAgree) {
+  const fs::path fixture = Golden("runs") / GetParam();
+  const Json run = ReadJson(fixture / "run.json");
+  const TempDir folder = TempDir::Create().value();
+  const fs::path adapter = folder.path() / "adapter";
+  fs::copy(fixture / "initial_adapter", adapter);
+  fs::copy_file(fixture / "trainable_final.safetensors",
+                adapter / WeightsFile(run["method"]["type"]), fs::copy_options::overwrite_existing);
+  const auto batches = Open(Golden("runs") / std::string(run["batches"]) / "batches.safetensors");
+  std::vector<trainer::formats::TensorInfo> input;
+  for (const char* name : {"input_ids", "attention_mask"}) {
+    input.push_back(*batches.Find(std::string("0.") + name));
+    input.back().name = name;
+  }
+  ASSERT_TRUE(trainer::formats::WriteSafetensors(folder.path() / "in.safetensors", input, {}));
+  ASSERT_EQ(RunTrainer({"logits", Golden(run["model"]), folder.path() / "in.safetensors",
+                        folder.path() / "out.safetensors", "--adapter", adapter})
+                .code,
+            0);
+  const auto got = Values(Open(folder.path() / "out.safetensors"), "logits");
+  const auto want = Values(Open(fixture / "final_logits_mb0.safetensors"), "logits");
+  const auto mask = Values(batches, "0.attention_mask");
+  ASSERT_EQ(got.size(), want.size());
+  const std::size_t vocabulary = want.size() / mask.size();
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (mask[i / vocabulary] == 0) continue;
+    ASSERT_NEAR(got[i], want[i], 1e-4) << "element " << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, AdapterParity,
+                         ::testing::Values("llama_prefix", "qwen2_prefix", "llama_adapter_pfeiffer",
+                                           "llama_adapter_houlsby", "llama_adapter_parallel"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 }  // namespace

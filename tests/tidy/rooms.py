@@ -29,7 +29,8 @@ TIERS = [
      "worker/trainer/device", "worker/trainer/plan"],
     ["worker/trainer/tokenizer", "worker/trainer/chat_template", "worker/trainer/distributed"],
     ["worker/trainer/data", "worker/trainer/model", "worker/trainer/adapters"],
-    ["worker/trainer/objectives", "worker/trainer/optim", "worker/trainer/checkpoint"],
+    ["worker/trainer/objectives", "worker/trainer/optim", "worker/trainer/checkpoint",
+     "worker/trainer/export"],
     ["worker/trainer/loop", "worker/trainer/inference"],
     ["worker/trainer/commands"],
     # Programs: composition roots and the CLI.

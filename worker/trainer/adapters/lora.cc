@@ -1,13 +1,12 @@
 #include "worker/trainer/adapters/lora.h"
 
-#include <ATen/Context.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
 
+#include "worker/trainer/adapters/flat.h"
 #include "worker/trainer/adapters/selection.h"
-#include "worker/trainer/model/dropout.h"
 
 namespace lathe::trainer::adapters {
 namespace {
@@ -84,8 +83,7 @@ void LoraAdapter::Allocate(const model::Decoder& decoder, Purpose purpose) {
 
 void LoraAdapter::Initialize(std::uint64_t seed) {
   for (std::size_t i = 0; i < modules_.size(); ++i) {
-    at::Generator generator = at::globalContext().defaultGenerator(at::kCPU).clone();
-    generator.set_current_seed(model::MixSeed(seed, i));
+    at::Generator generator = MakeGenerator(seed, i);
     const double bound = 1.0 / std::sqrt(static_cast<double>(modules_[i].a.size(1)));
     // Drawn on the CPU, so that every device starts from the same values.
     at::Tensor values = at::empty(modules_[i].a.sizes(), at::kFloat);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "worker/trainer/adapters/trainable.h"
 #include "worker/trainer/model/decoder.h"
 
 namespace lathe::trainer::adapters {
@@ -38,8 +39,6 @@ struct LoraModule {
   at::Tensor a;  ///< [rank, in] fp32, a view into the flat parameters
   at::Tensor b;  ///< [out, rank] fp32, likewise
 };
-
-enum class Purpose { kTraining, kInference };
 
 class LoraAdapter {
  public:

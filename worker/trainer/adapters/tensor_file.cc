@@ -33,6 +33,14 @@ Finding Mismatch(const std::string& name, const std::string& message) {
 
 }  // namespace
 
+std::vector<NamedTensor> NamedTensors(const Trainable& trainable) {
+  std::vector<NamedTensor> tensors;
+  for (const NamedView& view : trainable.views) {
+    tensors.push_back({view.name, view.Of(trainable.parameters)});
+  }
+  return tensors;
+}
+
 Status WriteTensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors) {
   std::vector<TensorInfo> infos;
   std::vector<at::Tensor> alive;  // Copies on the CPU live until the file is written.

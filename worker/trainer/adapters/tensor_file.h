@@ -8,8 +8,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/result.h"
+#include "worker/trainer/adapters/trainable.h"
 
 namespace lathe::trainer::adapters {
 
@@ -17,6 +19,9 @@ struct NamedTensor {
   std::string name;
   at::Tensor values;
 };
+
+/// The parameters under the names of their views.
+std::vector<NamedTensor> NamedTensors(const Trainable& trainable);
 
 /// Writes a file, durably, in the given order.
 Status WriteTensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors);

@@ -16,6 +16,8 @@
 
 namespace lathe::trainer::adapters {
 
+enum class Purpose { kTraining, kInference };
+
 /// One tensor within the flat ones.
 struct NamedView {
   std::string name;  ///< as in the saved files, unique
@@ -37,6 +39,19 @@ struct Trainable {
   /// which the method is saved cannot be gone on from.
   std::string exact_file;
 
+  /// Gradients of what is computed from the parameters before a pass, which the passes add to
+  /// instead; undefined where they add to `gradients` itself.
+  at::Tensor inner_gradients;
+
+  /// Before the first pass of a step.
+  void ZeroGradients() const {
+    gradients.zero_();
+    if (inner_gradients.defined()) inner_gradients.zero_();
+  }
+  /// After the last pass of a step: `gradients` are complete.
+  void FinishGradients() const {
+    if (finish_gradients) finish_gradients();
+  }
   /// Brings the copies in the compute type up to date.
   void Refresh() const {
     if (refresh) refresh();
@@ -48,7 +63,8 @@ struct Trainable {
   }
 
   // What differs between the methods.
-  std::function<void()> refresh;  ///< may be empty
+  std::function<void()> finish_gradients;  ///< may be empty
+  std::function<void()> refresh;           ///< likewise
   std::function<Status(const std::filesystem::path&, const std::string&)> save;
 };
 

@@ -88,17 +88,10 @@ struct Parts {
   const optim::OptimizerState& optimizer;
 };
 
-std::vector<adapters::NamedTensor> NamedTensors(const adapters::Trainable& trainable) {
-  std::vector<adapters::NamedTensor> tensors;
-  for (const adapters::NamedView& view : trainable.views) {
-    tensors.push_back({view.name, view.Of(trainable.parameters)});
-  }
-  return tensors;
-}
-
 Status WriteTrainable(const fs::path& folder, const Parts& parts) {
   if (parts.trainable.exact_file.empty()) {
-    return adapters::WriteTensors(folder / kParametersFile, NamedTensors(parts.trainable));
+    return adapters::WriteTensors(folder / kParametersFile,
+                                  adapters::NamedTensors(parts.trainable));
   }
   return parts.trainable.Save(folder, parts.identity.base_model_name);
 }
@@ -106,7 +99,7 @@ Status WriteTrainable(const fs::path& folder, const Parts& parts) {
 Status ReadTrainable(const fs::path& folder, const adapters::Trainable& trainable) {
   const std::string& exact = trainable.exact_file;
   LATHE_RETURN_IF_ERROR(adapters::ReadTensors(folder / (exact.empty() ? kParametersFile : exact),
-                                              NamedTensors(trainable)));
+                                              adapters::NamedTensors(trainable)));
   trainable.Refresh();
   return {};
 }

@@ -21,12 +21,14 @@ void DescribeLogits(CLI::App& command, LogitsArguments& arguments) {
   command.add_option("IN", arguments.input, "safetensors file: input_ids, attention_mask")
       ->required();
   command.add_option("OUT", arguments.output, "safetensors file to write")->required();
-  command.add_option("--adapter", arguments.adapter, "PEFT folder");
+  command.add_option("--adapter", arguments.adapter,
+                     "folder that a run wrote, or one of PEFT or AdapterHub");
 }
 
 void DescribeGenerate(CLI::App& command, GenerateArguments& arguments) {
   command.add_option("MODEL", arguments.model, "model folder or GGUF file")->required();
-  command.add_option("--adapter", arguments.adapter, "PEFT folder");
+  command.add_option("--adapter", arguments.adapter,
+                     "folder that a run wrote, or one of PEFT or AdapterHub");
   command.add_option("--device", arguments.device, "cpu or cuda:N");
   command.add_option("--precision", arguments.precision, "fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}));

@@ -6,13 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/clock.h"
-#include "worker/trainer/adapters/load.h"
+#include "worker/trainer/commands/loaded_model.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/data/text_model.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/inference/generate.h"
-#include "worker/trainer/model/loader.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -77,26 +76,22 @@ Status Generate(const GenerateArguments& arguments, const Printer& printer) {
   const std::vector<std::int64_t> prompt(ids.begin(), ids.end());
   const bool bf16 = arguments.precision.empty() ? !device.is_cpu() : arguments.precision == "bf16";
   const auto length = static_cast<std::int64_t>(prompt.size());
-  LATHE_ASSIGN_OR_RETURN(
-      const model::Decoder decoder,
-      model::LoadDecoder(arguments.model, {.dtype = bf16 ? at::kBFloat16 : at::kFloat,
-                                           .device = device,
-                                           .max_positions = length + arguments.max_tokens}));
-  model::Additions additions;
-  if (arguments.adapter) {
-    LATHE_ASSIGN_OR_RETURN(additions, adapters::LoadAdditions(decoder, *arguments.adapter));
-  }
+  LATHE_ASSIGN_OR_RETURN(const LoadedModel loaded,
+                         LoadModel(arguments.model, arguments.adapter,
+                                   {.dtype = bf16 ? at::kBFloat16 : at::kFloat,
+                                    .device = device,
+                                    .max_positions = length + arguments.max_tokens}));
   inference::GenerationSettings settings{
       .max_tokens = arguments.max_tokens,
       .sampling = {.temperature = arguments.temperature, .top_p = arguments.top_p},
       .seed = arguments.seed,
-      .stop_tokens = decoder.description.end_tokens};
+      .stop_tokens = loaded.decoder.description.end_tokens};
   const auto& stop = text_model.tokenizer().special_ids().stop;
   settings.stop_tokens.insert(settings.stop_tokens.end(), stop.begin(), stop.end());
   tokenizer::StreamDecoder text(text_model.tokenizer(), tokenizer::ControlTokens::kSkip);
   const MonotonicInstant begin = clock.MonotonicNow();
   const inference::Generation generation = inference::Generate(
-      decoder, additions, prompt, settings,
+      loaded.decoder, loaded.additions, prompt, settings,
       [&](std::int64_t token) { printer.Text(text.Push(static_cast<std::int32_t>(token))); });
   printer.Text(text.Finish());
   printer.Done(generation, (clock.MonotonicNow() - begin).count() / 1000);

@@ -7,11 +7,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "worker/trainer/adapters/load.h"
+#include "worker/trainer/commands/loaded_model.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/formats/safetensors.h"
-#include "worker/trainer/model/loader.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -104,14 +103,11 @@ Status WriteLogits(const at::Tensor& logits, const std::filesystem::path& path) 
 
 Status Compute(const LogitsArguments& arguments) {
   LATHE_ASSIGN_OR_RETURN(const Input input, ReadInput(arguments.input));
-  LATHE_ASSIGN_OR_RETURN(const model::Decoder decoder,
-                         model::LoadDecoder(arguments.model, {.max_positions = input.ids.size(1)}));
+  LATHE_ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(arguments.model, arguments.adapter,
+                                                             {.max_positions = input.ids.size(1)}));
+  const auto& [decoder, additions] = loaded;
   const std::int64_t vocabulary = decoder.description.vocabulary;
   LATHE_RETURN_IF_ERROR(CheckIds(input, vocabulary, arguments.input.string()));
-  model::Additions additions;
-  if (arguments.adapter) {
-    LATHE_ASSIGN_OR_RETURN(additions, adapters::LoadAdditions(decoder, *arguments.adapter));
-  }
   at::Tensor logits = at::zeros({input.ids.size(0), input.ids.size(1), vocabulary}, at::kFloat);
   for (std::size_t row = 0; row < input.lengths.size(); ++row) {
     const std::int64_t length = input.lengths[row];

@@ -50,16 +50,24 @@ at::Tensor Continue(const model::Decoder& decoder, const model::Additions& addit
 
 }  // namespace
 
-KeyValueCache MakeCache(const model::Decoder& decoder, std::int64_t capacity) {
+KeyValueCache MakeCache(const model::Decoder& decoder, const model::Additions& additions,
+                        std::int64_t tokens) {
   const model::ModelDescription& d = decoder.description;
+  const std::int64_t prefix = additions.prefix.length();
+  const std::int64_t capacity = prefix + tokens;
   KeyValueCache cache{.keys = {},
                       .values = {},
                       .tokens = at::empty({capacity}, decoder.embedding.options().dtype(at::kLong)),
-                      .length = 0,
+                      .prefix = prefix,
+                      .length = prefix,
                       .capacity = capacity};
   for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
     for (auto* list : {&cache.keys, &cache.values}) {
       list->push_back(at::empty({d.kv_heads, capacity, d.head_dim}, decoder.embedding.options()));
+    }
+    if (const model::PrefixLayer* from = additions.prefix.Find(layer)) {
+      cache.keys[layer].narrow(1, 0, prefix).copy_(from->keys);
+      cache.values[layer].narrow(1, 0, prefix).copy_(from->values);
     }
   }
   return cache;
@@ -73,7 +81,7 @@ at::Tensor Append(const model::Decoder& decoder, const model::Additions& additio
   const bool continues =
       std::all_of(decoder.ropes.begin(), decoder.ropes.end(),
                   [&](const model::Rope& rope) { return rope.Continues(cache.length, length); });
-  if (!continues) cache.length = 0;
+  if (!continues) cache.length = cache.prefix;
   const at::Tensor x = Continue(decoder, additions,
                                 cache.tokens.narrow(0, cache.length, length - cache.length), cache);
   return model::Logits(decoder, additions, x.narrow(0, x.size(0) - 1, 1)).select(0, 0);

@@ -15,11 +15,14 @@ struct KeyValueCache {
   std::vector<at::Tensor> keys;    ///< one a layer, [kv_heads, capacity, head_dim]
   std::vector<at::Tensor> values;  ///< likewise
   at::Tensor tokens;               ///< int64 [capacity], what has been appended
-  std::int64_t length = 0;
-  std::int64_t capacity = 0;
+  std::int64_t prefix = 0;         ///< virtual tokens at its beginning
+  std::int64_t length = 0;         ///< with them
+  std::int64_t capacity = 0;       ///< likewise
 };
 
-KeyValueCache MakeCache(const model::Decoder& decoder, std::int64_t capacity);
+/// For up to `tokens` tokens of a sequence; holds the prefix of the additions, if there is one.
+KeyValueCache MakeCache(const model::Decoder& decoder, const model::Additions& additions,
+                        std::int64_t tokens);
 
 /// Appends tokens (int64 [Q], Q <= capacity - length) and returns the fp32 logits [vocabulary] of
 /// what follows the last of them: those of a full forward pass. Where a longer sequence turns its

@@ -23,7 +23,7 @@ Generation Generate(const model::Decoder& decoder, const model::Additions& addit
   const auto& stop = settings.stop_tokens;
   Random random(settings.seed);
   KeyValueCache cache =
-      MakeCache(decoder, static_cast<std::int64_t>(prompt.size()) + settings.max_tokens);
+      MakeCache(decoder, additions, static_cast<std::int64_t>(prompt.size()) + settings.max_tokens);
   Generation generation;
   std::vector<std::int64_t> next = prompt;
   while (generation.tokens < settings.max_tokens) {

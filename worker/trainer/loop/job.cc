@@ -40,8 +40,9 @@ Result<std::string> HashInputs(const plan::Plan& plan) {
     LATHE_RETURN_IF_ERROR(add_file(*plan.paths.validation, "paths.validation"));
   }
   if (plan.paths.init_adapter) {
-    LATHE_RETURN_IF_ERROR(
-        add_file(*plan.paths.init_adapter / "adapter_model.safetensors", "paths.initAdapter"));
+    LATHE_ASSIGN_OR_RETURN(const std::string adapter,
+                           HashOfPath(*plan.paths.init_adapter, "paths.initAdapter"));
+    text += "\n" + adapter;
   }
   return checkpoint::HashOf(text);
 }
@@ -71,24 +72,23 @@ std::optional<quantization::QuantizationSettings> ToQuantization(const plan::Pla
       .double_quantization = q.double_quant};
 }
 
-at::ScalarType ComputeType(const std::string& precision) {
-  if (precision == "bf16") return at::kBFloat16;
-  return precision == "fp16" ? at::kHalf : at::kFloat;
-}
-
 Status LoadModel(Job& job) {
   const plan::Plan& plan = job.plan;
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(plan.device));
-  const model::LoadOptions options{.dtype = ComputeType(plan.precision),
+  const model::LoadOptions options{.dtype = LoadedType(plan),
                                    .device = device,
-                                   .max_positions = plan.data.sequence_length,
+                                   .max_positions = MaxPositions(plan),
                                    .quantization = ToQuantization(plan)};
   auto decoder = model::LoadDecoder(plan.paths.base_model, options);
   if (!decoder) return Failure(decoder.error().WithContext("paths.baseModel"));
-  LATHE_ASSIGN_OR_RETURN(auto trainable, StartTrainable(plan, *decoder));
   job.decoder = std::make_unique<model::Decoder>(std::move(*decoder));
+  return {};
+}
+
+Status StartMethod(Job& job) {
+  LATHE_ASSIGN_OR_RETURN(auto trainable, StartTrainable(job.plan, job.data.train, *job.decoder));
   job.stepper =
-      std::make_unique<Stepper>(*job.decoder, std::move(trainable), ToStepperSettings(plan));
+      std::make_unique<Stepper>(*job.decoder, std::move(trainable), ToStepperSettings(job.plan));
   return {};
 }
 
@@ -171,6 +171,7 @@ Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity
   for (const std::string& warning : job.data.warnings) {
     LATHE_RETURN_IF_ERROR(log.Append(protocol::kEventWarning, {{"message", warning}}));
   }
+  LATHE_RETURN_IF_ERROR(StartMethod(job));
   PlanSteps(job);
   LATHE_RETURN_IF_ERROR(Resume(job, log));
   return job;

@@ -18,7 +18,7 @@ struct Job {
   const plan::Plan& plan;
   checkpoint::Identity identity;
   Dataset data;
-  std::unique_ptr<const model::Decoder> decoder;  ///< at a fixed address: the stepper refers to it
+  std::unique_ptr<model::Decoder> decoder;  ///< at a fixed address: the stepper refers to it
   std::unique_ptr<Stepper> stepper;
   std::unique_ptr<Sampler> sampler;
   Milestones milestones;

@@ -125,7 +125,7 @@ Status Runner::TellStart() {
                       {"totalSteps", job_.milestones.total_steps},
                       {"stepsDone", progress().step},
                       {"trainableParameters", trainable},
-                      {"totalParameters", total + trainable},
+                      {"totalParameters", job_.plan.method == "full" ? total : total + trainable},
                       {"trainExamples", job_.data.train.size()},
                       {"validationExamples", job_.data.validation.size()}});
 }

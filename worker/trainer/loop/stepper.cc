@@ -51,7 +51,7 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
     }
   }
   at::Tensor& gradients = trainable_.gradients;
-  gradients.zero_();
+  trainable_.ZeroGradients();
   const double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(1, result.targets));
   double sum = 0;
   for (std::size_t i = 0; i < input.micro_batches.size(); ++i) {
@@ -61,6 +61,7 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
     const auto step_seed = model::MixSeed(settings_.seed, static_cast<std::uint64_t>(input.step));
     sum += ForwardBackward(batch, scale * input.loss_scale, model::MixSeed(step_seed, i));
   }
+  trainable_.FinishGradients();
   result.loss = sum * scale;
   if (input.loss_scale != 1) gradients.mul_(1 / input.loss_scale);
   result.gradient_norm = optim::Norm(gradients);

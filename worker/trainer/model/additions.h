@@ -1,11 +1,14 @@
 #pragma once
-// What a training method adds to a frozen decoder, as the passes need it: views into the storage of
-// whoever owns the values. Nothing set: the base alone. A plain value; copies share their tensors.
+// What a training method adds to a decoder, as the passes need it: views into the storage of
+// whoever owns the values. Nothing set: the frozen base alone. A plain value; copies share their
+// tensors.
 
 #include <optional>
 #include <vector>
 
+#include "worker/trainer/model/bottleneck.h"
 #include "worker/trainer/model/linear.h"
+#include "worker/trainer/model/weight_gradients.h"
 
 namespace lathe::trainer::model {
 
@@ -19,8 +22,27 @@ struct LowRankSet {
   }
 };
 
+/// Keys and values of virtual tokens that every sequence has in front of its own.
+struct PrefixLayer {
+  at::Tensor keys;          ///< [kv_heads, length, head_dim] in the compute type, rotated already
+  at::Tensor values;        ///< likewise
+  at::Tensor key_gradient;  ///< the same shape, fp32; undefined for inference
+  at::Tensor value_gradient;
+};
+struct PrefixSet {
+  std::vector<PrefixLayer> layers;  ///< empty: no prefix
+
+  std::int64_t length() const { return layers.empty() ? 0 : layers[0].keys.size(1); }
+  const PrefixLayer* Find(std::size_t layer) const {
+    return layers.empty() ? nullptr : &layers[layer];
+  }
+};
+
 struct Additions {
   LowRankSet low_rank;
+  PrefixSet prefix;
+  BottleneckSet bottleneck;
+  WeightGradients weights;  ///< of the base itself, when it is trained
 };
 
 }  // namespace lathe::trainer::model

@@ -1,8 +1,10 @@
 #include "worker/trainer/model/attention.h"
 
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 
@@ -38,6 +40,16 @@ Sections Split(const AttentionShape& shape, const at::Tensor& qkv) {
     return qkv.narrow(1, begin, kv).unflatten(1, {shape.kv_heads, shape.head_dim}).transpose(0, 1);
   };
   return {qkv.narrow(1, 0, q), heads(q), heads(q + kv)};
+}
+
+/// The same with the keys and values of a prefix in front.
+Sections SplitWithPrefix(const AttentionShape& shape, const AttentionInput& input) {
+  Sections s = Split(shape, input.qkv);
+  if (input.prefix != nullptr) {
+    s.keys = at::cat({input.prefix->keys, s.keys}, 1);
+    s.values = at::cat({input.prefix->values, s.values}, 1);
+  }
+  return s;
 }
 
 /// The queries at positions begin .. begin + rows - 1 and the keys that any of them sees.
@@ -76,12 +88,14 @@ AttentionShape ShapeOf(const ModelDescription& d, std::size_t layer) {
   return {d.heads, d.kv_heads, d.head_dim, l.window, {l.score_scale, l.score_cap}};
 }
 
-at::Tensor AttentionForward(const AttentionShape& shape, const at::Tensor& qkv, at::Tensor& out) {
-  const std::int64_t length = qkv.size(0);
-  const Sections s = Split(shape, qkv);
+at::Tensor AttentionForward(const AttentionShape& shape, const AttentionInput& input,
+                            at::Tensor& out) {
+  const std::int64_t length = input.qkv.size(0);
+  const Sections s = SplitWithPrefix(shape, input);
+  const std::int64_t before = s.keys.size(1) - length;
   at::Tensor kept;
   for (std::int64_t begin = 0; begin < length; begin += kAttentionBlock) {
-    const Block block = MakeBlock(shape, begin, std::min(kAttentionBlock, length - begin));
+    const Block block = MakeBlock(shape, before + begin, std::min(kAttentionBlock, length - begin));
     const at::Tensor queries = GroupQueries(shape, s.queries.narrow(0, begin, block.rows));
     const at::Tensor p = Probabilities(
         shape, block, Scores(queries, s.keys.narrow(1, block.first_key, block.keys())));
@@ -92,14 +106,20 @@ at::Tensor AttentionForward(const AttentionShape& shape, const at::Tensor& qkv, 
   return kept;
 }
 
-void AttentionBackward(const AttentionShape& shape, const at::Tensor& qkv,
+void AttentionBackward(const AttentionShape& shape, const AttentionInput& input,
                        const at::Tensor& probabilities, const at::Tensor& dout, at::Tensor& dqkv) {
-  const std::int64_t length = qkv.size(0);
-  const Sections s = Split(shape, qkv);
-  const Sections d = Split(shape, dqkv);
+  const std::int64_t length = input.qkv.size(0);
+  const Sections s = SplitWithPrefix(shape, input);
+  const std::int64_t before = s.keys.size(1) - length;
+  const Sections own = Split(shape, dqkv);
+  Sections d = own;
+  if (before > 0) {
+    d.keys = at::zeros_like(s.keys);
+    d.values = at::zeros_like(s.values);
+  }
   const bool capped = shape.scaling.cap > 0;
   for (std::int64_t begin = 0; begin < length; begin += kAttentionBlock) {
-    const Block block = MakeBlock(shape, begin, std::min(kAttentionBlock, length - begin));
+    const Block block = MakeBlock(shape, before + begin, std::min(kAttentionBlock, length - begin));
     const at::Tensor keys = s.keys.narrow(1, block.first_key, block.keys());
     const at::Tensor values = s.values.narrow(1, block.first_key, block.keys());
     const at::Tensor queries = GroupQueries(shape, s.queries.narrow(0, begin, block.rows));
@@ -114,14 +134,19 @@ void AttentionBackward(const AttentionShape& shape, const at::Tensor& qkv,
     const at::Tensor dkeys = at::bmm(ds.transpose(1, 2), queries);
     const at::Tensor dvalues = at::bmm(p.transpose(1, 2), grouped_dout);
     // Later blocks add to the keys of earlier ones; rows first seen by this block are set.
-    const std::int64_t earlier = begin - block.first_key;
+    const std::int64_t earlier = block.begin - block.first_key;
     if (earlier > 0) {
       d.keys.narrow(1, block.first_key, earlier).add_(dkeys.narrow(1, 0, earlier));
       d.values.narrow(1, block.first_key, earlier).add_(dvalues.narrow(1, 0, earlier));
     }
-    d.keys.narrow(1, begin, block.rows).copy_(dkeys.narrow(1, earlier, block.rows));
-    d.values.narrow(1, begin, block.rows).copy_(dvalues.narrow(1, earlier, block.rows));
+    d.keys.narrow(1, block.begin, block.rows).copy_(dkeys.narrow(1, earlier, block.rows));
+    d.values.narrow(1, block.begin, block.rows).copy_(dvalues.narrow(1, earlier, block.rows));
   }
+  if (before == 0) return;
+  own.keys.copy_(d.keys.narrow(1, before, length));
+  own.values.copy_(d.values.narrow(1, before, length));
+  input.prefix->key_gradient.add_(d.keys.narrow(1, 0, before));
+  input.prefix->value_gradient.add_(d.values.narrow(1, 0, before));
 }
 
 at::Tensor AttentionOverCache(const AttentionShape& shape, const at::Tensor& queries,

@@ -8,6 +8,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/trainer/kernels/ops.h"
+#include "worker/trainer/model/additions.h"
 #include "worker/trainer/model/description.h"
 
 namespace lathe::trainer::model {
@@ -36,13 +37,20 @@ AttentionShape ShapeOf(const ModelDescription& description, std::size_t layer);
 /// Query rows that are worked on at a time.
 inline constexpr std::int64_t kAttentionBlock = 512;
 
-/// qkv [T, (heads + 2 kv_heads) * head_dim], rotated. Writes out [T, heads * head_dim]. Returns the
-/// probabilities [kv_heads, group * T, T] when T <= kAttentionBlock, else an undefined tensor.
-at::Tensor AttentionForward(const AttentionShape& shape, const at::Tensor& qkv, at::Tensor& out);
+/// What one sequence attends to.
+struct AttentionInput {
+  const at::Tensor& qkv;                ///< [T, (heads + 2 kv_heads) * head_dim], rotated
+  const PrefixLayer* prefix = nullptr;  ///< P keys and values before them; may be nullptr
+};
 
-/// probabilities: what the forward pass returned. Writes dqkv (the shape of qkv) from dout (the
-/// shape of out).
-void AttentionBackward(const AttentionShape& shape, const at::Tensor& qkv,
+/// Writes out [T, heads * head_dim]. Returns the probabilities [kv_heads, group * T, P + T] when
+/// T <= kAttentionBlock, else an undefined tensor.
+at::Tensor AttentionForward(const AttentionShape& shape, const AttentionInput& input,
+                            at::Tensor& out);
+
+/// probabilities: what the forward pass returned. Writes dqkv (the shape of
+/// qkv) from dout (the shape of out) and adds to the gradients of the prefix.
+void AttentionBackward(const AttentionShape& shape, const AttentionInput& input,
                        const at::Tensor& probabilities, const at::Tensor& dout, at::Tensor& dqkv);
 
 /// For generation: the last queries.size(0) positions of a sequence attend to all its keys.

@@ -1,5 +1,6 @@
 #include "worker/trainer/model/decoder.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
@@ -13,8 +14,10 @@ namespace {
 
 LayerPass MakeLayerPass(const PassContext& pass) {
   LayerPass layers{pass.decoder, pass.additions, {}, pass.options.dropout_seed};
+  const std::int64_t before = pass.additions.prefix.length();
+  const at::Tensor positions = before == 0 ? pass.batch.positions : pass.batch.positions + before;
   for (const Rope& rope : pass.decoder.ropes) {
-    layers.ropes.push_back(rope.Rows(pass.batch.positions, pass.batch.lengths));
+    layers.ropes.push_back(rope.Rows(positions, pass.batch.lengths, before));
   }
   return layers;
 }
@@ -29,14 +32,21 @@ void ForSequences(const MicroBatch& batch, const Body& body) {
   }
 }
 
+void AddEmbeddingGradient(const PassContext& pass, at::Tensor& dx) {
+  const double scale = pass.decoder.description.embedding_scale;
+  if (scale != 1) dx.mul_(at::full({}, scale, dx.options()));
+  pass.additions.weights.AddEmbedding(pass.decoder.embedding, pass.batch.tokens, dx);
+}
+
 at::Tensor RunForward(const PassContext& pass, const LayerPass& layers, std::size_t layer,
                       const at::Tensor& x, LayerTape* tape) {
   const AttentionShape shape = ShapeOf(pass.decoder.description, layer);
+  const PrefixLayer* prefix = pass.additions.prefix.Find(layer);
   return ForwardLayer(layers, layer, x, tape, [&](const at::Tensor& qkv) {
     at::Tensor out = at::empty({qkv.size(0), shape.heads * shape.head_dim}, qkv.options());
     ForSequences(pass.batch, [&](std::size_t, std::int64_t begin, std::int64_t length) {
       at::Tensor rows = out.narrow(0, begin, length);
-      at::Tensor p = AttentionForward(shape, qkv.narrow(0, begin, length), rows);
+      at::Tensor p = AttentionForward(shape, {qkv.narrow(0, begin, length), prefix}, rows);
       if (tape != nullptr) tape->probabilities.push_back(std::move(p));
     });
     return out;
@@ -51,11 +61,12 @@ struct BackwardStep {
 void RunBackward(const PassContext& pass, const LayerPass& layers, const BackwardStep& step,
                  const LayerTape& tape, at::Tensor& dx) {
   const AttentionShape shape = ShapeOf(pass.decoder.description, step.layer);
+  const PrefixLayer* prefix = pass.additions.prefix.Find(step.layer);
   const AttendBackward attend = [&](const at::Tensor& dattention) {
     at::Tensor dqkv = at::empty_like(tape.qkv);
     ForSequences(pass.batch, [&](std::size_t i, std::int64_t begin, std::int64_t length) {
       at::Tensor rows = dqkv.narrow(0, begin, length);
-      AttentionBackward(shape, tape.qkv.narrow(0, begin, length), tape.probabilities[i],
+      AttentionBackward(shape, {tape.qkv.narrow(0, begin, length), prefix}, tape.probabilities[i],
                         dattention.narrow(0, begin, length), rows);
     });
     return dqkv;
@@ -65,6 +76,9 @@ void RunBackward(const PassContext& pass, const LayerPass& layers, const Backwar
 
 /// The lowest layer with anything to train; the number of layers when there is none.
 std::size_t LowestTrained(const PassContext& pass) {
+  const Additions& additions = pass.additions;
+  if (!additions.weights.empty() || !additions.prefix.layers.empty()) return 0;
+  if (!additions.bottleneck.empty()) return 0;
   for (std::size_t group = 0; group < HeadGroupIndex(pass.decoder); ++group) {
     if (pass.additions.low_rank.Find(group) != nullptr) return group / 4;
   }
@@ -96,6 +110,30 @@ at::Tensor Embed(const Decoder& decoder, const at::Tensor& tokens) {
   return x;
 }
 
+std::vector<at::Tensor*> WeightTensors(Decoder& decoder) {
+  std::vector<at::Tensor*> tensors;
+  const auto add = [&](at::Tensor& tensor) {
+    if (tensor.defined()) tensors.push_back(&tensor);
+  };
+  const auto add_linear = [&](FusedLinear& linear) {
+    add(linear.weight);
+    add(linear.bias);
+  };
+  add(decoder.embedding);
+  add(decoder.final_norm);
+  for (LayerWeights& layer : decoder.layers) {
+    for (at::Tensor* norm : {&layer.attention_norm, &layer.mlp_norm, &layer.query_norm,
+                             &layer.key_norm, &layer.attention_out_norm, &layer.mlp_out_norm}) {
+      add(*norm);
+    }
+    for (FusedLinear* linear : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) {
+      add_linear(*linear);
+    }
+  }
+  if (!decoder.description.tied_embeddings) add_linear(decoder.head);
+  return tensors;
+}
+
 at::Tensor ForwardLayers(const PassContext& pass, Tape* tape) {
   const LayerPass layers = MakeLayerPass(pass);
   at::Tensor x = Embed(pass.decoder, pass.batch.tokens);
@@ -116,6 +154,7 @@ at::Tensor ForwardLayers(const PassContext& pass, Tape* tape) {
 void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx) {
   const LayerPass layers = MakeLayerPass(pass);
   const std::size_t lowest = LowestTrained(pass);
+  const bool full = !pass.additions.weights.empty();
   for (std::size_t layer = pass.decoder.layers.size(); layer > lowest; --layer) {
     LayerTape current = std::move(tape.layers[layer - 1]);
     tape.layers.pop_back();  // Its memory goes when `current` does.
@@ -124,8 +163,9 @@ void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx) {
       current = LayerTape{};
       RunForward(pass, layers, layer - 1, input, &current);
     }
-    RunBackward(pass, layers, {layer - 1, layer - 1 > lowest}, current, dx);
+    RunBackward(pass, layers, {layer - 1, full || layer - 1 > lowest}, current, dx);
   }
+  if (full) AddEmbeddingGradient(pass, dx);
 }
 
 at::Tensor Logits(const Decoder& decoder, const Additions& additions, const at::Tensor& hidden) {

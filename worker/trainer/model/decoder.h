@@ -57,6 +57,9 @@ inline std::size_t HeadGroupIndex(const Decoder& decoder) {
 }
 const FusedLinear& LinearAt(const Decoder& decoder, std::size_t group);
 
+/// Every weight and bias of a decoder once: tied embeddings are one. Never undefined.
+std::vector<at::Tensor*> WeightTensors(Decoder& decoder);
+
 struct MicroBatch {
   at::Tensor tokens;     ///< int64 [N]
   at::Tensor positions;  ///< int64 [N]: 0, 1, ... in each sequence
@@ -89,6 +92,8 @@ struct LayerTape {
   LinearTape output_tape;
   LinearTape gate_up_tape;
   LinearTape down_tape;
+  BottleneckTape attention_bottleneck;
+  BottleneckTape mlp_bottleneck;
 };
 
 struct Tape {

@@ -19,19 +19,23 @@ class LayerBackward {
 
   void Mlp() {
     const kernels::Activation activation = description_.activation;
-    const at::Tensor dadded = Added(tape_.mlp_added, weights_.mlp_out_norm, tape_.mlp_added_rstd);
+    const at::Tensor dout = ThroughBottleneck(pass_.additions.bottleneck.mlp, tape_.mlp_bottleneck);
+    const at::Tensor dadded =
+        Added(weights_.mlp_out_norm, {dout, tape_.mlp_added, tape_.mlp_added_rstd});
     const at::Tensor act =
         NeedsInput(Site::kDown) ? kernels::Gated(activation, tape_.gate_up) : at::Tensor();
     const at::Tensor dact = Linear(Site::kDown, {dadded, act, tape_.down_tape});
     const at::Tensor dgate_up = kernels::GatedBackward(activation, dact, tape_.gate_up);
     const at::Tensor x = Normed(Site::kGateUp, tape_.middle, weights_.mlp_norm);
     const at::Tensor dx = Linear(Site::kGateUp, {dgate_up, x, tape_.gate_up_tape});
-    kernels::AddRmsNormBackward(dx, tape_.middle, Norm(weights_.mlp_norm), tape_.middle_rstd, d_);
+    AddNormBackward(weights_.mlp_norm, {dx, tape_.middle, tape_.middle_rstd}, d_);
   }
 
   void Attention(const LayerBackwardOptions& options) {
-    const at::Tensor dadded =
-        Added(tape_.attention_added, weights_.attention_out_norm, tape_.attention_added_rstd);
+    const at::Tensor dout =
+        ThroughBottleneck(pass_.additions.bottleneck.attention, tape_.attention_bottleneck);
+    const at::Tensor dadded = Added(weights_.attention_out_norm,
+                                    {dout, tape_.attention_added, tape_.attention_added_rstd});
     at::Tensor dqkv =
         options.attend(Linear(Site::kOutput, {dadded, tape_.attention, tape_.output_tape}));
     Unrotate(dqkv);
@@ -39,20 +43,37 @@ class LayerBackward {
     const at::Tensor x = Normed(Site::kQkv, tape_.input, weights_.attention_norm);
     const at::Tensor dx = Linear(Site::kQkv, {dqkv, x, tape_.qkv_tape, options.input_gradient});
     if (!options.input_gradient) return;
-    kernels::AddRmsNormBackward(dx, tape_.input, Norm(weights_.attention_norm), tape_.input_rstd,
-                                d_);
+    AddNormBackward(weights_.attention_norm, {dx, tape_.input, tape_.input_rstd}, d_);
   }
 
  private:
+  /// What the backward pass of a norm reads: the gradient of its output, its input, and the
+  /// reciprocal of the input's root mean square.
+  struct NormTape {
+    const at::Tensor& dy;
+    const at::Tensor& x;
+    const at::Tensor& rstd;
+  };
+
   kernels::Norm Norm(const at::Tensor& weight) const { return pass_.decoder.Norm(weight); }
 
   /// The gradient of what a sublayer adds to the residual stream, before the norm of that.
-  at::Tensor Added(const at::Tensor& added, const at::Tensor& weight,
-                   const at::Tensor& rstd) const {
-    if (!description_.sandwich_norms) return d_;
-    at::Tensor dadded = at::zeros_like(added);
-    kernels::AddRmsNormBackward(d_, added, Norm(weight), rstd, dadded);
+  at::Tensor Added(const at::Tensor& weight, const NormTape& tape) const {
+    if (!description_.sandwich_norms) return tape.dy;
+    at::Tensor dadded = at::zeros_like(tape.x);
+    AddNormBackward(weight, tape, dadded);
     return dadded;
+  }
+
+  /// Through the bottleneck module, if there is one: returns the gradient of what the sublayer adds
+  /// and leaves that of the stream in `d`.
+  at::Tensor ThroughBottleneck(const std::vector<Bottleneck>& modules,
+                               const BottleneckTape& tape) const {
+    if (modules.empty()) return d_;
+    const BottleneckGradients gradients =
+        BackwardBottleneck(pass_.additions.bottleneck, modules[layer_], tape, d_);
+    d_ = gradients.stream;
+    return gradients.added;
   }
 
   void Unrotate(at::Tensor& dqkv) const {
@@ -64,21 +85,36 @@ class LayerBackward {
 
   void HeadNorms(at::Tensor& dqkv) const {
     const ModelDescription& d = pass_.decoder.description;
-    kernels::NormHeadsBackward(dqkv, tape_.heads, QuerySpan(d), Norm(weights_.query_norm),
-                               tape_.query_rstd);
-    kernels::NormHeadsBackward(dqkv, tape_.heads, KeySpan(d), Norm(weights_.key_norm),
-                               tape_.key_rstd);
+    NormHeadsBackward(dqkv, QuerySpan(d), weights_.query_norm, tape_.query_rstd);
+    NormHeadsBackward(dqkv, KeySpan(d), weights_.key_norm, tape_.key_rstd);
+  }
+  void NormHeadsBackward(at::Tensor& dqkv, const kernels::HeadSpan& span, const at::Tensor& weight,
+                         const at::Tensor& rstd) const {
+    const auto heads = [&](const at::Tensor& x) {
+      return x.narrow(1, span.begin, span.count * span.head_dim)
+          .unflatten(1, {span.count, span.head_dim});
+    };
+    pass_.additions.weights.AddNorm(weight, heads(dqkv), heads(tape_.heads), rstd);
+    kernels::NormHeadsBackward(dqkv, tape_.heads, span, Norm(weight), rstd);
+  }
+
+  /// dx += the gradient of a norm's input.
+  void AddNormBackward(const at::Tensor& weight, const NormTape& tape, at::Tensor& dx) const {
+    pass_.additions.weights.AddNorm(weight, tape.dy, tape.x, tape.rstd);
+    kernels::AddRmsNormBackward(tape.dy, tape.x, Norm(weight), tape.rstd, dx);
   }
 
   bool NeedsInput(Site site) const {
-    return pass_.additions.low_rank.Find(GroupIndex(layer_, site)) != nullptr;
+    return !pass_.additions.weights.empty() ||
+           pass_.additions.low_rank.Find(GroupIndex(layer_, site)) != nullptr;
   }
   at::Tensor Linear(Site site, const LinearBackward& arguments) const {
     const std::size_t index = GroupIndex(layer_, site);
-    return Backward(LinearAt(pass_.decoder, index), pass_.additions.low_rank.Find(index),
-                    arguments);
+    const FusedLinear& linear = LinearAt(pass_.decoder, index);
+    pass_.additions.weights.AddLinear(linear, arguments.dy, arguments.x);
+    return Backward(linear, pass_.additions.low_rank.Find(index), arguments);
   }
-  /// The normed input of a linear layer again, where its A needs it for its gradient.
+  /// The normed input of a linear layer again, where a gradient needs it.
   at::Tensor Normed(Site site, const at::Tensor& x, const at::Tensor& weight) const {
     if (!NeedsInput(site)) return {};
     return kernels::RmsNorm(x, Norm(weight)).y;

@@ -35,6 +35,8 @@ class LayerForward {
       }
       added = out.y;
     }
+    AddBottleneck(pass_.additions.bottleneck.attention, x, added,
+                  tape_ ? &tape_->attention_bottleneck : nullptr);
     return added.add_(x);
   }
 
@@ -57,10 +59,18 @@ class LayerForward {
       }
       added = out.y;
     }
+    AddBottleneck(pass_.additions.bottleneck.mlp, x, added,
+                  tape_ ? &tape_->mlp_bottleneck : nullptr);
     return added.add_(x);
   }
 
  private:
+  void AddBottleneck(const std::vector<Bottleneck>& modules, const at::Tensor& stream,
+                     at::Tensor& added, BottleneckTape* tape) const {
+    if (modules.empty()) return;
+    model::AddBottleneck(pass_.additions.bottleneck, modules[layer_], stream, added, tape);
+  }
+
   kernels::RmsNormResult Norm(const at::Tensor& x, const at::Tensor& weight) const {
     return kernels::RmsNorm(x, pass_.decoder.Norm(weight));
   }

@@ -50,7 +50,9 @@ SupervisedLoss ComputeSupervisedLoss(const model::PassContext& pass, const at::T
     loss.sum += kernels::CrossEntropy(logits, targets.labels.narrow(0, begin, count),
                                       gradient_scale, decoder.description.logit_cap);
     if (!train) continue;
+    pass.additions.weights.AddLinear(decoder.head, logits, normed.y);
     const at::Tensor dnormed = model::Backward(decoder.head, group, {logits, normed.y, tape});
+    pass.additions.weights.AddNorm(decoder.final_norm, dnormed, x, normed.rstd);
     at::Tensor dx = at::zeros_like(x);
     kernels::AddRmsNormBackward(dnormed, x, norm, normed.rstd, dx);
     loss.dhidden.index_copy_(0, rows, dx);

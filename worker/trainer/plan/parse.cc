@@ -166,6 +166,12 @@ std::optional<QuantizationPlan> ReadQuantization(const Configuration& c) {
                           .double_quant = c.Flag("method.doubleQuant")};
 }
 
+PrefixPlan ReadPrefix(const Configuration& c) {
+  return {.length = c.Integer("method.prefixLength"),
+          .projection = c.Flag("method.prefixProjection"),
+          .projection_size = c.OptionalInteger("method.prefixHiddenSize")};
+}
+
 SchedulePlan ReadSchedule(const Configuration& c) {
   SchedulePlan schedule{
       .epochs = c.Integer("schedule.epochs"),
@@ -277,8 +283,12 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
   plan.precision =
       c.OptionalText("model.precision").value_or(plan.device == "cpu" ? "fp32" : "bf16");
   plan.data = ReadData(c, plan.paths.validation.has_value(), findings);
+  plan.method = c.Text("method.type");
   plan.lora = ReadLora(c);
   plan.quantization = ReadQuantization(c);
+  plan.prefix = ReadPrefix(c);
+  plan.bottleneck = {.size = c.Integer("method.adapterSize"),
+                     .variant = c.Text("method.adapterVariant")};
   plan.schedule = ReadSchedule(c);
   plan.optimizer = ReadOptimizer(c);
   plan.gradient_checkpointing = IsEnabled(c, "gradient_checkpointing");

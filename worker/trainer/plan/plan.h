@@ -51,6 +51,17 @@ struct QuantizationPlan {
   bool double_quant = true;  ///< of 4 bits
 };
 
+struct PrefixPlan {
+  std::int64_t length = 20;  ///< virtual tokens
+  bool projection = false;
+  std::optional<std::int64_t> projection_size;
+};
+
+struct BottleneckPlan {
+  std::int64_t size = 64;
+  std::string variant;  ///< "pfeiffer", "houlsby", "parallel"
+};
+
 struct SchedulePlan {
   std::int64_t epochs = 3;
   std::optional<std::int64_t> max_steps;
@@ -89,8 +100,11 @@ struct Plan {
   std::string base_model_name;
   std::string precision;  ///< "fp32", "bf16" or "fp16"
   DataPlan data;
+  std::string method;  ///< "lora", "qlora", "full", "prefix", "adapter"
   LoraPlan lora;
   std::optional<QuantizationPlan> quantization;
+  PrefixPlan prefix;
+  BottleneckPlan bottleneck;
   SchedulePlan schedule;
   OptimizerPlan optimizer;
   bool gradient_checkpointing = false;

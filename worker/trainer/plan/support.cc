@@ -12,7 +12,7 @@ struct Supported {
 
 const std::vector<Supported>& SupportedTokens() {
   static const std::vector<Supported> table = {
-      {"method.type", {"lora", "qlora"}},
+      {"method.type", {"lora", "qlora", "full", "prefix", "adapter"}},
       {"objective.type", {"sft"}},
       {"model.precision", {"fp32", "bf16", "fp16"}},
       {"method.loraConfig.bias", {"none"}},

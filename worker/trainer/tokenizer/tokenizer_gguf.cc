@@ -1,9 +1,9 @@
 // Makes a tokenizer out of a GGUF file's metadata (tokenizer.ggml.*): byte-level BPE ("gpt2") or
-// SentencePiece's BPE ("llama"). Of the first kind GGUF names the word pattern instead of holding
-// it; a name that is not in the table is refused.
+// SentencePiece's BPE ("llama").
 
 #include <vector>
 
+#include "worker/trainer/tokenizer/gguf_words.h"
 #include "worker/trainer/tokenizer/sentencepiece.h"
 #include "worker/trainer/tokenizer/tokenizer.h"
 
@@ -12,62 +12,16 @@ namespace {
 
 using formats::Gguf;
 
-constexpr std::string_view kDigit = R"(\p{N})";
-constexpr std::string_view kLlama3Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
-    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kQwen2Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
-    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-constexpr std::string_view kUpToThreeDigits = R"(\p{N}{1,3})";
-constexpr std::string_view kHanAndKana =
-    R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
-constexpr std::string_view kDeepSeekPattern =
-    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
-    R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-/// What the models behind a name of tokenizer.ggml.pre do.
-struct NamedPreTokenizer {
-  std::string_view name;
-  std::vector<std::string_view> patterns;  ///< one split after the other
-  bool nfc = false;
-  bool ignore_merges = false;
-};
-const std::vector<NamedPreTokenizer>& NamedPreTokenizers() {
-  static const std::vector<NamedPreTokenizer> kTable = {
-      {"gpt-2", {kGpt2Pattern}},
-      {"default", {kGpt2Pattern}},
-      {"smollm", {kDigit, kGpt2Pattern}},
-      {"starcoder", {kDigit, kGpt2Pattern}},
-      {"refact", {kDigit, kGpt2Pattern}},
-      {"command-r", {kDigit, kGpt2Pattern}},
-      {"llama-bpe", {kLlama3Pattern}, false, true},
-      {"llama3", {kLlama3Pattern}, false, true},
-      {"qwen2", {kQwen2Pattern}, true},
-      {"deepseek-v3", {kUpToThreeDigits, kHanAndKana, kDeepSeekPattern}},
-  };
-  return kTable;
-}
-
-Status ReadPreTokenizer(std::string_view name, TokenizerParts& parts) {
-  std::string known;
-  for (const NamedPreTokenizer& named : NamedPreTokenizers()) {
-    known += (known.empty() ? "" : ", ") + std::string(named.name);
-    if (named.name != name) continue;
-    for (const std::string_view pattern : named.patterns) {
-      LATHE_ASSIGN_OR_RETURN(Regex regex, Regex::Compile(pattern));
-      parts.pre_tokenizer.steps.push_back({std::move(regex), SplitBehavior::kIsolated, false});
-    }
-    if (named.nfc) parts.normalizer.emplace_back(NormalForm::kNfc);
-    parts.model.ignore_merges = named.ignore_merges;
-    return {};
+Status ReadPreTokenizer(const Gguf& gguf, TokenizerParts& parts) {
+  LATHE_ASSIGN_OR_RETURN(const NamedPreTokenizer named, PreTokenizerOf(gguf));
+  for (const std::string_view pattern : named.patterns) {
+    LATHE_ASSIGN_OR_RETURN(Regex regex, Regex::Compile(pattern));
+    parts.pre_tokenizer.steps.push_back({std::move(regex), SplitBehavior::kIsolated, false});
   }
-  return Failure(ErrorCode::kInvalidArgument, "tokenizer.ggml.pre \"" + std::string(name) +
-                                                  "\" is not supported; " + known + " are");
+  if (named.nfc) parts.normalizer.emplace_back(NormalForm::kNfc);
+  parts.model.ignore_merges = named.ignore_merges;
+  return {};
 }
-
-enum TokenType : std::int64_t { kControl = 3, kUserDefined = 4 };
 
 Status ReadVocabulary(const Gguf& gguf, TokenizerParts& parts) {
   using Strings = std::vector<std::string_view>;
@@ -160,8 +114,7 @@ Result<TokenizerParts> ReadSentencePieceParts(const Gguf& gguf) {
 
 Result<TokenizerParts> ReadByteLevelParts(const Gguf& gguf) {
   TokenizerParts parts;
-  const auto* pre = gguf.FindAs<std::string_view>("tokenizer.ggml.pre");
-  LATHE_RETURN_IF_ERROR(ReadPreTokenizer(pre == nullptr ? "default" : *pre, parts));
+  LATHE_RETURN_IF_ERROR(ReadPreTokenizer(gguf, parts));
   LATHE_RETURN_IF_ERROR(ReadVocabulary(gguf, parts));
   return parts;
 }

@@ -27,7 +27,7 @@ TEST_P(CachedForwardTest, ContinuingGivesTheLogitsOfTheWholeSequence) {
     const at::Tensor hidden = model::ForwardLayers({*decoder, none, batch, options}, nullptr);
     return model::Logits(*decoder, none, hidden).select(0, length - 1);
   };
-  KeyValueCache cache = MakeCache(*decoder, 32);
+  KeyValueCache cache = MakeCache(*decoder, none, 32);
   at::Tensor logits = Append(*decoder, none, tokens.narrow(0, 0, 11), cache);
   EXPECT_LT((logits - whole(11)).abs().max().item<float>(), 1e-5F);
   for (std::int64_t t = 11; t < 20; ++t) {

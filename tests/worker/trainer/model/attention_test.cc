@@ -76,17 +76,17 @@ INSTANTIATE_TEST_SUITE_P(Cases, AttentionTest, testing::ValuesIn(kCases),
 
 TEST_P(AttentionTest, IsThePlainFormula) {
   at::Tensor out = at::empty({qkv_.size(0), 24}, at::kFloat);
-  AttentionForward(shape_, qkv_, out);
+  AttentionForward(shape_, {qkv_}, out);
   const at::Tensor want = Plain(shape_, qkv_.to(at::kDouble));
   EXPECT_LT((out - want).abs().max().item<double>(), 5e-6);
 }
 
 TEST_P(AttentionTest, ItsGradientIsThatOfThePlainFormula) {
   at::Tensor out = at::empty({qkv_.size(0), 24}, at::kFloat);
-  const at::Tensor probabilities = AttentionForward(shape_, qkv_, out);
+  const at::Tensor probabilities = AttentionForward(shape_, {qkv_}, out);
   const at::Tensor dout = at::randn(out.sizes(), at::kFloat);
   at::Tensor dqkv = at::empty_like(qkv_);
-  AttentionBackward(shape_, qkv_, probabilities, dout, dqkv);
+  AttentionBackward(shape_, {qkv_}, probabilities, dout, dqkv);
   for (int direction = 0; direction < 3; ++direction) {
     constexpr double kStep = 1e-5;
     const at::Tensor step = at::randn(qkv_.sizes(), at::kDouble) * kStep;
@@ -100,7 +100,7 @@ TEST_P(AttentionTest, ItsGradientIsThatOfThePlainFormula) {
 
 TEST_P(AttentionTest, ContinuingACacheGivesTheLastRows) {
   at::Tensor out = at::empty({qkv_.size(0), 24}, at::kFloat);
-  AttentionForward(shape_, qkv_, out);
+  AttentionForward(shape_, {qkv_}, out);
   const auto cached = [&](std::int64_t begin) {
     return qkv_.narrow(1, begin, 6).unflatten(1, {1, 6}).transpose(0, 1).contiguous();
   };

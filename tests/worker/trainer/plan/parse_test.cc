@@ -48,6 +48,23 @@ TEST(ParsePlanTest, EverythingWrongIsToldAtOnce) {
                                   "configuration.schedule.epochs", "surplus"}));
 }
 
+TEST(ParsePlanTest, EveryMethodHasItsSettings) {
+  Json plan = Minimal();
+  plan["configuration"] = {{"method", {{"type", "full"}}}};
+  EXPECT_EQ(ParsePlan(plan.dump())->method, "full");
+  plan["configuration"] = {
+      {"method", {{"type", "prefix"}, {"prefixProjection", true}, {"prefixHiddenSize", 12}}}};
+  const auto prefix = ParsePlan(plan.dump());
+  EXPECT_EQ(prefix->prefix.length, 20);
+  EXPECT_TRUE(prefix->prefix.projection);
+  EXPECT_EQ(prefix->prefix.projection_size, 12);
+  plan["configuration"] = {{"method", {{"type", "adapter"}, {"adapterVariant", "houlsby"}}}};
+  const auto adapter = ParsePlan(plan.dump());
+  EXPECT_EQ(adapter->bottleneck.size, 64);
+  EXPECT_EQ(adapter->bottleneck.variant, "houlsby");
+  EXPECT_NE(adapter->settings, prefix->settings);
+}
+
 TEST(ParsePlanTest, OptimizationsChooseTheFormOfAdamW) {
   Json plan = Minimal();
   const std::string plain = ParsePlan(plan.dump())->settings;

@@ -7,6 +7,7 @@
 #include "common/base/temp_dir.h"
 #include "tests/worker/trainer/formats/test_files.h"
 #include "tests/worker/trainer/tokenizer/golden.h"
+#include "worker/trainer/tokenizer/gguf_to_json.h"
 #include "worker/trainer/tokenizer/load.h"
 
 namespace lathe::trainer::tokenizer {
@@ -48,12 +49,21 @@ class GgufBuilder {
     Begin(key, 7);
     Put<std::uint8_t>(body_, value ? 1 : 0);
   }
-  Result<ModelTokenizer> Load() {
-    formats::WriteQuickly(dir_.path() / "m.gguf", formats::GgufHeader(3, 0, keys_) + body_);
-    return LoadModelTokenizer(dir_.path() / "m.gguf");
+  Result<ModelTokenizer> Load() { return LoadModelTokenizer(Write()); }
+  /// The same as Hugging Face's files, in a folder.
+  Result<ModelTokenizer> LoadAsFolder() {
+    LATHE_ASSIGN_OR_RETURN(const auto gguf, formats::Gguf::Open(Write()));
+    LATHE_ASSIGN_OR_RETURN(const TokenizerFiles files, TokenizerFilesOf(gguf));
+    formats::WriteQuickly(dir_.path() / "tokenizer.json", files.tokenizer);
+    formats::WriteQuickly(dir_.path() / "tokenizer_config.json", files.config);
+    return LoadModelTokenizer(dir_.path());
   }
 
  private:
+  std::filesystem::path Write() const {
+    formats::WriteQuickly(dir_.path() / "m.gguf", formats::GgufHeader(3, 0, keys_) + body_);
+    return dir_.path() / "m.gguf";
+  }
   void Begin(std::string_view key, std::uint32_t type) {
     ++keys_;
     PutString(body_, key);
@@ -101,6 +111,30 @@ TEST_P(GgufGolden, IdsEqualTheReference) {
         << vector["i"];
   }
 }
+
+TEST_P(GgufGolden, AsTokenizerJsonItIsTheSame) {
+  GgufBuilder builder;
+  AddGolden(GetParam().first, builder);
+  builder.String("tokenizer.ggml.pre", GetParam().second);
+  builder.Integer("tokenizer.ggml.bos_token_id", 1);
+  builder.Integer("tokenizer.ggml.eos_token_id", 2);
+  builder.Bool("tokenizer.ggml.add_bos_token", true);
+  builder.String("tokenizer.chat_template", "{{ messages }}");
+  const auto gguf = builder.Load();
+  const auto folder = builder.LoadAsFolder();
+  ASSERT_TRUE(gguf && folder) << folder.error().message;
+  EXPECT_EQ(folder->chat_template, gguf->chat_template);
+  EXPECT_EQ(folder->bos_token, gguf->bos_token);
+  EXPECT_EQ(folder->eos_token, gguf->eos_token);
+  EXPECT_EQ(folder->tokenizer.special_ids().eos, gguf->tokenizer.special_ids().eos);
+  for (const auto& vector : GoldenVectors(GetParam().first)) {
+    const auto text = vector["text"].get<std::string>();
+    const auto ids = folder->tokenizer.Encode(text, SpecialTokens::kAdd).value();
+    EXPECT_EQ(ids, gguf->tokenizer.Encode(text, SpecialTokens::kAdd).value()) << vector["i"];
+    EXPECT_EQ(folder->tokenizer.Decode(ids), gguf->tokenizer.Decode(ids)) << vector["i"];
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, GgufGolden,
                          testing::Values(std::pair("smollm2", "smollm"),
                                          std::pair("qwen3", "qwen2"),

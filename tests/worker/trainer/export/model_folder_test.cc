@@ -1,0 +1,95 @@
+#include "worker/trainer/export/model_folder.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+
+#include "common/base/file_io.h"
+#include "common/base/temp_dir.h"
+#include "tests/parity/support.h"
+#include "worker/trainer/model/loader.h"
+
+namespace lathe::trainer::exporting {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+class ModelFolderTest : public testing::TestWithParam<const char*> {
+ protected:
+  fs::path source() const { return parity::Golden("models") / GetParam(); }
+  static model::Decoder Load(const fs::path& folder, at::ScalarType dtype = at::kFloat) {
+    auto decoder = model::LoadDecoder(folder, {.dtype = dtype, .max_positions = 16});
+    EXPECT_TRUE(decoder) << decoder.error().message;
+    return std::move(*decoder);
+  }
+  static at::Tensor Logits(const model::Decoder& decoder) {
+    const model::MicroBatch batch{.tokens = at::arange(12, at::kLong) * 17 % 500,
+                                  .positions = at::arange(12, at::kLong),
+                                  .lengths = {12}};
+    const model::Additions none;
+    const model::PassOptions options;
+    return model::Logits(decoder, none,
+                         model::ForwardLayers({decoder, none, batch, options}, nullptr));
+  }
+
+  TempDir dir_ = TempDir::Create().value();
+};
+
+TEST_P(ModelFolderTest, WhatIsWrittenLoadsAsTheSameModel) {
+  const model::Decoder decoder = Load(source());
+  ASSERT_TRUE(CheckModelFolder(decoder, source()));
+  ASSERT_TRUE(WriteModelFolder(decoder, {.source = source()}, dir_.path()));
+  EXPECT_TRUE(fs::exists(dir_.path() / "model.safetensors"));
+  EXPECT_TRUE(at::equal(Logits(Load(dir_.path())), Logits(decoder)));
+}
+
+TEST_P(ModelFolderTest, ALargeModelIsCutIntoShards) {
+  const model::Decoder decoder = Load(source());
+  ASSERT_TRUE(WriteModelFolder(decoder, {.source = source(), .shard_bytes = 100'000}, dir_.path()));
+  EXPECT_FALSE(fs::exists(dir_.path() / "model.safetensors"));
+  const Json index = parity::ReadJson(dir_.path() / "model.safetensors.index.json");
+  std::int64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(dir_.path())) {
+    if (entry.path().extension() != ".safetensors") continue;
+    for (const auto& tensor : parity::Open(entry.path()).tensors()) {
+      EXPECT_EQ(index["weight_map"][tensor.name], entry.path().filename().string());
+      bytes += static_cast<std::int64_t>(tensor.data.size());
+    }
+  }
+  EXPECT_EQ(index["metadata"]["total_size"], bytes);
+  EXPECT_TRUE(at::equal(Logits(Load(dir_.path())), Logits(decoder)));
+}
+
+TEST_P(ModelFolderTest, TheConfigurationSaysTheTypeThatIsWritten) {
+  const model::Decoder decoder = Load(source(), at::kBFloat16);
+  ASSERT_TRUE(WriteModelFolder(decoder, {.source = source()}, dir_.path()));
+  const Json config = parity::ReadJson(dir_.path() / "config.json");
+  EXPECT_EQ(config[config.contains("dtype") ? "dtype" : "torch_dtype"], "bfloat16");
+  EXPECT_TRUE(at::equal(Logits(Load(dir_.path(), at::kBFloat16)), Logits(decoder)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, ModelFolderTest,
+                         testing::Values("llama_tiny", "llama3_tiny", "qwen2_tiny", "gemma3_tiny",
+                                         "phi3_tiny"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+TEST(ModelFolderOfGgufTest, TheDemoModelBecomesAFolder) {
+  const fs::path gguf = parity::DemoModel();
+  if (!fs::exists(gguf)) GTEST_SKIP() << "the demo model is not at " << gguf;
+  const TempDir dir = TempDir::Create().value();
+  const auto options = model::LoadOptions{.dtype = at::kBFloat16, .max_positions = 16};
+  const auto decoder = model::LoadDecoder(gguf, options);
+  ASSERT_TRUE(decoder);
+  ASSERT_TRUE(WriteModelFolder(*decoder, {.source = gguf}, dir.path()));
+  const auto again = model::LoadDecoder(dir.path(), options);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->description.end_tokens, decoder->description.end_tokens);
+  EXPECT_EQ(again->description.ropes[0].theta, decoder->description.ropes[0].theta);
+  EXPECT_TRUE(at::equal(again->layers[3].qkv.weight, decoder->layers[3].qkv.weight));
+  EXPECT_TRUE(at::equal(again->embedding, decoder->embedding));
+}
+
+}  // namespace
+}  // namespace lathe::trainer::exporting

@@ -1,0 +1,68 @@
+#include "worker/trainer/model/bottleneck.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/silu_backward.h>
+#include <ATen/ops/threshold_backward.h>
+
+#include "worker/trainer/model/gradient.h"
+
+namespace lathe::trainer::model {
+namespace {
+
+at::Tensor Activate(BottleneckActivation activation, const at::Tensor& x) {
+  return activation == BottleneckActivation::kRelu ? at::relu(x) : at::silu(x);
+}
+
+at::Tensor ActivateBackward(BottleneckActivation activation, const at::Tensor& dy,
+                            const at::Tensor& x) {
+  return activation == BottleneckActivation::kRelu ? at::threshold_backward(dy, x, 0)
+                                                   : at::silu_backward(dy, x);
+}
+
+at::Tensor InputOf(BottleneckInput input, const at::Tensor& stream, const at::Tensor& added) {
+  switch (input) {
+    case BottleneckInput::kAddedAndStream:
+      return added + stream;
+    case BottleneckInput::kStream:
+      return stream;
+    case BottleneckInput::kAdded:
+      break;
+  }
+  return added.clone();  // `added` itself changes.
+}
+
+}  // namespace
+
+void AddBottleneck(const BottleneckSet& set, const Bottleneck& module, const at::Tensor& stream,
+                   at::Tensor& added, BottleneckTape* tape) {
+  const at::Tensor input = InputOf(set.input, stream, added);
+  const at::Tensor inside = at::addmm(module.down_bias, input, module.down.t());
+  added.add_(at::addmm(module.up_bias, Activate(set.activation, inside), module.up.t()), set.scale);
+  if (tape != nullptr) *tape = {input, inside};
+}
+
+BottleneckGradients BackwardBottleneck(const BottleneckSet& set, const Bottleneck& module,
+                                       const BottleneckTape& tape, const at::Tensor& d) {
+  const at::Tensor dout = set.scale == 1 ? d : d * set.scale;
+  AddProduct(module.up_gradient, dout.t(), Activate(set.activation, tape.inside));
+  AddRows(module.up_bias_gradient, dout);
+  const at::Tensor dinside = ActivateBackward(set.activation, at::mm(dout, module.up), tape.inside);
+  AddProduct(module.down_gradient, dinside.t(), tape.input);
+  AddRows(module.down_bias_gradient, dinside);
+  const at::Tensor with_input = at::addmm(d, dinside, module.down);
+  switch (set.input) {
+    case BottleneckInput::kAdded:
+      return {with_input, d};
+    case BottleneckInput::kStream:
+      return {d, with_input};
+    case BottleneckInput::kAddedAndStream:
+      break;
+  }
+  return {with_input, with_input};
+}
+
+}  // namespace lathe::trainer::model

@@ -1,0 +1,154 @@
+#include "worker/trainer/tokenizer/gguf_to_json.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "worker/trainer/tokenizer/gguf_words.h"
+
+namespace lathe::trainer::tokenizer {
+namespace {
+
+using formats::Gguf;
+using Json = nlohmann::ordered_json;
+using Strings = std::vector<std::string_view>;
+
+Json ByteLevel(bool trim_offsets) {
+  return {{"type", "ByteLevel"},
+          {"add_prefix_space", false},
+          {"trim_offsets", trim_offsets},
+          {"use_regex", false}};
+}
+
+Json PreTokenizerJson(const NamedPreTokenizer& named) {
+  Json steps = Json::array();
+  for (const std::string_view pattern : named.patterns) {
+    steps.push_back({{"type", "Split"},
+                     {"pattern", {{"Regex", pattern}}},
+                     {"behavior", "Isolated"},
+                     {"invert", false}});
+  }
+  steps.push_back(ByteLevel(false));
+  return {{"type", "Sequence"}, {"pretokenizers", steps}};
+}
+
+/// Adds the beginning-of-text token where the file says that texts get one.
+Json PostProcessorJson(const std::optional<std::string>& first, std::int64_t id) {
+  if (!first) return ByteLevel(false);
+  const auto special = [&](int type) {
+    return Json{{"SpecialToken", {{"id", *first}, {"type_id", type}}}};
+  };
+  const auto sequence = [](const char* name, int type) {
+    return Json{{"Sequence", {{"id", name}, {"type_id", type}}}};
+  };
+  return {{"type", "TemplateProcessing"},
+          {"single", {special(0), sequence("A", 0)}},
+          {"pair", {special(0), sequence("A", 0), special(1), sequence("B", 1)}},
+          {"special_tokens", {{*first, {{"id", *first}, {"ids", {id}}, {"tokens", {*first}}}}}}};
+}
+
+/// The text of the token whose id a key holds.
+std::optional<std::string> TokenAt(const Gguf& gguf, const Strings& tokens, const char* key) {
+  const auto* id = gguf.FindAs<std::int64_t>(key);
+  if (id == nullptr || *id < 0 || static_cast<std::size_t>(*id) >= tokens.size()) {
+    return std::nullopt;
+  }
+  return std::string(tokens[static_cast<std::size_t>(*id)]);
+}
+
+Json AddedTokens(const Gguf& gguf, const Strings& tokens) {
+  Json added = Json::array();
+  const auto* types = gguf.FindAs<std::vector<std::int64_t>>("tokenizer.ggml.token_type");
+  if (types == nullptr) return added;
+  for (std::size_t i = 0; i < std::min(types->size(), tokens.size()); ++i) {
+    if ((*types)[i] != kControl && (*types)[i] != kUserDefined) continue;
+    added.push_back({{"id", i},
+                     {"content", tokens[i]},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", (*types)[i] == kControl}});
+  }
+  return added;
+}
+
+Result<Json> ModelJson(const Strings& tokens, const Strings& merges, bool ignore_merges) {
+  Json vocabulary = Json::object();
+  for (std::size_t i = 0; i < tokens.size(); ++i) vocabulary[std::string(tokens[i])] = i;
+  Json pairs = Json::array();
+  for (const std::string_view merge : merges) {
+    const std::size_t space = merge.find(' ', 1);
+    if (space == std::string_view::npos) {
+      return Failure(ErrorCode::kDataLoss, "merge \"" + std::string(merge) + "\" is no pair");
+    }
+    pairs.push_back({merge.substr(0, space), merge.substr(space + 1)});
+  }
+  return Json{{"type", "BPE"},
+              {"dropout", nullptr},
+              {"unk_token", nullptr},
+              {"continuing_subword_prefix", nullptr},
+              {"end_of_word_suffix", nullptr},
+              {"fuse_unk", false},
+              {"byte_fallback", false},
+              {"ignore_merges", ignore_merges},
+              {"vocab", std::move(vocabulary)},
+              {"merges", std::move(pairs)}};
+}
+
+Json ConfigJson(const Gguf& gguf, const Strings& tokens) {
+  Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                 {"clean_up_tokenization_spaces", false}};
+  for (const auto& [name, key] : {std::pair{"bos_token", "tokenizer.ggml.bos_token_id"},
+                                  {"eos_token", "tokenizer.ggml.eos_token_id"},
+                                  {"pad_token", "tokenizer.ggml.padding_token_id"}}) {
+    if (const auto token = TokenAt(gguf, tokens, key)) config[name] = *token;
+  }
+  if (const auto* source = gguf.FindAs<std::string_view>("tokenizer.chat_template")) {
+    config["chat_template"] = *source;
+  }
+  return config;
+}
+
+Result<TokenizerFiles> Make(const Gguf& gguf) {
+  LATHE_ASSIGN_OR_RETURN(const std::string_view model, gguf.String("tokenizer.ggml.model"));
+  const auto* tokens = gguf.FindAs<Strings>("tokenizer.ggml.tokens");
+  const auto* merges = gguf.FindAs<Strings>("tokenizer.ggml.merges");
+  if (model != "gpt2" || tokens == nullptr || merges == nullptr) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "tokenizer.ggml.model is \"" + std::string(model) +
+                       "\": tokenizer.json can be made of byte-level BPE (gpt2) only; use the "
+                       "model's Hugging Face folder instead");
+  }
+  LATHE_ASSIGN_OR_RETURN(const NamedPreTokenizer named, PreTokenizerOf(gguf));
+  LATHE_ASSIGN_OR_RETURN(Json bpe, ModelJson(*tokens, *merges, named.ignore_merges));
+  const auto* add_bos = gguf.FindAs<bool>("tokenizer.ggml.add_bos_token");
+  std::optional<std::string> first;
+  if (add_bos != nullptr ? *add_bos : named.ignore_merges) {
+    first = TokenAt(gguf, *tokens, "tokenizer.ggml.bos_token_id");
+  }
+  const std::int64_t first_id = first ? *gguf.Integer("tokenizer.ggml.bos_token_id") : 0;
+  const Json json = {{"version", "1.0"},
+                     {"truncation", nullptr},
+                     {"padding", nullptr},
+                     {"added_tokens", AddedTokens(gguf, *tokens)},
+                     {"normalizer", named.nfc ? Json{{"type", "NFC"}} : Json()},
+                     {"pre_tokenizer", PreTokenizerJson(named)},
+                     {"post_processor", PostProcessorJson(first, first_id)},
+                     {"decoder", ByteLevel(true)},
+                     {"model", std::move(bpe)}};
+  return TokenizerFiles{json.dump() + "\n", ConfigJson(gguf, *tokens).dump(2) + "\n"};
+}
+
+}  // namespace
+
+Result<TokenizerFiles> TokenizerFilesOf(const Gguf& gguf) {
+  try {
+    auto files = Make(gguf);
+    if (!files) return Failure(files.error().WithContext(gguf.path().string()));
+    return files;
+  } catch (const Json::exception& error) {  // Texts that are not UTF-8.
+    return Failure(ErrorCode::kInvalidArgument, gguf.path().string() + ": " + error.what());
+  }
+}
+
+}  // namespace lathe::trainer::tokenizer
