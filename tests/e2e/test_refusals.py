@@ -188,8 +188,11 @@ class ExampleConfigurationTest(Refusals):
     def test_both_are_right(self):
         own = Authority(self.folder / "tls").issue("node")
         (self.folder / "models").mkdir()
+        keys = self.folder / "secrets.key"
+        keys.touch(mode=0o600)
+        keys.write_text("k1 " + "ab" * 32 + "\n")
         self.check("lathe-coordinator", "coordinator.yaml", tls__client_ca=own.authority,
-                   tls__cert=own.certificate, tls__key=own.key)
+                   tls__cert=own.certificate, tls__key=own.key, secrets_key_file=keys)
         self.check("lathe-worker", "worker.yaml", models_dir=self.folder / "models",
                    tls__ca=own.authority, tls__cert=own.certificate, tls__key=own.key)
 
