@@ -74,6 +74,11 @@ class ConfigurationsTest(unittest.TestCase):
         answer = self.lathe("config", "save", "edited", "-f", file, "--replace", "--etag", "1")
         self.assertEqual(answer.returncode, 7, answer.stderr)
         self.assertIn("2 is there", answer.stderr)
+        named = self.ok("config", "save", "edited", "--replace", "--description", "words")
+        self.assertEqual((named["etag"], named["description"]), ("3", "words"))
+        self.assertEqual(named["configuration"], changed["configuration"])
+        again = self.ok("config", "save", "edited", "-f", file, "--replace")
+        self.assertEqual(again["description"], "words", "what is not given stays")
 
     def test_others_see_what_is_shared_and_no_more(self):
         file = self.write(tiny_configuration(5))
@@ -145,6 +150,23 @@ class ConfigurationsTest(unittest.TestCase):
         self.assertEqual(sources["model.baseModel"], "user")
         self.assertEqual(sources["method.loraConfig.rank"], "template")
         self.assertIn("default", sources.values())
+
+
+class SchemaTest(unittest.TestCase):
+    def test_a_newer_schema_in_redis_is_not_led_over(self):
+        cluster = Cluster()
+        self.addCleanup(cluster.close)
+        key = "lathe:configuration_schema"
+        version = cluster.redis("HGET", key, "version")
+        self.assertGreaterEqual(int(version), 1)
+        self.assertIn("draft-07", cluster.redis("HGET", key, "json_schema"))
+        cluster.kill("coordinator")
+        cluster.redis("HSET", key, "version", "99")
+        older = cluster.launch_coordinator()
+        self.assertNotEqual(older.wait(timeout=60), 0)
+        self.assertIn("99", cluster.log("coordinator"))
+        cluster.redis("HSET", key, "version", version)
+        cluster.start_coordinator()
 
 
 class OfflineTest(unittest.TestCase):

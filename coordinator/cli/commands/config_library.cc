@@ -69,13 +69,37 @@ Result<Request> SaveRequestOf(Context& context, const ConfigSaveOptions& options
   return request;
 }
 
-Result<v1::SavedConfiguration> Save(Context& context, CoordinatorClient& client,
-                                    const ConfigSaveOptions& options) {
-  if (options.replace) {
-    LATHE_ASSIGN_OR_RETURN(const auto request,
-                           SaveRequestOf<v1::UpdateSavedConfigurationRequest>(context, options));
+/// What the options leave open stays as it is; a change that came in between is a conflict.
+Result<v1::SavedConfiguration> Replace(Context& context, CoordinatorClient& client,
+                                       const ConfigSaveOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const auto present,
+                         client.GetSavedConfiguration(ParseSavedName(options.name)));
+  ConfigSaveOptions all = options;
+  const auto keep = [](std::string& option, const std::string& value) {
+    if (option.empty()) option = value;
+  };
+  keep(all.description, present.description());
+  keep(all.project, present.project());
+  keep(all.etag, present.etag());
+  v1::UpdateSavedConfigurationRequest request;
+  if (options.file.empty() && options.template_name.empty()) {
+    *request.mutable_saved_configuration() = present;
+    request.mutable_saved_configuration()->set_description(all.description);
+    request.mutable_saved_configuration()->set_project(all.project);
+    request.mutable_saved_configuration()->set_etag(all.etag);
+    request.set_require_valid(options.require_valid);
     return client.UpdateSavedConfiguration(request);
   }
+  LATHE_ASSIGN_OR_RETURN(request, SaveRequestOf<v1::UpdateSavedConfigurationRequest>(context, all));
+  if (options.template_name.empty()) {
+    request.mutable_saved_configuration()->set_template_(present.template_());
+  }
+  return client.UpdateSavedConfiguration(request);
+}
+
+Result<v1::SavedConfiguration> Save(Context& context, CoordinatorClient& client,
+                                    const ConfigSaveOptions& options) {
+  if (options.replace) return Replace(context, client, options);
   LATHE_ASSIGN_OR_RETURN(const auto request,
                          SaveRequestOf<v1::CreateSavedConfigurationRequest>(context, options));
   auto saved = client.SaveConfiguration(request);
@@ -159,7 +183,7 @@ std::string TextOf(const v1::SavedConfiguration& saved) {
 }  // namespace
 
 Outcome RunConfigSave(Context& context, const ConfigSaveOptions& options) {
-  if (options.file.empty() && options.template_name.empty()) {
+  if (options.file.empty() && options.template_name.empty() && !options.replace) {
     return Failure(ErrorCode::kInvalidArgument,
                    "say what to save: a file with -f, or a template with --template");
   }

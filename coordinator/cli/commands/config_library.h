@@ -14,7 +14,7 @@ struct ConfigSaveOptions {
   std::string template_name;
   std::string project;  ///< share with it; empty: private
   bool require_valid = false;
-  bool replace = false;  ///< change the one that is there
+  bool replace = false;  ///< change the one that is there; what is not given stays
   std::string etag;      ///< with `replace`: only if it is still that
   std::string request_id;
 };
