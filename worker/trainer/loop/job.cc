@@ -59,6 +59,7 @@ StepperSettings ToStepperSettings(const plan::Plan& plan) {
                         .paged = o.paged || named->paged},
           .maximum_gradient_norm = o.maximum_gradient_norm,
           .recompute = plan.gradient_checkpointing,
+          .offload = plan.activation_offloading,
           .seed = static_cast<std::uint64_t>(plan.seed)};
 }
 

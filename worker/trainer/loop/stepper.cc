@@ -32,7 +32,8 @@ Stepper::Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
 
 double Stepper::ForwardBackward(const Batch& batch, double gradient_scale,
                                 std::uint64_t dropout_seed) {
-  const model::PassOptions options{.dropout_seed = dropout_seed, .recompute = settings_.recompute};
+  const model::PassOptions options{
+      .dropout_seed = dropout_seed, .recompute = settings_.recompute, .offload = settings_.offload};
   const model::PassContext pass{decoder_, trainable_.additions, batch.inputs, options};
   model::Tape tape;
   const at::Tensor hidden = model::ForwardLayers(pass, &tape);

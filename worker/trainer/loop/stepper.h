@@ -17,6 +17,7 @@ struct StepperSettings {
   optim::OptimizerSettings optimizer;
   double maximum_gradient_norm = 1;
   bool recompute = false;  ///< gradient checkpointing
+  bool offload = false;    ///< activation offloading
   std::uint64_t seed = 42;
 };
 

@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "worker/trainer/model/attention.h"
 #include "worker/trainer/model/layer.h"
+#include "worker/trainer/model/offload.h"
 
 namespace lathe::trainer::model {
 namespace {
@@ -146,6 +147,7 @@ at::Tensor ForwardLayers(const PassContext& pass, Tape* tape) {
       layer_tape = LayerTape{};
       layer_tape.input = input;
     }
+    if (pass.options.offload) Offload(layer_tape);
     tape->layers.push_back(std::move(layer_tape));
   }
   return x;
@@ -158,6 +160,7 @@ void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx) {
   for (std::size_t layer = pass.decoder.layers.size(); layer > lowest; --layer) {
     LayerTape current = std::move(tape.layers[layer - 1]);
     tape.layers.pop_back();  // Its memory goes when `current` does.
+    if (pass.options.offload) Fetch(current, pass.decoder.device());
     if (pass.options.recompute) {
       const at::Tensor input = current.input;
       current = LayerTape{};

@@ -69,6 +69,7 @@ struct MicroBatch {
 struct PassOptions {
   std::uint64_t dropout_seed = 0;  ///< the same seed gives the same masks
   bool recompute = false;  ///< keep only each layer's input and compute the rest again in backward
+  bool offload = false;    ///< what is kept waits in host memory, see offload.h
 };
 
 /// What one layer keeps for its backward pass.

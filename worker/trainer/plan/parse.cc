@@ -292,10 +292,22 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
   plan.schedule = ReadSchedule(c);
   plan.optimizer = ReadOptimizer(c);
   plan.gradient_checkpointing = IsEnabled(c, "gradient_checkpointing");
+  plan.activation_offloading = IsEnabled(c, "activation_offloading");
   plan.sequence_packing = IsEnabled(c, "sequence_packing");
   plan.dynamic_padding = IsEnabled(c, "dynamic_padding");
   plan.seed = c.Integer("seed");
   plan.warnings = IgnoredSettings(c);
+  if (plan.device == "cpu" && plan.activation_offloading) {
+    plan.warnings.push_back(
+        "optimizations.enabled: activation_offloading has no effect on a CPU: activations are in "
+        "host memory already");
+  }
+  if (plan.device == "cpu" && plan.optimizer.paged) {
+    plan.warnings.push_back(
+        "optimizations.enabled: paged_optimizer has no effect on a CPU: the optimizer's state is "
+        "in "
+        "host memory already");
+  }
   CheckCombinations(c, plan, findings);
   plan.settings = CanonicalSettings(plan, c);
   return plan;

@@ -108,6 +108,7 @@ struct Plan {
   SchedulePlan schedule;
   OptimizerPlan optimizer;
   bool gradient_checkpointing = false;
+  bool activation_offloading = false;
   bool sequence_packing = false;
   bool dynamic_padding = false;
   std::int64_t seed = 42;

@@ -29,8 +29,8 @@ const std::vector<Supported>& SupportedTokens() {
 /// fused_kernels and flash_attention change nothing.
 const std::vector<std::string>& SupportedOptimizations() {
   static const std::vector<std::string> names = {
-      "gradient_checkpointing", "fused_kernels", "flash_attention", "sequence_packing",
-      "dynamic_padding",        kOptimizer8Bit,  kPagedOptimizer};
+      "gradient_checkpointing", "activation_offloading", "fused_kernels", "flash_attention",
+      "sequence_packing",       "dynamic_padding",       kOptimizer8Bit,  kPagedOptimizer};
   return names;
 }
 

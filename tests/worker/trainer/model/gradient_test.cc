@@ -76,6 +76,9 @@ TEST_P(GradientTest, ComputingLayersAgainChangesNothing) {
   const Outcome again = Run(decoder, adapter, {.dropout_seed = 5, .recompute = true});
   EXPECT_EQ(kept.loss, again.loss);
   EXPECT_TRUE(at::equal(kept.gradients, again.gradients));
+  // On a CPU there is nothing to move.
+  const Outcome offloaded = Run(decoder, adapter, {.dropout_seed = 5, .offload = true});
+  EXPECT_TRUE(at::equal(kept.gradients, offloaded.gradients));
 }
 
 TEST_P(GradientTest, Bfloat16PointsTheSameWay) {

@@ -74,6 +74,8 @@ TEST(ParsePlanTest, OptimizationsChooseTheFormOfAdamW) {
   EXPECT_EQ(parsed->optimizer.name, "adamw_8bit");
   EXPECT_TRUE(parsed->optimizer.paged);
   EXPECT_NE(parsed->settings, plain);  // Another form gives other values.
+  ASSERT_EQ(parsed->warnings.size(), 1U);
+  EXPECT_NE(parsed->warnings[0].find("no effect on a CPU"), std::string::npos);
   plan["configuration"]["optimizer"]["name"] = "adamw_8bit";
   plan["configuration"]["optimizations"]["enabled"] = Json::array();
   EXPECT_EQ(ParsePlan(plan.dump())->optimizer.name, "adamw_8bit");
