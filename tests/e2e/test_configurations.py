@@ -152,6 +152,18 @@ class ConfigurationsTest(unittest.TestCase):
         self.assertIn("default", sources.values())
 
 
+class IdentityTest(unittest.TestCase):
+    def test_a_certificate_says_who_calls_and_not_the_client(self):
+        cluster = Cluster(tls=True)
+        self.addCleanup(cluster.close)
+        path = cluster.folder / "configuration.json"
+        path.write_text(json.dumps(tiny_configuration(5)))
+        with mock.patch.dict(os.environ, LATHE_USER="service:mallory"):
+            saved = cluster.lathe_json("config", "save", "mine", "-f", str(path))
+            self.assertEqual(saved["owner"], "client")
+            self.assertEqual(cluster.lathe("config", "list", "--all").returncode, 4)
+
+
 class SchemaTest(unittest.TestCase):
     def test_a_newer_schema_in_redis_is_not_led_over(self):
         cluster = Cluster()
