@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "coordinator/cli/client/configuration_source.h"
 #include "coordinator/cli/command_line/registry.h"
 #include "coordinator/cli/command_line/suggestion.h"
 #include "coordinator/cli/commands/list.h"
@@ -65,6 +66,9 @@ OptionDescription DescribeOption(const CLI::Option& option) {
     for (const auto& [name, format] : Formats()) description.choices.push_back(name);
   }
   if (option.check_lname("state")) description.choices = StateTokens();
+  for (const char* name : {"from", "to", "download"}) {
+    if (option.check_lname(name)) description.choices = DialectTokens();
+  }
   return description;
 }
 
