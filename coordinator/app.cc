@@ -51,6 +51,7 @@ class Leader {
         view_(kMaxWatches),
         hub_(clock_, config.lease),
         configurations_(store_),
+        samples_(data_.blobs),
         library_(store_, clock_, Keyring()) {}
 
   /// Loads the records and serves. Exit code 0 once told to stop.
@@ -90,11 +91,11 @@ class Leader {
 
  private:
   int Serve(StopSignal& stop) {
-    auto server =
-        api::Server::Start({config_.listen, config_.tls},
-                           api::Context{*loop_, view_, store_, configurations_, library_,
-                                        data_.blobs, hub_, stopping_, Keyring(), config_.engines},
-                           clock_, telemetry_, stopping_);
+    auto server = api::Server::Start(
+        {config_.listen, config_.tls},
+        api::Context{*loop_, view_, store_, configurations_, library_, data_.blobs, hub_, stopping_,
+                     Keyring(), config_.engines, samples_, config_.prices},
+        clock_, telemetry_, stopping_);
     if (!server) return Report(server.error(), kExitConflict);
     server_ = std::move(*server);
     if (!config_.address_file.empty()) {
@@ -131,6 +132,7 @@ class Leader {
   runtime::View view_;
   sessions::SessionHub hub_;
   api::ConfigurationCache configurations_;
+  estimation::DataSamples samples_;
   resources::ConfigurationLibrary library_;
   std::unique_ptr<runtime::Loop> loop_;
   std::unique_ptr<sessions::EventAppender> appender_;

@@ -42,6 +42,10 @@ std::vector<Key> Keys() {
       {"tls.client_ca", Kind::kPath, "", "PEM authority that clients must be signed by"},
       {"secrets_key_file", Kind::kPath, "",
        "Keys that secrets in configurations are stored with; none: they are refused"},
+      {"price.cpu_slot_hour", Kind::kNumber, "",
+       "What a CPU slot costs an hour; none: no costs told", 0, 1e6},
+      {"price.gpu_hour", Kind::kNumber, "", "What a GPU costs an hour; none: no costs told", 0,
+       1e6},
       {"heartbeat_interval", Kind::kSeconds, "1", "Pause between a worker's heartbeats", 0.05, 60},
       {"lease", Kind::kSeconds, "10", "Silence after which a worker kills its trainers", 0.2,
        kHour},
@@ -125,6 +129,7 @@ Result<Config> MakeConfig(const daemon_config::Values& values) {
   config.tls = {values.Path("tls.cert"), values.Path("tls.key"), values.Path("tls.client_ca")};
   config.lease = {values.Seconds("heartbeat_interval"), values.Seconds("lease"),
                   values.Seconds("lease_grace")};
+  config.prices = {values.Number("price.cpu_slot_hour"), values.Number("price.gpu_hour")};
   config.max_attempts = static_cast<std::uint32_t>(values.Integer("max_attempts"));
   config.address_file = values.Path("address_file");
   config.log_level = values.Text("log_level");

@@ -10,6 +10,7 @@
 #include "common/domain/lease.h"
 #include "common/rpc/credentials.h"
 #include "common/secrets/keyring.h"
+#include "coordinator/estimation/estimation.h"
 #include "coordinator/providers/settings.h"
 
 namespace lathe::coordinator {
@@ -25,6 +26,7 @@ struct Config {
   rpc::TlsFiles tls;
   std::optional<secrets::Keyring> keyring;  ///< of secrets_key_file; none: secrets are refused
   providers::Settings engines;              ///< addresses and keys of services that fine-tune
+  estimation::Prices prices;
   domain::LeaseTerms lease;
   std::uint32_t max_attempts = 3;
   std::filesystem::path address_file;  ///< empty: not written

@@ -72,14 +72,15 @@ std::string Plain(double number) {
 /// What is wrong with a value, as "expected"; empty when it is right.
 std::string ExpectedInstead(const Key& key, const std::string& text) {
   if (text.empty() && key.default_value.empty()) return "";
-  if (key.kind == Kind::kInteger || key.kind == Kind::kSeconds) {
+  if (key.kind == Kind::kInteger || key.kind == Kind::kNumber || key.kind == Kind::kSeconds) {
     const bool whole = key.kind == Kind::kInteger;
     const auto number = ParseNumber(text);
     const bool fits = number && *number >= key.min && *number <= key.max &&
                       (!whole || std::floor(*number) == *number);
     if (fits) return "";
-    return std::string(whole ? "a whole number" : "a number of seconds") + " from " +
-           Plain(key.min) + " to " + Plain(key.max);
+    const bool seconds = key.kind == Kind::kSeconds;
+    return std::string(whole ? "a whole number" : "a number") + (seconds ? " of seconds" : "") +
+           " from " + Plain(key.min) + " to " + Plain(key.max);
   }
   if (key.kind == Kind::kAddress) {
     return IsAddress(text) ? "" : "an address with a port, as 127.0.0.1:7420";
@@ -206,6 +207,10 @@ fs::path Values::Path(std::string_view key) const {
 
 std::int64_t Values::Integer(std::string_view key) const {
   return static_cast<std::int64_t>(ParseNumber(Text(key)).value_or(0));
+}
+
+std::optional<double> Values::Number(std::string_view key) const {
+  return ParseNumber(Text(key));
 }
 
 Duration Values::Seconds(std::string_view key) const {

@@ -24,6 +24,7 @@ enum class Kind : std::uint8_t {
   kAddress,  ///< host:port, [IPv6]:port or unix:path
   kPath,     ///< relative ones from the file count from the file's folder
   kInteger,  ///< within [min, max]
+  kNumber,   ///< fractions allowed, within [min, max]
   kSeconds,  ///< a number, fractions allowed, within [min, max]
 };
 
@@ -54,6 +55,8 @@ class Values {
   std::filesystem::path Path(std::string_view key) const;
   std::int64_t Integer(std::string_view key) const;
   Duration Seconds(std::string_view key) const;
+  /// nullopt when not set.
+  std::optional<double> Number(std::string_view key) const;
 
  private:
   friend class Loader;

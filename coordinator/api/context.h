@@ -7,6 +7,8 @@
 #include "common/base/clock.h"
 #include "common/secrets/keyring.h"
 #include "coordinator/api/configuration_cache.h"
+#include "coordinator/estimation/data_samples.h"
+#include "coordinator/estimation/estimation.h"
 #include "coordinator/providers/settings.h"
 #include "coordinator/resources/configuration_library.h"
 #include "coordinator/runtime/loop.h"
@@ -29,6 +31,8 @@ struct Context {
   /// Null: configurations with secrets are refused.
   const secrets::Keyring* keyring = nullptr;
   const providers::Settings& engines;
+  estimation::DataSamples& samples;
+  estimation::Prices prices;
 };
 
 /// How often a waiting stream looks whether its caller has gone.

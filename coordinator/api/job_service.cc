@@ -7,6 +7,7 @@
 #include "coordinator/access/caller_of.h"
 #include "coordinator/api/event_stream.h"
 #include "coordinator/api/job_convert.h"
+#include "coordinator/api/job_estimate.h"
 #include "coordinator/api/page_token.h"
 #include "coordinator/api/submission.h"
 
@@ -41,6 +42,12 @@ Status JobService::Create(const grpc::ServerContext& call, const v1::CreateJobRe
                                          context_.view.Nodes(), context_.blobs, context_.keyring));
   for (const Finding& warning : submission.warnings) {
     *response.add_findings() = rpc::ToProto(warning);
+  }
+  if (auto estimated = EstimateJob(context_, submission)) {
+    *response.mutable_estimate() = std::move(estimated->estimate);
+    for (const Finding& warning : estimated->warnings) {
+      *response.add_findings() = rpc::ToProto(warning);
+    }
   }
   response.set_resolved_configuration_json(submission.resolved);
   for (auto& value : submission.values) *response.add_values() = std::move(value);

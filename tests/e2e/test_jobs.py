@@ -54,6 +54,27 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertEqual(self.cluster.lathe_json("list"), before)
 
+    def test_estimate_tells_memory_steps_and_time_beforehand(self):
+        configuration = tiny_configuration(7)
+        configuration["schedule"]["sequenceLength"] = 1024
+        path = self.cluster.folder / "estimated.json"
+        path.write_text(json.dumps(configuration))
+        arguments = ("estimate", "-f", str(path), "--dataset", str(self.dataset), "-o", "json")
+        wait_until(lambda: self.cluster.lathe(*arguments).returncode == 0, 60,
+                   "the worker has told the model's shape")
+        wait_until(lambda: "seconds" in self.cluster.lathe_json(*arguments[:-2]), 60,
+                   "the worker has told its speed")
+        estimate = self.cluster.lathe_json(*arguments[:-2])
+        self.assertEqual(estimate["steps"], 7)
+        self.assertTrue(estimate["fits"])
+        self.assertGreater(estimate["memoryBytes"]["total"], estimate["memoryBytes"]["weights"])
+        answer = self.submit_file(configuration, "--dataset", str(self.dataset), "-o", "json")
+        created = json.loads(answer.stdout)
+        self.assertEqual(created["estimate"]["steps"], 7)
+        self.assertEqual(self.cluster.wait_for_end(created["id"]), "succeeded")
+        codes = [finding["code"] for finding in created["findings"]]
+        self.assertIn("beyond_model", codes, "the tiny model's context is 256 tokens")
+
     def test_bad_configuration_lists_every_finding(self):
         configuration = tiny_configuration(5)
         configuration["method"]["loraConfig"]["rank"] = 0

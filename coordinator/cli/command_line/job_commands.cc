@@ -12,6 +12,35 @@ namespace {
 
 constexpr char kJobHelp[] = "Job id, or as much of its beginning as is unique";
 
+/// What a job is made from.
+void AddSources(CLI::App& command, SubmitOptions& options) {
+  CLI::Option* file = command.add_option("-f,--file", options.file,
+                                         "Configuration, YAML or JSON; - is standard input");
+  CLI::Option* from_template = command.add_option(
+      "--template", options.template_name, "Instead: a built-in template, with --set above it");
+  CLI::Option* saved = command.add_option("--config", options.saved,
+                                          "Instead: a saved configuration, with --set above it");
+  file->type_name("FILE");
+  from_template->type_name("NAME")->excludes(file);
+  saved->type_name("[OWNER/]NAME")->excludes(file)->excludes(from_template);
+  command.add_option("--dataset", options.dataset, "Training examples (JSON lines), sent if new")
+      ->type_name("FILE");
+  command.add_option("--validation", options.validation, "Validation examples, sent if new")
+      ->type_name("FILE");
+  command.add_option("--set", options.set, "Set one parameter; may be given several times")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
+}
+
+void ChooseSubmit(CLI::App& command, Run& chosen, const std::shared_ptr<SubmitOptions>& options) {
+  command.callback([&chosen, options] {
+    if (options->file.empty() && options->template_name.empty() && options->saved.empty()) {
+      throw CLI::RequiredError("--file, --template or --config");
+    }
+    chosen = [options](Context& context) { return RunSubmit(context, *options); };
+  });
+}
+
 void AddSubmit(CLI::App& app, Run& chosen) {
   const auto options = std::make_shared<SubmitOptions>();
   CLI::App* command = AddCommand(app, "submit", "Queue a fine-tuning job; prints its id",
@@ -19,25 +48,10 @@ void AddSubmit(CLI::App& app, Run& chosen) {
                                  "  lathe submit -f job.yaml --set schedule.epochs=5 --dry-run\n"
                                  "  lathe submit --config my-lora --dataset train.jsonl\n"
                                  "  cat job.json | lathe submit -f -");
-  CLI::Option* file = command->add_option("-f,--file", options->file,
-                                          "Configuration, YAML or JSON; - is standard input");
-  CLI::Option* from_template = command->add_option(
-      "--template", options->template_name, "Instead: a built-in template, with --set above it");
-  CLI::Option* saved = command->add_option("--config", options->saved,
-                                           "Instead: a saved configuration, with --set above it");
-  file->type_name("FILE");
-  from_template->type_name("NAME")->excludes(file);
-  saved->type_name("[OWNER/]NAME")->excludes(file)->excludes(from_template);
-  command->add_option("--dataset", options->dataset, "Training examples (JSON lines), sent if new")
-      ->type_name("FILE");
-  command->add_option("--validation", options->validation, "Validation examples, sent if new")
-      ->type_name("FILE");
+  AddSources(*command, *options);
   command->add_option("--name", options->name, "A name to recognise the job by")->type_name("NAME");
   command->add_option("--priority", options->priority, "Larger runs first; 0 unless given")
       ->type_name("N");
-  command->add_option("--set", options->set, "Set one parameter; may be given several times")
-      ->type_name("PATH=VALUE")
-      ->allow_extra_args(false);
   command->add_flag("--watch", options->watch, "Then follow it as `lathe watch` does");
   command->add_flag("--dry-run", options->dry_run,
                     "Check everything and show the resolved configuration; queue nothing "
@@ -46,12 +60,18 @@ void AddSubmit(CLI::App& app, Run& chosen) {
       ->add_option("--request-id", options->request_id,
                    "Name of this request; the same one never makes a second job")
       ->type_name("ID");
-  command->callback([&chosen, options] {
-    if (options->file.empty() && options->template_name.empty() && options->saved.empty()) {
-      throw CLI::RequiredError("--file, --template or --config");
-    }
-    chosen = [options](Context& context) { return RunSubmit(context, *options); };
-  });
+  ChooseSubmit(*command, chosen, options);
+}
+
+void AddEstimate(CLI::App& app, Run& chosen) {
+  const auto options = std::make_shared<SubmitOptions>();
+  options->estimate_only = true;
+  CLI::App* command =
+      AddCommand(app, "estimate", "Memory, time and cost of a job, without queueing it",
+                 "  lathe estimate -f job.yaml --dataset train.jsonl\n"
+                 "  lathe estimate --template qlora_single_gpu --dataset train.jsonl -o json");
+  AddSources(*command, *options);
+  ChooseSubmit(*command, chosen, options);
 }
 
 void AddList(CLI::App& app, Run& chosen) {
@@ -165,6 +185,7 @@ void AddGenerate(CLI::App& app, Run& chosen) {
 
 void AddJobCommands(CLI::App& app, Run& chosen) {
   AddSubmit(app, chosen);
+  AddEstimate(app, chosen);
   AddList(app, chosen);
   AddGetAndCancel(app, chosen);
   AddWatch(app, chosen);

@@ -11,6 +11,7 @@
 #include "coordinator/cli/client/configuration_source.h"
 #include "coordinator/cli/client/coordinator_client.h"
 #include "coordinator/cli/client/request_id.h"
+#include "coordinator/cli/commands/estimate_view.h"
 #include "coordinator/cli/commands/watch.h"
 #include "coordinator/cli/output/format.h"
 #include "coordinator/cli/output/print.h"
@@ -158,7 +159,7 @@ void Complete(const SubmitOptions& options, v1::CreateJobRequest& request) {
   request.set_name(options.name);
   request.set_priority(options.priority);
   request.set_request_id(options.request_id.empty() ? NewRequestId() : options.request_id);
-  request.set_validate_only(options.dry_run);
+  request.set_validate_only(options.dry_run || options.estimate_only);
 }
 
 std::vector<Finding> FindingsOf(const v1::CreateJobResponse& response) {
@@ -168,6 +169,11 @@ std::vector<Finding> FindingsOf(const v1::CreateJobResponse& response) {
         {f.path(), Severity::kWarning, f.code(), f.message(), f.given(), f.expected()});
   }
   return findings;
+}
+
+/// null where there is none.
+Document EstimateOf(const v1::CreateJobResponse& response) {
+  return response.has_estimate() ? EstimateDocument(response.estimate()) : Document();
 }
 
 /// Each value that the trainer would get, and where it comes from.
@@ -188,14 +194,29 @@ void PrintDryRun(Context& context, const v1::CreateJobResponse& response) {
       context,
       {{"configuration", Document::parse(response.resolved_configuration_json(), nullptr, false)},
        {"values", values},
+       {"estimate", EstimateOf(response)},
        {"findings", FindingsDocument(FindingsOf(response))}},
-      table.Render(context.terminal.out ? context.terminal.width : 0));
+      table.Render(context.terminal.out ? context.terminal.width : 0) +
+          (response.has_estimate() ? "\n" + EstimateText(response.estimate()) : ""));
+}
+
+Status PrintEstimate(Context& context, const v1::CreateJobResponse& response) {
+  if (!response.has_estimate()) {
+    return Failure(Error{ErrorCode::kUnavailable,
+                         "no worker has told the shape of this base model yet",
+                         {},
+                         "a worker looks at new models within seconds; `lathe node list` shows "
+                         "which are there"});
+  }
+  PrintResult(context, EstimateDocument(response.estimate()), EstimateText(response.estimate()));
+  return {};
 }
 
 void PrintCreated(Context& context, const v1::CreateJobResponse& response) {
   PrintResult(context,
               {{"id", response.job().id()},
                {"job", ToDocument(response.job())},
+               {"estimate", EstimateOf(response)},
                {"findings", FindingsDocument(FindingsOf(response))}},
               response.job().id() + "\n");
 }
@@ -211,9 +232,16 @@ Outcome RunSubmit(Context& context, const SubmitOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const v1::CreateJobResponse response,
                          WithRetry(context, [&] { return client->CreateJob(request); }));
   if (context.options.format == OutputFormat::kTable) PrintFindings(context, FindingsOf(response));
+  if (options.estimate_only) {
+    LATHE_RETURN_IF_ERROR(PrintEstimate(context, response));
+    return ExitCode::kOk;
+  }
   if (options.dry_run) {
     PrintDryRun(context, response);
     return ExitCode::kOk;
+  }
+  if (context.options.format == OutputFormat::kTable && response.has_estimate()) {
+    Note(context, EstimateLine(response.estimate()));
   }
   PrintCreated(context, response);
   if (!options.watch) return ExitCode::kOk;

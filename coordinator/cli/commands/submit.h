@@ -22,6 +22,7 @@ struct SubmitOptions {
   std::string request_id;        ///< empty: a fresh one
   bool watch = false;
   bool dry_run = false;
+  bool estimate_only = false;  ///< a dry run that prints the estimate alone
 };
 
 /// One of file, template and saved configuration is set. Everything that can be checked here is

@@ -1,0 +1,22 @@
+#pragma once
+// The estimate in the answer to whoever submits a job, and what it finds.
+
+#include <optional>
+#include <vector>
+
+#include "common/base/error.h"
+#include "coordinator/api/context.h"
+#include "coordinator/api/submission.h"
+#include "lathe/v1/estimate.pb.h"
+
+namespace lathe::api {
+
+struct JobEstimate {
+  v1::Estimate estimate;
+  std::vector<Finding> warnings;
+};
+
+/// nullopt while no worker has told the shape of the job's base model.
+std::optional<JobEstimate> EstimateJob(const Context& context, const Submission& submission);
+
+}  // namespace lathe::api
