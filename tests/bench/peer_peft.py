@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The Python side of the comparison: PEFT LoRA r=8 on every linear layer of the demo model.
 
-usage: peer_peft.py MODEL_DIR fp32|bf16 THREADS BATCH LENGTH STEPS
+usage: peer_peft.py MODEL_DIR fp32|bf16 ROWS.jsonl THREADS BATCH STEPS
 
-Prints one JSON line: seconds from process start to the end of the first step, the best and median
-step, tokens a second of the best step, peak memory. Needs torch, transformers and peft.
+ROWS has input_ids and labels; a batch is padded to its longest row. Prints one JSON line: seconds
+from process start to the end of the first step, tokens a second of each step (without padding),
+peak memory. Needs torch, transformers and peft.
 """
 import time
 
@@ -19,9 +20,23 @@ from peft import LoraConfig, get_peft_model  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
 
 
+def padded(rows: list[dict]) -> tuple[dict, int]:
+    length = max(len(row["input_ids"]) for row in rows)
+
+    def column(key: str, fill: int) -> torch.Tensor:
+        return torch.tensor([row[key] + [fill] * (length - len(row[key])) for row in rows])
+
+    tokens = [len(row["input_ids"]) for row in rows]
+    mask = torch.tensor([[1] * n + [0] * (length - n) for n in tokens])
+    return {"input_ids": column("input_ids", 0), "labels": column("labels", -100),
+            "attention_mask": mask}, sum(tokens)
+
+
 def main() -> None:
-    folder, precision = sys.argv[1], sys.argv[2]
-    threads, batch, length, steps = (int(word) for word in sys.argv[3:7])
+    folder, precision, path = sys.argv[1:4]
+    threads, batch, steps = (int(word) for word in sys.argv[4:7])
+    with open(path) as file:
+        rows = [json.loads(line) for line in file]
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
@@ -31,21 +46,19 @@ def main() -> None:
     model.train()
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-4)
-    ids = torch.randint(0, model.config.vocab_size, (batch, length))
-    first, seconds = None, []
-    for _ in range(steps):
+    first, speeds = None, []
+    for step in range(steps):
         begin = time.time()
-        loss = model(input_ids=ids, labels=ids).loss
+        inputs, tokens = padded([rows[(step * batch + i) % len(rows)] for i in range(batch)])
+        loss = model(**inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trainable, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        seconds.append(time.time() - begin)
+        speeds.append(tokens / (time.time() - begin))
         first = first or time.time() - STARTED
-    rest = sorted(seconds[1:])
     print(json.dumps({
-        "startToFirstStep": first, "bestStep": rest[0], "medianStep": rest[len(rest) // 2],
-        "tokensPerSecond": batch * length / rest[0],
+        "startToFirstStep": first, "tokensPerSecond": speeds,
         "peakRssMb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
