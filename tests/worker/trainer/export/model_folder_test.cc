@@ -53,7 +53,8 @@ TEST_P(ModelFolderTest, ALargeModelIsCutIntoShards) {
   std::int64_t bytes = 0;
   for (const auto& entry : fs::directory_iterator(dir_.path())) {
     if (entry.path().extension() != ".safetensors") continue;
-    for (const auto& tensor : parity::Open(entry.path()).tensors()) {
+    const auto shard = parity::Open(entry.path());
+    for (const auto& tensor : shard.tensors()) {
       EXPECT_EQ(index["weight_map"][tensor.name], entry.path().filename().string());
       bytes += static_cast<std::int64_t>(tensor.data.size());
     }

@@ -42,7 +42,7 @@ TEST(ParsePlanTest, EverythingWrongIsToldAtOnce) {
   Json plan = Minimal();
   plan["surplus"] = 1;
   plan["configuration"] = {{"schedule", {{"batchsize", 3}, {"epochs", 0}}},
-                           {"method", {{"type", "qlora"}}}};
+                           {"method", {{"type", "soft"}}}};
   EXPECT_EQ(WrongPaths(plan), (std::vector<std::string>{
                                   "configuration.method.type", "configuration.schedule.batchsize",
                                   "configuration.schedule.epochs", "surplus"}));
