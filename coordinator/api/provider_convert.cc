@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "coordinator/api/job_convert.h"
+
 namespace lathe::api {
 namespace {
 
@@ -31,6 +33,35 @@ v1::ParameterLimit ToProto(const std::string& path, const providers::Limit& limi
   if (limit.range.max) out.set_max(*limit.range.max);
   out.set_exclusive_max(limit.range.exclusive_max);
   out.set_max_length(static_cast<std::uint32_t>(limit.max_length));
+  return out;
+}
+
+v1::JobState ToProto(providers::RemoteState state) {
+  switch (state) {
+    case providers::RemoteState::kStarting:
+      return v1::JOB_STATE_STARTING;
+    case providers::RemoteState::kRunning:
+      return v1::JOB_STATE_RUNNING;
+    case providers::RemoteState::kSucceeded:
+      return v1::JOB_STATE_SUCCEEDED;
+    case providers::RemoteState::kFailed:
+      return v1::JOB_STATE_FAILED;
+    case providers::RemoteState::kCancelled:
+      return v1::JOB_STATE_CANCELLED;
+    case providers::RemoteState::kUnknown:
+      break;
+  }
+  return v1::JOB_STATE_UNSPECIFIED;
+}
+
+v1::ProviderJobEvent ToProto(const providers::RemoteEvent& event) {
+  v1::ProviderJobEvent out;
+  if (event.time) *out.mutable_time() = ToTimestamp(*event.time);
+  out.set_message(event.message);
+  if (event.step) out.set_step(*event.step);
+  if (event.total_steps) out.set_total_steps(*event.total_steps);
+  if (event.loss) out.set_loss(*event.loss);
+  if (event.evaluation_loss) out.set_evaluation_loss(*event.evaluation_loss);
   return out;
 }
 
@@ -68,6 +99,19 @@ v1::ProviderRequest ToProto(const providers::EngineRequest& request, const std::
   out.mutable_form()->insert(request.form.begin(), request.form.end());
   out.set_file_part(request.file_is_body ? "body" : request.file_part);
   if (!out.file_part().empty()) out.set_file(request.file_role);
+  return out;
+}
+
+v1::ProviderJob ToProto(const std::string& provider, const providers::RemoteJob& job) {
+  v1::ProviderJob out;
+  out.set_provider(provider);
+  out.set_id(job.id);
+  out.set_state(ToProto(job.state));
+  out.set_provider_state(job.their_state);
+  out.set_error(job.error);
+  out.set_model(job.model);
+  if (job.fraction) out.set_fraction(*job.fraction);
+  for (const providers::RemoteEvent& event : job.events) *out.add_events() = ToProto(event);
   return out;
 }
 

@@ -32,6 +32,12 @@ v1::JobConfiguration Redacted(const v1::JobConfiguration& configuration) {
   return schema::FromJson(schema::ToJson(configuration, schema::Secrets::kRedact)).configuration;
 }
 
+grpc::Status Answer(Result<v1::ProviderJob> job, v1::ProviderJob* response) {
+  if (!job) return rpc::ToStatus(job.error());
+  *response = std::move(*job);
+  return grpc::Status::OK;
+}
+
 }  // namespace
 
 v1::ProviderCapabilities ProviderService::Describe(const providers::Engine& engine) const {
@@ -96,6 +102,24 @@ Status ProviderService::Translate(const v1::TranslateConfigurationRequest& reque
     *response.add_requests() = ToProto(step, base_url);
   }
   return {};
+}
+
+grpc::Status ProviderService::StartProviderJob(grpc::ServerContext*,
+                                               const v1::StartProviderJobRequest* request,
+                                               v1::ProviderJob* response) {
+  return Answer(jobs_.Start(*request), response);
+}
+
+grpc::Status ProviderService::GetProviderJob(grpc::ServerContext*,
+                                             const v1::GetProviderJobRequest* request,
+                                             v1::ProviderJob* response) {
+  return Answer(jobs_.Get(*request), response);
+}
+
+grpc::Status ProviderService::CancelProviderJob(grpc::ServerContext*,
+                                                const v1::CancelProviderJobRequest* request,
+                                                v1::ProviderJob* response) {
+  return Answer(jobs_.Cancel(*request), response);
 }
 
 }  // namespace lathe::api

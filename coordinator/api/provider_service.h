@@ -1,8 +1,9 @@
 #pragma once
-// Engines: what they can do, and what a configuration becomes for them. Nothing is sent to any.
+// Engines: what they can do, what a configuration becomes for them, and jobs at services.
 // Thread-safe.
 
 #include "coordinator/api/context.h"
+#include "coordinator/api/provider_jobs.h"
 #include "coordinator/providers/engine.h"
 #include "lathe/v1/provider_service.grpc.pb.h"
 
@@ -10,7 +11,7 @@ namespace lathe::api {
 
 class ProviderService final : public v1::ProviderService::Service {
  public:
-  explicit ProviderService(const Context& context) : context_(context) {}
+  explicit ProviderService(const Context& context) : context_(context), jobs_(context) {}
 
   grpc::Status ListProviders(grpc::ServerContext* call, const v1::ListProvidersRequest* request,
                              v1::ListProvidersResponse* response) override;
@@ -20,6 +21,14 @@ class ProviderService final : public v1::ProviderService::Service {
   grpc::Status TranslateConfiguration(grpc::ServerContext* call,
                                       const v1::TranslateConfigurationRequest* request,
                                       v1::TranslateConfigurationResponse* response) override;
+  grpc::Status StartProviderJob(grpc::ServerContext* call,
+                                const v1::StartProviderJobRequest* request,
+                                v1::ProviderJob* response) override;
+  grpc::Status GetProviderJob(grpc::ServerContext* call, const v1::GetProviderJobRequest* request,
+                              v1::ProviderJob* response) override;
+  grpc::Status CancelProviderJob(grpc::ServerContext* call,
+                                 const v1::CancelProviderJobRequest* request,
+                                 v1::ProviderJob* response) override;
 
  private:
   v1::ProviderCapabilities Describe(const providers::Engine& engine) const;
@@ -27,6 +36,7 @@ class ProviderService final : public v1::ProviderService::Service {
                    v1::TranslateConfigurationResponse& response) const;
 
   const Context context_;
+  const ProviderJobs jobs_;
 };
 
 }  // namespace lathe::api

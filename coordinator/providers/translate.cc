@@ -103,9 +103,14 @@ std::string FillWith(const std::string& text, const Placeholders& placeholders, 
     out += text.substr(at, open - at);
     const std::size_t close = text.find('}', open);
     if (open == text.size() || close == std::string::npos) return out + text.substr(open);
-    const auto known = placeholders.find(text.substr(open + 1, close - open - 1));
-    out +=
-        known == placeholders.end() ? text.substr(open, close - open + 1) : encode(known->second);
+    const std::string name = text.substr(open + 1, close - open - 1);
+    const bool whole = name.starts_with('+');
+    const auto known = placeholders.find(whole ? name.substr(1) : name);
+    if (known == placeholders.end()) {
+      out += "{" + name + "}";
+    } else {
+      out += whole ? known->second : encode(known->second);
+    }
     at = close + 1;
   }
   return out;

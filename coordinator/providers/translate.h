@@ -31,7 +31,8 @@ struct EngineRequest {
 /// of paths, and variants.
 Placeholders KnownPlaceholders(const Engine& engine, const v1::JobConfiguration& configuration);
 
-/// Puts texts into placeholders; in paths they are percent-encoded.
+/// Puts texts into placeholders; in paths they are percent-encoded, but for `{+name}`, which holds
+/// several segments.
 std::string Fill(const std::string& text, const Placeholders& placeholders);
 std::string FillPath(const std::string& path, const Placeholders& placeholders);
 

@@ -82,23 +82,25 @@ class Cluster:
 
     def __init__(self, lease_seconds: float = 3, lease_grace_seconds: float = 1,
                  max_attempts: int = 3, tls: bool = False, durable: bool = True,
-                 secrets_keys: str = ""):
+                 secrets_keys: str = "", with_coordinator: bool = True):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lathe-e2e-"))
         self.lease = (lease_seconds, lease_grace_seconds)
         self.max_attempts = max_attempts
         self.durable = durable
         self.secrets_keys = secrets_keys
+        self.settings = ""  # further lines of the coordinator's configuration
         self.authority = Authority(self.folder / "tls") if tls else None
         self.identities: dict[str, Identity] = {}
         self.processes: dict[str, subprocess.Popen] = {}
         (self.folder / "models").mkdir()
         shutil.copytree(TINY_MODEL, self.folder / "models/llama_tiny")
         self.start_redis()
-        self.start_coordinator()
+        if with_coordinator:
+            self.start_coordinator()
 
     # ---- processes ----
 
-    def _start(self, name: str, command: list[str]) -> subprocess.Popen:
+    def start(self, name: str, command: list[str]) -> subprocess.Popen:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes[name] = process
@@ -114,7 +116,7 @@ class Cluster:
         data = self.folder / "redis"
         data.mkdir(exist_ok=True)
         self.redis_socket = data / "redis.sock"
-        self._start("redis", ["redis-server", "--port", "0", "--unixsocket", str(self.redis_socket),
+        self.start("redis", ["redis-server", "--port", "0", "--unixsocket", str(self.redis_socket),
                               "--dir", str(data), "--appendonly", "yes" if self.durable else "no",
                               "--appendfsync", "always",
                               "--save", ""])
@@ -154,9 +156,9 @@ class Cluster:
             f"metrics_address_file: {self.folder}/coordinator.metrics\n"
             f"data_dir: {self.folder}/coordinator\naddress_file: {address_file}\n"
             f"heartbeat_interval: 0.3\nlease: {self.lease[0]}\nlease_grace: {self.lease[1]}\n"
-            f"max_attempts: {self.max_attempts}\n" + self.secrets_setting() +
+            f"max_attempts: {self.max_attempts}\n" + self.secrets_setting() + self.settings +
             tls_settings("client_ca", self.identity("coordinator")))
-        return self._start("coordinator", [str(BINARIES / "lathe-coordinator"), "--config",
+        return self.start("coordinator", [str(BINARIES / "lathe-coordinator"), "--config",
                                            str(config)])
 
     def launch_worker(self, name: str, cpu_slots: int = 1,
@@ -176,7 +178,7 @@ class Cluster:
             mount = f"mount -t tmpfs -o size={disk_megabytes}m tmpfs {folder} && exec \"$@\""
             command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh",
                        *command]
-        return self._start(name, command)
+        return self.start(name, command)
 
     def start_worker(self, name: str = "worker-1", cpu_slots: int = 1,
                      disk_megabytes: int = 0) -> subprocess.Popen:

@@ -59,7 +59,7 @@ class MetricsTest(unittest.TestCase):
             "scrape_configs": [{"job_name": "lathe", "static_configs": [{"targets": self.targets}]}],
         }))
         port = free_port()
-        self.cluster._start("prometheus", [
+        self.cluster.start("prometheus", [
             "prometheus", f"--config.file={folder}/prometheus.yml",
             f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"])
 

@@ -4,8 +4,9 @@ import os
 import pathlib
 import unittest
 
-from cluster import Cluster
+from cluster import Cluster, wait_until, write_tokenized
 
+FAKE_SERVICE = pathlib.Path(os.environ["LATHE_SOURCE_DIR"]) / "tests/coordinator/providers/fake_service.py"
 GOLDEN = pathlib.Path(os.environ["LATHE_SOURCE_DIR"]) / "tests/golden/providers"
 SERVICES = ["openai", "together", "fireworks", "mistral", "deepseek"]
 INVALID, NOT_FOUND = 6, 3
@@ -88,6 +89,53 @@ class ProvidersTest(unittest.TestCase):
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertNotIn("hunter2", answer.stdout + answer.stderr)
         self.assertIn("<redacted>", answer.stdout)
+
+
+class ProviderJobsTest(unittest.TestCase):
+    """Against a local service that answers as the engines' public references say."""
+
+    def setUp(self):
+        self.cluster = Cluster(with_coordinator=False)
+        self.addCleanup(lambda: self.cluster.close())
+        folder = self.cluster.folder
+        address = folder / "service"
+        self.cluster.start("service", ["python3", str(FAKE_SERVICE), str(address),
+                                       str(folder / "service.requests")])
+        wait_until(address.exists, 60, "the service listens")
+        key = folder / "service.key"
+        key.touch(mode=0o600)
+        key.write_text("test-key\n")
+        self.cluster.settings = "providers:\n" + "".join(
+            f"  {engine}:\n    base_url: {address.read_text()}/plain/{engine}\n    api_key_file: {key}\n"
+            for engine in ("openai", "together", "fireworks"))
+        self.cluster.start_coordinator()
+        self.dataset = write_tokenized(folder / "train.jsonl")
+
+    def test_a_job_at_each_service_from_start_to_cancel(self):
+        configuration = str(GOLDEN / "configurations/sft.json")
+        for engine in ("openai", "together", "fireworks"):
+            start = ["provider", "start", engine, "-f", configuration, "--dataset", str(self.dataset),
+                     "--request-id", f"request-{engine}"]
+            job = self.cluster.lathe_json(*start)["id"]
+            self.assertEqual(self.cluster.lathe_json(*start)["id"], job, "a repeated request")
+            state = self.cluster.lathe_json("provider", "status", engine, job)
+            self.assertEqual(state["state"], "running", state)
+            self.assertEqual(self.cluster.lathe_json("provider", "cancel", engine, job)["state"], "cancelled")
+        self.assertNotIn("test-key", self.cluster.log("coordinator"))
+
+    def test_what_cannot_start_says_why(self):
+        configuration = str(GOLDEN / "configurations/sft.json")
+        for engine, reason in (("deepseek", "no public endpoint"), ("mistral", "api_key_file"),
+                               ("lathe", "lathe submit")):
+            answer = self.cluster.lathe("provider", "start", engine, "-f", configuration, "--dataset",
+                                        str(self.dataset))
+            self.assertNotEqual(answer.returncode, 0)
+            self.assertIn(reason, answer.stderr)
+        answer = self.cluster.lathe("provider", "start", "openai", "-f", configuration)
+        self.assertEqual(answer.returncode, INVALID)
+        self.assertIn("datasets.trainingFileId", answer.stderr)
+        self.assertEqual(self.cluster.lathe("provider", "status", "openai", "../files").returncode, INVALID)
+        self.assertEqual(self.cluster.lathe("provider", "status", "openai", "ftjob-9").returncode, NOT_FOUND)
 
 
 if __name__ == "__main__":

@@ -234,6 +234,27 @@ Status CoordinatorClient::DeleteSavedConfiguration(
   return {};
 }
 
+Result<v1::ProviderJob> CoordinatorClient::StartProviderJob(
+    const v1::StartProviderJobRequest& request) {
+  return Unary(&v1::ProviderService::Stub::StartProviderJob, stubs_->providers, request);
+}
+
+Result<v1::ProviderJob> CoordinatorClient::GetProviderJob(const std::string& provider,
+                                                          const std::string& id) {
+  v1::GetProviderJobRequest request;
+  request.set_provider(provider);
+  request.set_id(id);
+  return Unary(&v1::ProviderService::Stub::GetProviderJob, stubs_->providers, request);
+}
+
+Result<v1::ProviderJob> CoordinatorClient::CancelProviderJob(const std::string& provider,
+                                                             const std::string& id) {
+  v1::CancelProviderJobRequest request;
+  request.set_provider(provider);
+  request.set_id(id);
+  return Unary(&v1::ProviderService::Stub::CancelProviderJob, stubs_->providers, request);
+}
+
 Status CoordinatorClient::WatchJob(const std::string& id, const OnMessage<v1::Job>& on_job) {
   Call call(*this);
   v1::WatchJobRequest request;

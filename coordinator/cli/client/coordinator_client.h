@@ -43,6 +43,9 @@ class CoordinatorClient {
   Result<v1::ProviderCapabilities> GetProviderCapabilities(const std::string& id);
   Result<v1::TranslateConfigurationResponse> TranslateConfiguration(
       const v1::TranslateConfigurationRequest& request);
+  Result<v1::ProviderJob> StartProviderJob(const v1::StartProviderJobRequest& request);
+  Result<v1::ProviderJob> GetProviderJob(const std::string& provider, const std::string& id);
+  Result<v1::ProviderJob> CancelProviderJob(const std::string& provider, const std::string& id);
 
   Result<v1::SavedConfiguration> SaveConfiguration(
       const v1::CreateSavedConfigurationRequest& request);

@@ -1,6 +1,5 @@
 #include "coordinator/cli/command_line/registry.h"
 #include "coordinator/cli/commands/node_list.h"
-#include "coordinator/cli/commands/provider.h"
 #include "coordinator/cli/commands/up.h"
 #include "coordinator/cli/commands/version.h"
 #include "coordinator/cli/output/print.h"
@@ -48,31 +47,6 @@ void AddNode(CLI::App& app, Run& chosen) {
   command->callback([&chosen] { chosen = &RunNodeList; });
 }
 
-void AddProvider(CLI::App& app, Run& chosen) {
-  CLI::App* group = app.add_subcommand("provider", "Engines: this cluster and services");
-  group->require_subcommand(1);
-  CLI::App* command = AddCommand(*group, "list", "Engines that can run a job, or why they cannot",
-                                 "  lathe provider list");
-  command->callback([&chosen] { chosen = &RunProviderList; });
-
-  const auto capabilities = std::make_shared<ProviderCapabilitiesOptions>();
-  command = AddCommand(*group, "capabilities",
-                       "What an engine can do, its stricter ranges and own parameters",
-                       "  lathe provider capabilities together");
-  command->add_option("ENGINE", capabilities->id, "As `lathe provider list` shows it")->required();
-  OnChosen(command, chosen, capabilities, &RunProviderCapabilities);
-
-  const auto translate = std::make_shared<ProviderTranslateOptions>();
-  command = AddCommand(*group, "translate",
-                       "The exact requests that an engine would get; nothing is sent to it",
-                       "  lathe provider translate openai -f job.yaml -o json");
-  command->add_option("ENGINE", translate->id, "As `lathe provider list` shows it")->required();
-  command->add_option("-f,--file", translate->file, "YAML or JSON; - is standard input")
-      ->required()
-      ->type_name("FILE");
-  OnChosen(command, chosen, translate, &RunProviderTranslate);
-}
-
 void AddVersion(CLI::App& app, Run& chosen) {
   const auto options = std::make_shared<VersionOptions>();
   CLI::App* command = AddCommand(app, "version", "This program's version and the coordinator's",
@@ -103,7 +77,7 @@ void AddCompletion(CLI::App& app, Run& chosen) {
 void AddClusterCommands(CLI::App& app, Run& chosen) {
   AddUpAndDown(app, chosen);
   AddNode(app, chosen);
-  AddProvider(app, chosen);
+  AddProviderCommands(app, chosen);
   AddVersion(app, chosen);
   AddCompletion(app, chosen);
 }

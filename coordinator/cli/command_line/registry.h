@@ -37,6 +37,7 @@ void OnChosen(CLI::App* command, Run& chosen, std::shared_ptr<Options> options,
 void AddJobCommands(CLI::App& app, Run& chosen);
 void AddConfigCommands(CLI::App& app, Run& chosen);
 void AddClusterCommands(CLI::App& app, Run& chosen);
+void AddProviderCommands(CLI::App& app, Run& chosen);
 
 /// The application as data, for completion and for suggestions.
 std::vector<CommandDescription> Describe(const CLI::App& app);
