@@ -114,6 +114,7 @@ std::string TorchName(std::string name) {
   for (const char* suffix : {".lora_A.weight", ".lora_B.weight"}) {
     if (name.ends_with(suffix)) name.insert(name.size() - sizeof ".weight" + 1, ".default");
   }
+  if (name.ends_with(".lora_magnitude_vector")) name += ".default.weight";
   return name;
 }
 
@@ -178,16 +179,16 @@ TEST_P(TrainingParity, EveryStepAgrees) {
   ExpectSameWeights(run, fixture, folder->path() / "out/adapter");
 }
 
-INSTANTIATE_TEST_SUITE_P(Runs, TrainingParity,
-                         ::testing::Values("llama_lora_qv", "llama_lora_all",
-                                           "llama_lora_all_nonzeroB_clip", "llama3_lora_lmhead",
-                                           "qwen2_lora_all", "llama_qlora_nf4", "llama_qlora_fp4",
-                                           "qwen2_qlora_int8", "mistral_lora_all", "qwen3_lora_all",
-                                           "gemma2_lora_all", "gemma3_lora_all", "phi3_lora_all",
-                                           "smollm3_lora_all", "llama_full", "qwen2_full",
-                                           "llama_prefix", "qwen2_prefix", "llama_adapter_pfeiffer",
-                                           "llama_adapter_houlsby", "llama_adapter_parallel"),
-                         [](const auto& instance) { return std::string(instance.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Runs, TrainingParity,
+    ::testing::Values("llama_lora_qv", "llama_lora_all", "llama_lora_all_nonzeroB_clip",
+                      "llama3_lora_lmhead", "qwen2_lora_all", "llama_qlora_nf4", "llama_qlora_fp4",
+                      "qwen2_qlora_int8", "mistral_lora_all", "qwen3_lora_all", "gemma2_lora_all",
+                      "gemma3_lora_all", "phi3_lora_all", "smollm3_lora_all", "llama_dora_all",
+                      "qwen2_qlora_dora_rslora", "qwen2_lora_bias_all", "qwen2_lora_bias_only",
+                      "llama_full", "qwen2_full", "llama_prefix", "qwen2_prefix",
+                      "llama_adapter_pfeiffer", "llama_adapter_houlsby", "llama_adapter_parallel"),
+    [](const auto& instance) { return std::string(instance.param); });
 
 /// Logits of the first micro-batch with the reference's trained adapter, in its own layout.
 class AdapterParity : public ::testing::TestWithParam<const char*> {};

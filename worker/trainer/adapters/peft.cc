@@ -35,6 +35,15 @@ Json Number(double value) {
   return static_cast<double>(whole) == value ? Json(whole) : Json(value);
 }
 
+constexpr std::pair<BiasTraining, const char*> kBiasNames[] = {
+    {BiasTraining::kNone, "none"},
+    {BiasTraining::kAdaptedLayers, "lora_only"},
+    {BiasTraining::kAll, "all"}};
+
+const char* BiasName(BiasTraining training) {
+  return kBiasNames[static_cast<std::size_t>(training)].second;
+}
+
 Json Configuration(const LoraAdapter& adapter, const std::string& base_model) {
   const LoraSettings& s = adapter.settings();
   Json alpha_pattern = Json::object();
@@ -44,7 +53,7 @@ Json Configuration(const LoraAdapter& adapter, const std::string& base_model) {
   return {{"alpha_pattern", alpha_pattern},
           {"auto_mapping", nullptr},
           {"base_model_name_or_path", base_model},
-          {"bias", "none"},
+          {"bias", BiasName(s.bias)},
           {"exclude_modules", nullptr},
           {"fan_in_fan_out", false},
           {"inference_mode", true},
@@ -65,16 +74,14 @@ Json Configuration(const LoraAdapter& adapter, const std::string& base_model) {
           {"revision", nullptr},
           {"target_modules", TargetModules(adapter)},
           {"task_type", "CAUSAL_LM"},
-          {"use_dora", false},
+          {"use_dora", s.dora},
           {"use_rslora", s.rslora}};
 }
 
 /// Keys that must be absent, null, false, "none" or empty: each changes what the matrices mean, or
 /// which layers have some.
-constexpr const char* kMustBeOff[] = {"use_dora",
-                                      "modules_to_save",
+constexpr const char* kMustBeOff[] = {"modules_to_save",
                                       "fan_in_fan_out",
-                                      "bias",
                                       "lora_bias",
                                       "layer_replication",
                                       "layers_to_transform",
@@ -111,12 +118,23 @@ Result<std::vector<std::string>> ReadTargets(const Json& config, const std::stri
   return targets.get<std::vector<std::string>>();
 }
 
+Result<BiasTraining> ReadBias(const Json& config, const std::string& path) {
+  const Json given = config.value("bias", Json("none"));
+  for (const auto& [training, name] : kBiasNames) {
+    if (given == name) return training;
+  }
+  return Failure(ErrorCode::kInvalidArgument,
+                 path + ": bias is " + given.dump() + ", expected none, lora_only or all");
+}
+
 Result<LoraSettings> FromConfiguration(const Json& config, const std::string& path) {
   LoraSettings s;
   s.rank = config.value("r", std::int64_t{8});
   s.alpha = config.value("lora_alpha", 8.0);
   s.dropout = config.value("lora_dropout", 0.0);
   s.rslora = config.value("use_rslora", false);
+  s.dora = config.value("use_dora", false);
+  LATHE_ASSIGN_OR_RETURN(s.bias, ReadBias(config, path));
   s.rank_pattern = config.value("rank_pattern", s.rank_pattern);
   s.alpha_pattern = config.value("alpha_pattern", s.alpha_pattern);
   LATHE_ASSIGN_OR_RETURN(s.modules, ReadTargets(config, path));

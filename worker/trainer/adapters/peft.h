@@ -17,7 +17,7 @@ Status WritePeft(const LoraAdapter& adapter, const std::string& base_model,
                  const std::filesystem::path& folder);
 
 /// The settings in a folder's adapter_config.json. kInvalidArgument for another method than LoRA,
-/// or for an option (DoRA, biases, fully saved modules) that changes what the matrices mean.
+/// or for an option (fully saved modules, biases of matrices) that changes what they mean.
 Result<LoraSettings> ReadPeftSettings(const std::filesystem::path& folder);
 
 /// Copies a folder's matrices into an adapter of the same modules and ranks. kInvalidArgument names

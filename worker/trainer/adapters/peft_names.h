@@ -14,6 +14,7 @@ inline constexpr char kWeightsFile[] = "adapter_model.safetensors";
 inline const std::string kNamePrefix = "base_model.model.";
 inline const std::string kSuffixA = ".lora_A.weight";
 inline const std::string kSuffixB = ".lora_B.weight";
+inline const std::string kSuffixMagnitude = ".lora_magnitude_vector";
 
 Status WritePeftWeights(const LoraAdapter& adapter, const std::filesystem::path& folder);
 

@@ -5,12 +5,18 @@
 namespace lathe::trainer::adapters {
 namespace {
 
-/// Every matrix of an adapter under its name in the file.
+/// Everything that an adapter trains, each tensor under its name in the file.
 std::vector<NamedTensor> NamedMatrices(const LoraAdapter& adapter) {
   std::vector<NamedTensor> matrices;
   for (const LoraModule& module : adapter.modules()) {
     matrices.push_back({kNamePrefix + module.name + kSuffixA, module.a});
     matrices.push_back({kNamePrefix + module.name + kSuffixB, module.b});
+    if (!module.magnitude.defined()) continue;
+    matrices.push_back({kNamePrefix + module.name + kSuffixMagnitude, module.magnitude});
+  }
+  for (const LoraBias& bias : adapter.biases()) {
+    const char* suffix = bias.adapted ? ".base_layer.bias" : ".bias";
+    matrices.push_back({kNamePrefix + bias.layer + suffix, bias.values});
   }
   return matrices;
 }

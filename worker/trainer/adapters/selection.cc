@@ -29,15 +29,6 @@ bool IsTarget(const std::string& name, const std::vector<std::string>& modules) 
                      [&](const std::string& pattern) { return Matches(name, pattern); });
 }
 
-LoraModule MakeModule(const std::string& name, const LoraSettings& settings) {
-  LoraModule module{.name = name};
-  module.rank = Pattern(settings.rank_pattern, name, settings.rank);
-  module.alpha = Pattern(settings.alpha_pattern, name, settings.alpha);
-  const auto rank = static_cast<double>(module.rank);
-  module.scale = module.alpha / (settings.rslora ? std::sqrt(rank) : rank);
-  return module;
-}
-
 /// (field, name) of everything in the settings that names a module.
 std::vector<std::pair<std::string, std::string>> AllPatterns(const LoraSettings& settings) {
   std::vector<std::pair<std::string, std::string>> patterns;
@@ -75,6 +66,15 @@ Status CheckNames(const std::vector<std::string>& names, const LoraSettings& set
 
 }  // namespace
 
+LoraModule DescribeModule(const std::string& name, const LoraSettings& settings) {
+  LoraModule module{.name = name};
+  module.rank = Pattern(settings.rank_pattern, name, settings.rank);
+  module.alpha = Pattern(settings.alpha_pattern, name, settings.alpha);
+  const auto rank = static_cast<double>(module.rank);
+  module.scale = module.alpha / (settings.rslora ? std::sqrt(rank) : rank);
+  return module;
+}
+
 Result<std::vector<LoraModule>> SelectModules(const model::Decoder& decoder,
                                               const LoraSettings& settings) {
   std::vector<LoraModule> selected;
@@ -84,13 +84,31 @@ Result<std::vector<LoraModule>> SelectModules(const model::Decoder& decoder,
     for (std::size_t part = 0; part < parts.size(); ++part) {
       names.push_back(parts[part].name);
       if (!IsTarget(names.back(), settings.modules)) continue;
-      LoraModule module = MakeModule(names.back(), settings);
+      LoraModule module = DescribeModule(names.back(), settings);
       module.group = group;
       module.part = part;
       selected.push_back(std::move(module));
     }
   }
   LATHE_RETURN_IF_ERROR(CheckNames(names, settings));
+  return selected;
+}
+
+std::vector<LoraBias> SelectBiases(const model::Decoder& decoder,
+                                   const std::vector<LoraModule>& modules, BiasTraining training) {
+  std::vector<LoraBias> selected;
+  if (training == BiasTraining::kNone) return selected;
+  for (std::size_t group = 0; group <= model::HeadGroupIndex(decoder); ++group) {
+    const model::FusedLinear& linear = model::LinearAt(decoder, group);
+    if (!linear.bias.defined()) continue;
+    for (std::size_t part = 0; part < linear.parts.size(); ++part) {
+      const bool adapted = std::any_of(modules.begin(), modules.end(), [&](const auto& module) {
+        return module.group == group && module.part == part;
+      });
+      if (!adapted && training == BiasTraining::kAdaptedLayers) continue;
+      selected.push_back({linear.parts[part].name, adapted, group, part, linear.parts[part].begin});
+    }
+  }
   return selected;
 }
 

@@ -3,6 +3,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
+#include <array>
+#include <map>
+#include <sstream>
+
 #include "worker/trainer/adapters/bottleneck.h"
 #include "worker/trainer/adapters/full.h"
 #include "worker/trainer/adapters/peft.h"
@@ -25,21 +29,56 @@ adapters::LoraSettings ToSettings(const plan::LoraPlan& lora) {
           .alpha = lora.alpha,
           .dropout = lora.dropout,
           .rslora = lora.rslora,
+          .dora = lora.dora,
+          .bias = lora.bias == "all"         ? adapters::BiasTraining::kAll
+                  : lora.bias == "lora_only" ? adapters::BiasTraining::kAdaptedLayers
+                                             : adapters::BiasTraining::kNone,
           .modules = lora.modules,
           .rank_pattern = lora.rank_pattern,
           .alpha_pattern = lora.alpha_pattern};
 }
 
-Status CheckScale(const adapters::LoraSettings& ours, const adapters::LoraSettings& theirs,
-                  const std::filesystem::path& folder) {
-  if (ours.alpha == theirs.alpha && ours.rank == theirs.rank && ours.rslora == theirs.rslora) {
-    return {};
+std::string Described(const adapters::LoraModule* module) {
+  if (module == nullptr) return "nothing";
+  std::ostringstream text;
+  text << "rank " << module->rank << ", scale " << module->scale;
+  return text.str();
+}
+
+/// A saved adapter can only be gone on from when it adapts the same layers in the same way.
+Status CheckSameForm(const adapters::LoraAdapter& ours, const adapters::LoraAdapter& theirs,
+                     const std::filesystem::path& folder) {
+  Error error{ErrorCode::kInvalidArgument, {}, {}};
+  const auto find = [&](const std::string& what, const std::string& given,
+                        const std::string& wanted) {
+    error.findings.push_back(
+        {.path = "configuration.method.loraConfig.initFrom",
+         .code = "other_form",
+         .message = what + ": the adapter has " + given + ", this run " + wanted,
+         .given = given,
+         .expected = wanted});
+  };
+  const auto on = [](bool value) { return std::string(value ? "true" : "false"); };
+  if (ours.settings().dora != theirs.settings().dora) {
+    find("useDora", on(theirs.settings().dora), on(ours.settings().dora));
   }
-  return Failure(ErrorCode::kInvalidArgument,
-                 "paths.initAdapter: " + folder.string() + " has rank " +
-                     std::to_string(theirs.rank) + ", alpha " + std::to_string(theirs.alpha) +
-                     ", rsLoRA " + (theirs.rslora ? "on" : "off") +
-                     "; set rank, alpha and useRslora of method.loraConfig to the same");
+  if (ours.biases().size() != theirs.biases().size()) {
+    find("bias", std::to_string(theirs.biases().size()) + " trained biases",
+         std::to_string(ours.biases().size()));
+  }
+  std::map<std::string, std::array<const adapters::LoraModule*, 2>> modules;
+  for (const auto& module : ours.modules()) modules[module.name][0] = &module;
+  for (const auto& module : theirs.modules()) modules[module.name][1] = &module;
+  for (const auto& [name, pair] : modules) {
+    if (Described(pair[0]) != Described(pair[1])) {
+      find(name, Described(pair[1]), Described(pair[0]));
+    }
+  }
+  if (error.findings.empty()) return {};
+  error.message = "paths.initAdapter: " + folder.string() +
+                  " is of another form: " + error.findings.front().message +
+                  "; set method.loraConfig as that adapter has it";
+  return Failure(std::move(error));
 }
 
 Result<adapters::Trainable> StartLora(const plan::Plan& plan, const model::Decoder& decoder) {
@@ -51,7 +90,9 @@ Result<adapters::Trainable> StartLora(const plan::Plan& plan, const model::Decod
     return adapters::ToTrainable(adapter);
   }
   LATHE_ASSIGN_OR_RETURN(const auto theirs, adapters::ReadPeftSettings(*plan.paths.init_adapter));
-  LATHE_RETURN_IF_ERROR(CheckScale(settings, theirs, *plan.paths.init_adapter));
+  LATHE_ASSIGN_OR_RETURN(const auto saved, adapters::LoraAdapter::Create(
+                                               decoder, theirs, adapters::Purpose::kInference));
+  LATHE_RETURN_IF_ERROR(CheckSameForm(adapter, saved, *plan.paths.init_adapter));
   LATHE_RETURN_IF_ERROR(adapters::ReadPeftWeights(*plan.paths.init_adapter, adapter));
   return adapters::ToTrainable(adapter);
 }

@@ -24,6 +24,34 @@ at::Tensor Dropped(const at::Tensor& x, const LinearTape& tape) {
   return tape.dropout_mask.defined() ? x * tape.dropout_mask : x;
 }
 
+/// y += scale * z B^T, part by part.
+void AddLowRank(const LowRankGroup& group, const at::Tensor& z, at::Tensor& y) {
+  for (const LowRankPart& part : group.parts) {
+    y.narrow(1, part.begin, part.size)
+        .addmm_(z.narrow(1, part.offset, part.rank), part.b.t(), 1.0, part.scale);
+  }
+}
+
+/// DoRA's forward pass. Products with the factor are fp32: it differs little from 1.
+at::Tensor ForwardScaled(const at::Tensor& weight, const LowRankGroup& group,
+                         const at::Tensor& bias, const at::Tensor& x, LinearTape* tape) {
+  const bool drops = tape != nullptr && tape->dropout_mask.defined();
+  const at::Tensor input = drops ? Dropped(x, *tape) : x;
+  at::Tensor unscaled = at::mm(input, weight.t());
+  at::Tensor kept;  // What of x W^T the factor does not reach: nothing without dropout.
+  if (drops) kept = at::mm(x, weight.t()).to(at::kFloat).sub_(unscaled);
+  const at::Tensor z = at::mm(input, group.a.t());
+  AddLowRank(group, z, unscaled);
+  at::Tensor y = unscaled * group.scales->factor;
+  if (drops) y.add_(kept);
+  if (bias.defined()) y.add_(bias);
+  if (tape != nullptr) {
+    tape->low_rank = z;
+    tape->unscaled = unscaled;
+  }
+  return y.to(x.scalar_type());
+}
+
 /// dL/d(x A^T) for all parts [N, sum of ranks]; adds to the B gradients on the way.
 at::Tensor BackwardThroughB(const LowRankGroup& group, const LinearBackward& arguments) {
   const at::Tensor& dy = arguments.dy;
@@ -37,6 +65,50 @@ at::Tensor BackwardThroughB(const LowRankGroup& group, const LinearBackward& arg
     Accumulate(part.b_gradient, dy_part.t(), z * part.scale);
   }
   return dz;
+}
+
+void AddBiasGradients(const LowRankGroup& group, const at::Tensor& dy) {
+  for (const BiasPart& part : group.biases) {
+    at::Tensor gradient = part.gradient;
+    gradient.add_(dy.narrow(1, part.begin, part.size).sum(0, false, at::kFloat));
+  }
+}
+
+/// What follows the gradient of the low-rank products dz: A's gradient and the input's.
+void BackwardThroughA(const LowRankGroup& group, const LinearBackward& arguments,
+                      const at::Tensor& dz, at::Tensor& dx) {
+  Accumulate(group.a_gradient, dz.t(), Dropped(arguments.x, arguments.tape));
+  if (!arguments.input_gradient) return;
+  if (arguments.tape.dropout_mask.defined()) {
+    dx.add_(at::mm(dz, group.a).mul_(arguments.tape.dropout_mask));
+  } else {
+    dx.addmm_(dz, group.a);
+  }
+}
+
+at::Tensor BackwardScaled(const FusedLinear& linear, const LowRankGroup& group,
+                          const LinearBackward& arguments) {
+  const at::Tensor& dy = arguments.dy;
+  for (const LowRankPart& part : group.parts) {
+    const at::Tensor unscaled = arguments.tape.unscaled.narrow(1, part.begin, part.size);
+    const at::Tensor sum = (dy.narrow(1, part.begin, part.size).to(at::kFloat) * unscaled).sum(0);
+    at::Tensor gradient = part.magnitude_gradient;
+    gradient.addcmul_(sum, group.scales->inverse_norm.narrow(0, part.begin, part.size));
+  }
+  const at::Tensor scaled = (dy * group.scales->factor).to(dy.scalar_type());
+  at::Tensor dx;
+  if (arguments.input_gradient) {
+    const at::Tensor weight = DenseWeight(linear, dy.scalar_type());
+    if (arguments.tape.dropout_mask.defined()) {
+      dx = at::mm(dy, weight);
+      dx.add_(at::mm(scaled - dy, weight).mul_(arguments.tape.dropout_mask));
+    } else {
+      dx = at::mm(scaled, weight);
+    }
+  }
+  const LinearBackward rest{scaled, arguments.x, arguments.tape, arguments.input_gradient};
+  BackwardThroughA(group, rest, BackwardThroughB(group, rest), dx);
+  return dx;
 }
 
 }  // namespace
@@ -55,32 +127,27 @@ at::Tensor DenseWeight(const FusedLinear& linear, at::ScalarType dtype) {
 
 at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const at::Tensor& x,
                    LinearTape* tape) {
-  at::Tensor y = Product(x, DenseWeight(linear, x.scalar_type()), linear.bias);
-  if (group == nullptr) return y;
+  const at::Tensor weight = DenseWeight(linear, x.scalar_type());
+  const at::Tensor& bias = group != nullptr && group->bias.defined() ? group->bias : linear.bias;
+  if (group != nullptr && group->scales) return ForwardScaled(weight, *group, bias, x, tape);
+  at::Tensor y = Product(x, weight, bias);
+  if (group == nullptr || !group->a.defined()) return y;
   const at::Tensor z = at::mm(tape == nullptr ? x : Dropped(x, *tape), group->a.t());
-  for (const LowRankPart& part : group->parts) {
-    y.narrow(1, part.begin, part.size)
-        .addmm_(z.narrow(1, part.offset, part.rank), part.b.t(), 1.0, part.scale);
-  }
+  AddLowRank(*group, z, y);
   if (tape != nullptr) tape->low_rank = z;
   return y;
 }
 
 at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
                     const LinearBackward& arguments) {
+  if (group != nullptr) AddBiasGradients(*group, arguments.dy);
+  if (group != nullptr && group->scales) return BackwardScaled(linear, *group, arguments);
   at::Tensor dx;
   if (arguments.input_gradient) {
     dx = Product(arguments.dy, DenseWeight(linear, arguments.dy.scalar_type()).t());
   }
-  if (group == nullptr) return dx;
-  const at::Tensor dz = BackwardThroughB(*group, arguments);
-  Accumulate(group->a_gradient, dz.t(), Dropped(arguments.x, arguments.tape));
-  if (!arguments.input_gradient) return dx;
-  if (arguments.tape.dropout_mask.defined()) {
-    dx.add_(at::mm(dz, group->a).mul_(arguments.tape.dropout_mask));
-  } else {
-    dx.addmm_(dz, group->a);
-  }
+  if (group == nullptr || !group->a.defined()) return dx;
+  BackwardThroughA(*group, arguments, BackwardThroughB(*group, arguments), dx);
   return dx;
 }
 

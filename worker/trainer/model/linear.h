@@ -4,10 +4,16 @@
 // gradients for the input and for the low-rank matrices only.
 //
 //   y[:, part] = x W_part^T (+ bias) + scale * (dropout(x) A_part^T) B_part^T
+//
+// With DoRA (https://arxiv.org/abs/2402.09353), c = magnitude / ||W + scale * B A|| of each row,
+// taken as a constant in the backward pass except for the magnitude:
+//
+//   y = x W^T + (c - 1) * dropout(x) W^T + c * scale * (dropout(x) A^T) B^T (+ bias)
 
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,20 +49,38 @@ struct LowRankPart {
   std::int64_t offset = 0;  ///< first row within the group's stacked A
   std::int64_t rank = 0;
   double scale = 1;
-  at::Tensor b;           ///< [size, rank] in the compute type
-  at::Tensor b_gradient;  ///< [size, rank] fp32; undefined for inference
+  at::Tensor b;                   ///< [size, rank] in the compute type
+  at::Tensor b_gradient;          ///< [size, rank] fp32; undefined for inference
+  at::Tensor magnitude_gradient;  ///< [size] fp32; undefined for inference and without DoRA
 };
 
-/// The low-rank matrices of a FusedLinear; parts without any are absent.
+/// DoRA's scales of a whole fused layer, fp32.
+struct RowScales {
+  at::Tensor factor;        ///< [out]: magnitude / norm, 1 in rows without low-rank matrices
+  at::Tensor inverse_norm;  ///< [out]: 1 / norm
+};
+
+/// A trained bias of one part.
+struct BiasPart {
+  std::int64_t begin = 0;
+  std::int64_t size = 0;
+  at::Tensor gradient;  ///< [size] fp32; undefined for inference
+};
+
+/// What is trained of a FusedLinear; parts without any are absent.
 struct LowRankGroup {
-  at::Tensor a;           ///< [sum of ranks, in], stacked, in the compute type
+  at::Tensor a;           ///< [sum of ranks, in], stacked, in the compute type; or undefined
   at::Tensor a_gradient;  ///< the same shape, fp32; undefined for inference
   std::vector<LowRankPart> parts;
+  std::optional<RowScales> scales = std::nullopt;  ///< with DoRA
+  at::Tensor bias = {};  ///< [out] in the compute type, instead of the layer's own; or undefined
+  std::vector<BiasPart> biases = {};
 };
 
 /// What the backward pass of one FusedLinear needs beside its input.
 struct LinearTape {
-  at::Tensor low_rank;      ///< dropout(x) A^T, [N, sum of ranks]; undefined without a group
+  at::Tensor low_rank;      ///< dropout(x) A^T, [N, sum of ranks]; undefined without matrices
+  at::Tensor unscaled;      ///< what DoRA's factor multiplies, [N, out]; undefined without DoRA
   at::Tensor dropout_mask;  ///< [N, in], 0 or 1/keep; undefined without dropout
 };
 

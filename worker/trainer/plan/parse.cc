@@ -148,6 +148,8 @@ LoraPlan ReadLora(const Configuration& c) {
                 .dropout = c.Number(base + "dropout"),
                 .modules = ReadModules(c.Text(base + "trainableModules")),
                 .rslora = c.Flag(base + "useRslora"),
+                .dora = c.Flag(base + "useDora"),
+                .bias = c.Text(base + "bias"),
                 .rank_pattern = {},
                 .alpha_pattern = {}};
   if (const Json* ranks = c.Find(base + "rankPattern")) {

@@ -40,6 +40,8 @@ struct LoraPlan {
   double dropout = 0;
   std::vector<std::string> modules;  ///< empty: every linear layer but the output head
   bool rslora = false;
+  bool dora = false;
+  std::string bias = "none";  ///< "none", "lora_only", "all"
   std::map<std::string, std::int64_t> rank_pattern;
   std::map<std::string, double> alpha_pattern;
 };

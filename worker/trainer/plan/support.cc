@@ -15,7 +15,6 @@ const std::vector<Supported>& SupportedTokens() {
       {"method.type", {"lora", "qlora", "full", "prefix", "adapter"}},
       {"objective.type", {"sft"}},
       {"model.precision", {"fp32", "bf16", "fp16"}},
-      {"method.loraConfig.bias", {"none"}},
       {"tokenizer.paddingSide", {"right"}},
       {"datasets.type", {"supervised"}},
       {"datasets.format",
@@ -83,9 +82,6 @@ void CheckSupport(const Configuration& configuration, std::vector<Finding>& find
     findings.push_back(Unsupported("optimizations.enabled", name, SupportedOptimizations()));
   }
   CheckOptimizerForms(configuration, findings);
-  if (configuration.Flag("method.loraConfig.useDora")) {
-    findings.push_back(Unsupported("method.loraConfig.useDora", "true", {"false"}));
-  }
 }
 
 std::vector<std::string> IgnoredSettings(const Configuration& configuration) {

@@ -174,9 +174,8 @@ TEST_F(PeftTest, TheFrozenWeightOfAnAdaptedHeadIsPassedOver) {
 
 TEST_F(PeftTest, FeaturesThatAreNotSupportedAreRefusedByName) {
   for (const auto& [key, value] : std::vector<std::pair<std::string, Json>>{
-           {"use_dora", true},
            {"modules_to_save", {"lm_head"}},
-           {"bias", "all"},
+           {"bias", "some"},
            {"lora_bias", true},
            {"fan_in_fan_out", true},
            {"layer_replication", Json::array({Json::array({0, 1})})},
@@ -192,6 +191,29 @@ TEST_F(PeftTest, FeaturesThatAreNotSupportedAreRefusedByName) {
   }
   EXPECT_EQ(SettingsError("init_lora_weights", "gaussian"), "");
   EXPECT_EQ(SettingsError("modules_to_save", nullptr), "");
+}
+
+TEST_F(PeftTest, DoraAndBiasesComeBackAsTheyWere) {
+  const model::Decoder qwen =
+      model::LoadDecoder(parity::Golden("models/qwen2_tiny"), {.max_positions = 8}).value();
+  const LoraSettings settings{
+      .rank = 2, .dora = true, .bias = BiasTraining::kAll, .modules = {"q_proj", "down_proj"}};
+  LoraAdapter adapter = DrawnAdapter(qwen, settings);
+  adapter.parameters().normal_();
+  adapter.Refresh();
+  ASSERT_TRUE(WritePeft(adapter, "b", folder()));
+  const auto file = parity::Open(folder() / "adapter_model.safetensors");
+  const std::string layer = "base_model.model.model.layers.0.self_attn.";
+  EXPECT_NE(file.Find(layer + "q_proj.lora_magnitude_vector"), nullptr);
+  EXPECT_NE(file.Find(layer + "q_proj.base_layer.bias"), nullptr);
+  EXPECT_NE(file.Find(layer + "k_proj.bias"), nullptr);
+  const auto loaded = LoadPeft(qwen, folder(), Purpose::kInference);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_TRUE(loaded->parameters().equal(adapter.parameters()));
+  const std::size_t qkv = model::GroupIndex(0, model::Site::kQkv);
+  const model::LowRankGroup& group = *loaded->low_rank().Find(qkv);
+  EXPECT_TRUE(group.bias.equal(adapter.low_rank().Find(qkv)->bias));
+  EXPECT_TRUE(group.scales->factor.equal(adapter.low_rank().Find(qkv)->scales->factor));
 }
 
 TEST_F(PeftTest, ValuesThatMakeNoSenseAreRefused) {

@@ -238,9 +238,9 @@ TEST_F(BadInput, TokenizedRowsNeedNoTokenizerAndOthersSayThatTheyDo) {
 
 TEST_F(BadInput, AnAdapterThatDoesNotFit) {
   plan_["paths"]["initAdapter"] = parity::Golden("runs/llama_lora_qv/initial_adapter");
-  ExpectInvalid({"paths.initAdapter", "rank 4, alpha 8"});
+  ExpectInvalid({"paths.initAdapter", "the adapter has rank 4, scale 2, this run rank 8"});
   plan_["configuration"]["method"] = {{"loraConfig", {{"rank", 4}, {"alpha", 8}}}};
-  ExpectInvalid({"adapter_model.safetensors", "mlp.gate_proj.lora_A.weight is missing"});
+  ExpectInvalid({"paths.initAdapter", "mlp.down_proj: the adapter has nothing, this run rank 4"});
 }
 
 }  // namespace
