@@ -9,6 +9,7 @@
 #include "worker/trainer/commands/generate.h"
 #include "worker/trainer/commands/inspect.h"
 #include "worker/trainer/commands/logits.h"
+#include "worker/trainer/commands/merge.h"
 #include "worker/trainer/commands/run.h"
 #include "worker/trainer/commands/tokenize.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
@@ -23,6 +24,19 @@ void DescribeLogits(CLI::App& command, LogitsArguments& arguments) {
   command.add_option("OUT", arguments.output, "safetensors file to write")->required();
   command.add_option("--adapter", arguments.adapter,
                      "folder that a run wrote, or one of PEFT or AdapterHub");
+}
+
+void DescribeMerge(CLI::App& command, merge::MergeOptions& options) {
+  command.add_option("MODEL", options.model, "model folder or GGUF file")->required();
+  command.add_option("--adapter", options.adapter, "PEFT folder")->required();
+  command.add_option("--output", options.output, "new folder, or new GGUF file")->required();
+  command.add_option("--format", options.format, "safetensors or gguf")
+      ->check(CLI::IsMember({"safetensors", "gguf"}))
+      ->default_val("safetensors");
+  command.add_option("--precision", options.precision,
+                     "fp32, bf16, fp16, for gguf also q8_0; default: as stored, for gguf fp16");
+  command.add_option("--shard-size", options.shard_bytes, "largest file of a folder, in bytes")
+      ->transform(CLI::AsSizeValue(false));
 }
 
 void DescribeGenerate(CLI::App& command, GenerateArguments& arguments) {
@@ -62,6 +76,11 @@ int RunCommandLine(int argc, const char* const* argv) {
   CLI::App* logits = app.add_subcommand("logits", "Write the logits of given tokens");
   DescribeLogits(*logits, logits_arguments);
   logits->callback([&] { exit_code = RunLogits(logits_arguments); });
+
+  merge::MergeOptions merge_options;
+  CLI::App* merge = app.add_subcommand("merge", "Write a model with an adapter merged into it");
+  DescribeMerge(*merge, merge_options);
+  merge->callback([&] { exit_code = RunMerge(merge_options); });
 
   std::filesystem::path tokenize_model;
   CLI::App* tokenize = app.add_subcommand("tokenize", "Turn lines of text or chats into ids");

@@ -5,47 +5,16 @@
 
 #include <map>
 #include <mutex>
-#include <variant>
 
 #include "worker/trainer/formats/dequantize.h"
 #include "worker/trainer/formats/float16.h"
-#include "worker/trainer/formats/gguf.h"
-#include "worker/trainer/formats/safetensors.h"
+#include "worker/trainer/model/model_file.h"
 #include "worker/trainer/model/weight_plan.h"
 
 namespace lathe::trainer::model {
 namespace {
 
 using formats::TensorInfo;
-
-/// Either kind of file, open.
-struct Source {
-  std::variant<formats::Safetensors, formats::Gguf> file;
-  std::string name;  ///< for messages
-
-  bool is_gguf() const { return std::holds_alternative<formats::Gguf>(file); }
-  const std::vector<TensorInfo>& tensors() const {
-    return std::visit([](const auto& f) -> const std::vector<TensorInfo>& { return f.tensors(); },
-                      file);
-  }
-  const TensorInfo* Find(const std::string& tensor) const {
-    if (is_gguf()) return std::get<formats::Gguf>(file).FindTensor(tensor);
-    return std::get<formats::Safetensors>(file).Find(tensor);
-  }
-};
-
-bool IsFolder(const std::filesystem::path& model) {
-  return std::filesystem::is_directory(model);
-}
-
-Result<Source> OpenSource(const std::filesystem::path& model) {
-  if (IsFolder(model)) {
-    LATHE_ASSIGN_OR_RETURN(auto file, formats::Safetensors::OpenFolder(model));
-    return Source{std::move(file), model.string()};
-  }
-  LATHE_ASSIGN_OR_RETURN(auto file, formats::Gguf::Open(model));
-  return Source{std::move(file), model.string()};
-}
 
 struct Copy {
   const TensorInfo* source;
@@ -176,7 +145,7 @@ bool MayBeSurplus(const std::string& name, const ModelDescription& description) 
 }
 
 /// Pairs every placement with its stored tensor; all that is wrong with names and shapes at once.
-Result<std::vector<Copy>> Match(const std::vector<Placement>& plan, const Source& source,
+Result<std::vector<Copy>> Match(const std::vector<Placement>& plan, const ModelFile& source,
                                 const ModelDescription& description) {
   Error error{ErrorCode::kInvalidArgument, source.name + ": the weights do not fit the model", {}};
   const auto find = [&](const std::string& name, const std::string& code, std::string message,
@@ -250,7 +219,7 @@ void MoveTo(Decoder& decoder, const at::Device& device) {
   }
 }
 
-Result<ModelDescription> Describe(const std::filesystem::path& model, const Source& source) {
+Result<ModelDescription> Describe(const std::filesystem::path& model, const ModelFile& source) {
   if (source.is_gguf()) return DescribeGguf(std::get<formats::Gguf>(source.file));
   return DescribeFolder(model);
 }
@@ -258,7 +227,7 @@ Result<ModelDescription> Describe(const std::filesystem::path& model, const Sour
 }  // namespace
 
 Result<ModelDescription> DescribeModel(const std::filesystem::path& model) {
-  if (IsFolder(model)) return DescribeFolder(model);
+  if (std::filesystem::is_directory(model)) return DescribeFolder(model);
   LATHE_ASSIGN_OR_RETURN(const auto gguf, formats::Gguf::Open(model));
   return DescribeGguf(gguf);
 }
@@ -268,10 +237,10 @@ Result<Decoder> LoadDecoder(const std::filesystem::path& model, const LoadOption
   if (!std::filesystem::exists(model, ignored)) {
     return Failure(ErrorCode::kNotFound, "model " + model.string() + " does not exist");
   }
-  if (IsFolder(model)) {
+  if (std::filesystem::is_directory(model)) {
     LATHE_RETURN_IF_ERROR(DescribeFolder(model).map([](auto&&) {}));
   }
-  LATHE_ASSIGN_OR_RETURN(const Source source, OpenSource(model));
+  LATHE_ASSIGN_OR_RETURN(const ModelFile source, ModelFile::Open(model));
   LATHE_ASSIGN_OR_RETURN(const ModelDescription description, Describe(model, source));
   Decoder decoder =
       AllocateDecoder(description, options.dtype,

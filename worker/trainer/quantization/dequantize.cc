@@ -118,9 +118,13 @@ void DequantizeAnywhere(const QuantizedMatrix& matrix, at::Tensor& out) {
 void Dequantize(const QuantizedMatrix& matrix, at::Tensor& out) {
   LATHE_CHECK(out.is_contiguous() && out.numel() == matrix.rows * matrix.columns,
               "a matrix is dequantised into a contiguous one of its size");
-  LATHE_CHECK(out.scalar_type() == at::kFloat || out.scalar_type() == at::kBFloat16,
-              "weights are dequantised to fp32 or bf16");
   if (!out.is_cpu()) return DequantizeAnywhere(matrix, out);
+  if (out.scalar_type() != at::kFloat && out.scalar_type() != at::kBFloat16) {
+    at::Tensor wide = at::empty(out.sizes(), at::kFloat);  // fp16 is for other devices: rare here.
+    Dequantize(matrix, wide);
+    out.copy_(wide);
+    return;
+  }
   if (matrix.type == QuantizationType::kInt8) return DequantizeInt8Cpu(matrix, out);
   DequantizeFourBitCpu(matrix, out);
 }

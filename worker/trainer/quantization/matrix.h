@@ -53,7 +53,8 @@ using RowReader = std::function<Status(std::int64_t begin, std::int64_t end, std
 Result<QuantizedMatrix> Quantize(const QuantizationSettings& settings, std::int64_t rows,
                                  std::int64_t columns, const RowReader& read);
 
-/// Writes all values to `out`: fp32 or bf16 [rows, columns], contiguous, on the matrix's device.
+/// Writes all values to `out`: fp32, bf16 or fp16 [rows, columns], contiguous, on the matrix's
+/// device.
 void Dequantize(const QuantizedMatrix& matrix, at::Tensor& out);
 
 QuantizedMatrix MoveTo(const QuantizedMatrix& matrix, const at::Device& device);

@@ -79,7 +79,7 @@ TEST(QuantizedMatrix, EqualsBitsandbytesBitForBit) {
   }
 }
 
-TEST(QuantizedMatrix, Bfloat16IsTheRoundedValue) {
+TEST(QuantizedMatrix, ShortTypesAreTheRoundedValue) {
   for (const Case& given : Cases()) {
     const QuantizedMatrix matrix = QuantizeCase(given);
     at::Tensor wide = at::empty({matrix.rows, matrix.columns}, at::kFloat);
@@ -87,6 +87,9 @@ TEST(QuantizedMatrix, Bfloat16IsTheRoundedValue) {
     Dequantize(matrix, wide);
     Dequantize(matrix, narrow);
     EXPECT_TRUE(wide.to(at::kBFloat16).equal(narrow)) << given.name;
+    at::Tensor half = at::empty({matrix.rows, matrix.columns}, at::kHalf);
+    Dequantize(matrix, half);
+    EXPECT_TRUE(wide.to(at::kHalf).equal(half)) << given.name;
   }
 }
 

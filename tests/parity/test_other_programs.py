@@ -1,0 +1,179 @@
+"""What Lathe writes, in the programs that it is written for.
+
+- adapters with DoRA, on a plain and on a quantised base, and with trained biases: PEFT's logits;
+- a merged folder: transformers' logits;
+- a merged GGUF file: gguf reads its metadata, llama.cpp gives the same likeliest tokens.
+
+Skipped, with the reason, where the Python environments are absent:
+  python3 -m venv ~/.cache/lathe/peft  && ~/.cache/lathe/peft/bin/pip install torch==2.13.0 \\
+      transformers==5.23.0 peft==0.21.2 gguf==0.19.0
+  python3 -m venv ~/.cache/lathe/llama && ~/.cache/lathe/llama/bin/pip install --no-deps \\
+      xllamacpp==2026.10.11549
+"""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import textwrap
+import unittest
+
+SOURCE = pathlib.Path(os.environ["LATHE_SOURCE_DIR"])
+TRAINER = pathlib.Path(os.environ["LATHE_BINARY_DIR"]) / "lathe-trainer"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "lathe"
+GOLDEN = SOURCE / "tests/golden"
+DEMO = CACHE / "models/smollm2-135m-instruct.gguf"
+
+COMPARE = """
+    import json, sys, torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+    torch.set_num_threads(1)
+    for job in json.load(open(sys.argv[1])):
+        model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32)
+        if job.get("adapter"):
+            from peft import PeftModel
+            model = PeftModel.from_pretrained(model, job["adapter"])
+        given = load_file(job["input"])
+        mask = given["attention_mask"].long()
+        with torch.no_grad():
+            logits = model(input_ids=given["input_ids"].long(), attention_mask=mask).logits
+        distance = (logits - load_file(job["logits"])["logits"]).abs()[mask.bool()].max()
+        print(job["name"], float(distance))
+"""
+
+READ_GGUF = """
+    import sys, gguf
+    reader = gguf.GGUFReader(sys.argv[1])
+    print(reader.get_field("general.architecture").contents())
+    print(reader.get_field("tokenizer.ggml.pre").contents())
+    print(len(reader.get_field("tokenizer.ggml.tokens").contents()))
+    print(sorted({tensor.tensor_type.name for tensor in reader.tensors}))
+"""
+
+GENERATE = """
+    import json, sys, xllamacpp
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = sys.argv[1]
+    parameters.n_ctx = 512
+    parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = 1
+    parameters.warmup = False
+    server = xllamacpp.Server(parameters)
+    answers = []
+    for prompt in json.loads(sys.argv[2]):
+        answer = server.handle_completions({"prompt": prompt, "n_predict": 1, "temperature": 0,
+                                            "n_probs": 5, "cache_prompt": False})
+        first = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        answers.append([[entry["id"], entry["logprob"]] for entry in first])
+    print("ANSWER " + json.dumps(answers))
+"""
+
+READ_LOGITS = """
+    import json, sys
+    from safetensors.torch import load_file
+    ids = load_file(sys.argv[1])["input_ids"][0].tolist()
+    values = load_file(sys.argv[2])["logits"][0].log_softmax(-1)
+    positions = json.loads(sys.argv[3])
+    top = [values[at].topk(5) for at in positions]
+    print(json.dumps({"ids": ids, "top": [list(zip(t.indices.tolist(), t.values.tolist()))
+                                          for t in top]}))
+"""
+
+
+def trainer(*arguments):
+    subprocess.run([str(TRAINER), *map(str, arguments)], check=True, timeout=300)
+
+
+class OtherPrograms(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def python(self, environment, script, *arguments):
+        program = CACHE / environment / "bin/python"
+        if not program.exists():
+            self.skipTest(f"there is no Python at {program}")
+        answer = subprocess.run([str(program), "-c", textwrap.dedent(script), *map(str, arguments)],
+                                capture_output=True, text=True, timeout=400, check=False,
+                                env={**os.environ, "HF_HUB_OFFLINE": "1"})
+        self.assertEqual(answer.returncode, 0, answer.stderr[-2000:])
+        return answer.stdout
+
+    def train(self, name, model, method):
+        """A short run on token ids; the folder of its adapter."""
+        folder = self.folder / name
+        folder.mkdir()
+        rows = [{"input_ids": ids, "labels": ids}
+                for ids in ([(row * 31 + i * 7) % 500 + 5 for i in range(20)] for row in range(8))]
+        (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / "plan.json").write_text(json.dumps({
+            "planVersion": 1, "jobId": name, "attempt": 1, "device": "cpu",
+            "configuration": {
+                "model": {"baseModel": model.name, "precision": "fp32"},
+                "datasets": {"format": "tokenized", "shuffle": False, "trainSplit": 1.0},
+                "method": method,
+                "schedule": {"maxSteps": 6, "batchSize": 2, "evaluations": 0},
+                "optimizer": {"name": "adamw", "learningRate": 0.02}},
+            "paths": {"baseModel": str(model), "train": str(folder / "rows.jsonl"),
+                      "validation": None, "output": str(folder / "out"), "initAdapter": None},
+            "distributed": {"rank": 0, "worldSize": 1, "rendezvous": None}}))
+        trainer("run", folder / "plan.json")
+        return folder / "out/adapter"
+
+    def test_peft_and_transformers_compute_the_same(self):
+        if not (CACHE / "peft/bin/python").exists():
+            self.skipTest("there is no Python with PEFT")
+        jobs = []
+        for name, base, lora in [
+                ("dora", "llama_tiny", {"useDora": True}),
+                ("dora_rslora", "qwen2_tiny", {"useDora": True, "useRslora": True}),
+                ("bias_all", "qwen2_tiny", {"bias": "all", "trainableModules": "q_proj,o_proj"}),
+                ("bias_only", "qwen2_tiny", {"bias": "lora_only"})]:
+            model = GOLDEN / "models" / base
+            adapter = self.train(name, model, {
+                "type": "lora", "loraConfig": {"rank": 4, "alpha": 8, **lora}})
+            logits = self.folder / f"{name}.safetensors"
+            given = model / "logits.safetensors"
+            trainer("logits", model, given, logits, "--adapter", adapter)
+            jobs.append({"name": name, "model": str(model), "adapter": str(adapter),
+                         "input": str(given), "logits": str(logits)})
+            merged = self.folder / f"{name}_merged"
+            trainer("merge", model, "--adapter", adapter, "--output", merged)
+            jobs.append({**jobs[-1], "name": name + "_merged", "model": str(merged),
+                         "adapter": None})
+        (self.folder / "jobs.json").write_text(json.dumps(jobs))
+        lines = self.python("peft", COMPARE, self.folder / "jobs.json").splitlines()
+        self.assertEqual(len(lines), len(jobs))
+        for line in lines:
+            self.assertLess(float(line.split()[1]), 1e-4, line)
+
+    def test_llama_cpp_computes_the_same(self):
+        if not DEMO.exists():
+            self.skipTest(f"the demo model is not at {DEMO}")
+        for environment in ("peft", "llama"):
+            if not (CACHE / environment / "bin/python").exists():
+                self.skipTest(f"there is no Python at {CACHE / environment}")
+        adapter = GOLDEN / "demo_adapter/adapter"
+        given = GOLDEN / "demo_adapter/input.safetensors"
+        merged = self.folder / "merged.gguf"
+        trainer("merge", DEMO, "--adapter", adapter, "--output", merged, "--format", "gguf",
+                "--precision", "fp32")
+        described = self.python("peft", READ_GGUF, merged).split("\n")
+        self.assertEqual(described[:3], ["llama", "smollm", "49152"])
+        logits = self.folder / "logits.safetensors"
+        trainer("logits", DEMO, given, logits, "--adapter", adapter)
+        positions = [10, 25, 40]
+        ours = json.loads(self.python("peft", READ_LOGITS, given, logits, json.dumps(positions)))
+        prompts = [ours["ids"][:at + 1] for at in positions]
+        printed = self.python("llama", GENERATE, merged, json.dumps(prompts))
+        theirs = json.loads(printed.split("ANSWER ")[1])
+        for mine, other in zip(ours["top"], theirs):
+            self.assertEqual([token for token, _ in mine], [token for token, _ in other])
+            for (_, a), (_, b) in zip(mine, other):
+                self.assertAlmostEqual(a, b, delta=0.01)
+
+
+if __name__ == "__main__":
+    unittest.main()
