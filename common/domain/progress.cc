@@ -17,8 +17,8 @@ void ApplyStep(Progress& progress, std::uint64_t step, Instant time) {
 /// A run of the trainer that begins to train. What came before it in this attempt are steps of an
 /// older run, sent late with their old times: no measure of the present pace.
 bool BeginsTraining(const Progress& before, const ProgressUpdate& update) {
-  const bool preparing =
-      before.phase.empty() || before.phase == "loading" || before.phase == "tokenizing";
+  const bool preparing = before.phase.empty() || before.phase == "loading" ||
+                         before.phase == "tokenizing" || before.phase == "reference";
   return preparing && update.phase == "training";
 }
 

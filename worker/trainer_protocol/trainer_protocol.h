@@ -34,15 +34,16 @@ inline constexpr char kLockFile[] = "trainer.lock";
 ///  trainExamples, validationExamples}: once a run of the program, before the first step.
 inline constexpr char kEventStarted[] = "started";
 /// {step, epoch, loss, learningRate, gradientNorm, targetTokens, skippedSteps, tokensPerSecond,
-///  memoryBytes}; skippedSteps counts those since the beginning whose gradient was not finite
+///  memoryBytes}; skippedSteps counts those since the beginning whose gradient was not finite;
+/// and, of preference data, {rewardChosen, rewardRejected, rewardMargin, rewardAccuracy}
 inline constexpr char kEventMetric[] = "metric";
-/// {step, epoch, loss, targetTokens}: the validation set.
+/// {step, epoch, loss, targetTokens}: the validation set; and rewards as in kEventMetric.
 inline constexpr char kEventEvaluation[] = "evaluation";
 /// {step, path, bytes}: a complete checkpoint lies at `path`, relative to the output folder.
 inline constexpr char kEventCheckpoint[] = "checkpoint";
 /// {message}: something a person should know; training goes on.
 inline constexpr char kEventWarning[] = "warning";
-/// {phase: "loading"|"tokenizing"|"training"|"evaluating"|"saving"}
+/// {phase: "loading"|"tokenizing"|"reference"|"training"|"evaluating"|"saving"}
 inline constexpr char kEventPhase[] = "phase";
 /// {step, adapterStep, loss, evaluationLoss|null, seconds, files: [{path, bytes}]}: last line of a
 /// job that succeeded; paths are relative to the output folder. adapterStep is the step whose

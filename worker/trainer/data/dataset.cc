@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/base/random.h"
+#include "worker/trainer/data/preference.h"
 #include "worker/trainer/formats/mapped_file.h"
 
 namespace lathe::trainer::data {
@@ -31,7 +32,7 @@ class Reader {
       if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
       ++rows_;
       if (const Status row = AddRow(line); !row) Note(row.error());
-      if (no_text_model_) return Failure(*std::move(no_text_model_));
+      if (unreadable_) return Failure(*std::move(unreadable_));
     }
     return Finish();
   }
@@ -57,10 +58,17 @@ class Reader {
       if (!format_) {
         return Failure(ErrorCode::kInvalidArgument,
                        "its keys fit no format; messages, prompt and completion, instruction and "
-                       "output, conversations, text, or input_ids and labels do");
+                       "output, conversations, text, input_ids and labels, or chosen and rejected "
+                       "do");
       }
     }
-    LATHE_RETURN_IF_ERROR(LoadTextModel());
+    LATHE_RETURN_IF_ERROR(CheckContent());
+    LATHE_RETURN_IF_ERROR(LoadTextModel(row));
+    if (*format_ == Format::kPreference) {
+      LATHE_ASSIGN_OR_RETURN(Pair pair, EncodePair(row, settings_.vocabulary, text_model_));
+      KeepPair(std::move(pair));
+      return {};
+    }
     LATHE_ASSIGN_OR_RETURN(
         Example example,
         EncodeRow(row, {*format_, settings_.loss_on, settings_.vocabulary}, text_model_));
@@ -68,32 +76,71 @@ class Reader {
     return {};
   }
 
-  /// Without a text model no other row can be read either: that error is of the whole file.
-  Status LoadTextModel() {
-    if (text_model_ != nullptr || *format_ == Format::kTokenized) return {};
+  /// Notes what is wrong with the file as a whole, which no other row can mend.
+  Status GiveUp(Error error) {
+    unreadable_ = std::move(error);
+    return Failure(*unreadable_);
+  }
+
+  Status CheckContent() {
+    const bool pairs = *format_ == Format::kPreference;
+    if (pairs == (settings_.content == Content::kPairs)) return {};
+    return GiveUp({ErrorCode::kInvalidArgument,
+                   pairs
+                       ? path_.string() +
+                             " has preference data (chosen and rejected), which objective.type "
+                             "sft cannot learn from; set objective.type dpo"
+                       : path_.string() + " has rows of format " + std::string(ToString(*format_)) +
+                             ", but objective.type dpo learns from pairs: each row needs "
+                             "\"chosen\" and \"rejected\""});
+  }
+
+  Status LoadTextModel(const Json& row) {
+    const bool needed = *format_ != Format::kTokenized && !IsTokenizedPair(row);
+    if (text_model_ != nullptr || !needed) return {};
     auto loaded = source_();
     if (!loaded) {
-      no_text_model_ = loaded.error().WithContext(path_.string() + " has rows of format " +
-                                                  std::string(ToString(*format_)) +
-                                                  ", which need the model's tokenizer");
-      return Failure(*no_text_model_);
+      return GiveUp(loaded.error().WithContext(path_.string() + " has rows of format " +
+                                               std::string(ToString(*format_)) +
+                                               ", which need the model's tokenizer"));
     }
     text_model_ = *loaded;
     return {};
   }
 
-  void Keep(Example example) {
+  /// Cuts at the end; true when something was cut off.
+  bool Cut(Example& example) const {
     const auto limit = static_cast<std::size_t>(settings_.sequence_length);
-    if (example.tokens.size() > limit) {
+    if (example.tokens.size() <= limit) return false;
+    example.tokens.resize(limit);
+    example.labels.resize(limit);
+    return true;
+  }
+
+  void Keep(Example example) {
+    if (Cut(example)) {
       ++cut_;
-      example.tokens.resize(limit);
-      example.labels.resize(limit);
       if (CountTargets(example) == 0) {
         ++left_out_;
         return;
       }
     }
     dataset_.examples.push_back(std::move(example));
+  }
+
+  void KeepPair(Pair pair) {
+    dataset_.group = 2;
+    const bool chosen_cut = Cut(pair.chosen);
+    if (Cut(pair.rejected) || chosen_cut) {
+      ++cut_;
+      if (CountTargets(pair.chosen) == 0 || CountTargets(pair.rejected) == 0 ||
+          pair.chosen.tokens == pair.rejected.tokens) {
+        ++left_out_;
+        return;
+      }
+    }
+    dataset_.examples.push_back(std::move(pair.chosen));
+    dataset_.examples.push_back(std::move(pair.rejected));
   }
 
   Result<Dataset> Finish() {
@@ -130,7 +177,7 @@ class Reader {
   const DatasetSettings& settings_;
   const TextModelSource& source_;
   const TextModel* text_model_ = nullptr;
-  std::optional<Error> no_text_model_;
+  std::optional<Error> unreadable_;
   std::optional<Format> format_;
   Dataset dataset_;
   std::vector<Finding> findings_;
@@ -150,8 +197,8 @@ Result<Dataset> ReadDataset(const fs::path& path, const DatasetSettings& setting
   return Reader(path, settings, text_model).Read(text);
 }
 
-Split SplitExamples(std::vector<Example> examples, double train_share, std::uint64_t seed) {
-  const std::size_t count = examples.size();
+Split SplitExamples(Dataset dataset, double train_share, std::uint64_t seed) {
+  const std::size_t count = dataset.examples.size() / dataset.group;
   auto validation =
       static_cast<std::size_t>(std::llround(static_cast<double>(count) * (1 - train_share)));
   if (count >= 2 && train_share > 0 && train_share < 1) {
@@ -164,8 +211,9 @@ Split SplitExamples(std::vector<Example> examples, double train_share, std::uint
   std::vector<bool> held_out(count, false);
   for (std::size_t i = 0; i < std::min(validation, count); ++i) held_out[order[i]] = true;
   Split split;
-  for (std::size_t i = 0; i < count; ++i) {
-    (held_out[i] ? split.validation : split.train).push_back(std::move(examples[i]));
+  for (std::size_t i = 0; i < dataset.examples.size(); ++i) {
+    auto& part = held_out[i / dataset.group] ? split.validation : split.train;
+    part.push_back(std::move(dataset.examples[i]));
   }
   return split;
 }

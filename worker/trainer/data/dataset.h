@@ -15,7 +15,11 @@
 
 namespace lathe::trainer::data {
 
+/// What a file is for: sequences to imitate, or pairs to choose from.
+enum class Content : std::uint8_t { kSequences, kPairs };
+
 struct DatasetSettings {
+  Content content = Content::kSequences;
   std::optional<Format> format;  ///< nullopt: told by the first row's keys
   LossOn loss_on = LossOn::kFormatDefault;
   std::int64_t vocabulary = 0;
@@ -24,7 +28,8 @@ struct DatasetSettings {
 };
 
 struct Dataset {
-  std::vector<Example> examples;      ///< in the order of the file
+  std::vector<Example> examples;      ///< in the order of the file; of a pair the chosen one first
+  std::size_t group = 1;              ///< so many examples belong together: 2 in pairs
   std::vector<std::string> warnings;  ///< a sentence each
 };
 
@@ -34,8 +39,8 @@ using TextModelSource = std::function<Result<const TextModel*>()>;
 /// `text_model` is asked when the first row that is not tokenized comes, and not without one: many
 /// models of tokenized data have no tokenizer beside them. Blank lines do not count.
 /// kInvalidArgument with a finding "FILE:LINE" for each broken row (the first ones, when there are
-/// many), or when nothing is left. Rows whose targets all lie behind the cut are left out, with a
-/// warning.
+/// many), when the file's format is of other content, or when nothing is left. Rows whose targets
+/// all lie behind the cut are left out, with a warning, as are pairs that the cut makes equal.
 Result<Dataset> ReadDataset(const std::filesystem::path& path, const DatasetSettings& settings,
                             const TextModelSource& text_model);
 
@@ -43,9 +48,9 @@ struct Split {
   std::vector<Example> train;
   std::vector<Example> validation;
 };
-/// Keeps about `train_share` (0 to 1) for training; which examples, the seed alone decides. Both
-/// parts keep the file's order. Each part gets at least one example when the share is strictly
-/// between 0 and 1 and there are two.
-Split SplitExamples(std::vector<Example> examples, double train_share, std::uint64_t seed);
+/// Keeps about `train_share` (0 to 1) of the groups for training; which ones, the seed alone
+/// decides. Both parts keep the file's order. Each part gets at least one group when the share is
+/// strictly between 0 and 1 and there are two.
+Split SplitExamples(Dataset dataset, double train_share, std::uint64_t seed);
 
 }  // namespace lathe::trainer::data

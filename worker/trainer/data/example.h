@@ -12,6 +12,13 @@ inline constexpr std::int64_t kIgnoredLabel = -100;
 struct Example {
   std::vector<std::int64_t> tokens;
   std::vector<std::int64_t> labels;  ///< as long as tokens; labels[t] is predicted from tokens < t
+  double reference = 0;  ///< log-probability of the targets under a frozen reference, where needed
+};
+
+/// Two answers to one prompt; the targets are the answers' tokens.
+struct Pair {
+  Example chosen;
+  Example rejected;
 };
 
 /// Labels that are predicted: position 0 never is.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/check.h"
+#include "worker/trainer/data/encode.h"
 
 namespace lathe::trainer::data {
 namespace {
@@ -20,16 +21,6 @@ constexpr std::array<std::pair<std::string_view, Format>, 7> kNames = {{
     {"tokenized", Format::kTokenized},
     {"preference", Format::kPreference},
 }};
-
-tl::unexpected<Error> Bad(const std::string& what) {
-  return Failure(ErrorCode::kInvalidArgument, what);
-}
-
-Result<std::string> Text(const Json& row, const char* key) {
-  const auto found = row.find(key);
-  if (found != row.end() && found->is_string()) return found->get<std::string>();
-  return Bad(std::string("\"") + key + "\" must be a string");
-}
 
 Json Message(std::string_view role, std::string content) {
   return Json{{"role", role}, {"content", std::move(content)}};
@@ -49,26 +40,6 @@ Result<Example> FromChat(const Json& conversation, const RowSettings& settings,
   return example;
 }
 
-/// Plain text with the model's special tokens and the end-of-sequence token behind it; bytes before
-/// `targets_from` are context only.
-Result<Example> FromText(const std::string& text, std::size_t targets_from,
-                         const TextModel& model) {
-  LATHE_ASSIGN_OR_RETURN(const tokenizer::Encoding encoding,
-                         model.tokenizer().EncodeWithRanges(text, tokenizer::SpecialTokens::kAdd));
-  Example example;
-  for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
-    const bool target = encoding.ranges[i].end > targets_from || targets_from == 0;
-    example.tokens.push_back(encoding.ids[i]);
-    example.labels.push_back(target ? encoding.ids[i] : kIgnoredLabel);
-  }
-  const auto end = model.tokenizer().special_ids().eos;
-  if (end && (example.tokens.empty() || example.tokens.back() != *end)) {
-    example.tokens.push_back(*end);
-    example.labels.push_back(*end);
-  }
-  return example;
-}
-
 Result<Example> FromPromptCompletion(const Json& row, const RowSettings& settings,
                                      const TextModel& model) {
   if (row.contains("prompt") && row["prompt"].is_array()) {
@@ -84,7 +55,7 @@ Result<Example> FromPromptCompletion(const Json& row, const RowSettings& setting
   LATHE_ASSIGN_OR_RETURN(const std::string completion, Text(row, "completion"));
   if (completion.empty()) return Bad("\"completion\" is empty");
   const bool everything = settings.loss_on == LossOn::kEverything;
-  return FromText(prompt + completion, everything ? 0 : prompt.size(), model);
+  return EncodeText(prompt + completion, everything ? 0 : prompt.size(), model);
 }
 
 Result<Example> FromInstruction(const Json& row, const RowSettings& settings,
@@ -143,16 +114,7 @@ Result<Example> FromPlainText(const Json& row, const RowSettings& settings,
   }
   LATHE_ASSIGN_OR_RETURN(const std::string text, Text(row, "text"));
   if (text.empty()) return Bad("\"text\" is empty");
-  return FromText(text, 0, model);
-}
-
-Result<std::vector<std::int64_t>> Integers(const Json& row, const char* key) {
-  const auto found = row.find(key);
-  const bool is_list = found != row.end() && found->is_array() &&
-                       std::all_of(found->begin(), found->end(),
-                                   [](const Json& v) { return v.is_number_integer(); });
-  if (!is_list) return Bad(std::string("\"") + key + "\" must be a list of integers");
-  return found->get<std::vector<std::int64_t>>();
+  return EncodeText(text, 0, model);
 }
 
 Result<Example> FromTokens(const Json& row) {
@@ -167,26 +129,8 @@ Result<Example> FromTokens(const Json& row) {
   return example;
 }
 
-/// Also of rows of text: a tokenizer with more tokens than its model has embeddings exists.
-Status CheckVocabulary(const Example& example, std::int64_t vocabulary) {
-  const auto outside = [&](std::int64_t id) { return id < 0 || id >= vocabulary; };
-  for (std::size_t i = 0; i < example.tokens.size(); ++i) {
-    const std::int64_t label = example.labels[i];
-    const bool wrong_label = label != kIgnoredLabel && outside(label);
-    if (!wrong_label && !outside(example.tokens[i])) continue;
-    return Bad((wrong_label ? "label " + std::to_string(label)
-                            : "token " + std::to_string(example.tokens[i])) +
-               " at position " + std::to_string(i) + " is outside the vocabulary of " +
-               std::to_string(vocabulary));
-  }
-  return {};
-}
-
 Result<Example> Encode(const Json& row, const RowSettings& settings, const TextModel* model) {
   if (settings.format == Format::kTokenized) return FromTokens(row);
-  if (settings.format == Format::kPreference) {
-    return Bad("preference data needs another objective than sft");
-  }
   LATHE_CHECK(model != nullptr, "rows of text come with a text model");
   switch (settings.format) {
     case Format::kPromptCompletion:
@@ -221,7 +165,9 @@ std::string_view ToString(Format format) {
 std::optional<Format> DetectFormat(const Json& row) {
   const auto has = [&](const char* key) { return row.is_object() && row.contains(key); };
   if (has("input_ids")) return Format::kTokenized;
-  if (has("chosen") || has("rejected")) return Format::kPreference;
+  for (const char* key : {"chosen", "rejected", "chosen_ids", "rejected_ids"}) {
+    if (has(key)) return Format::kPreference;
+  }
   if (has("messages")) return Format::kMessages;
   if (has("conversations")) return Format::kShareGpt;
   if (has("prompt") && has("completion")) return Format::kPromptCompletion;
@@ -231,6 +177,7 @@ std::optional<Format> DetectFormat(const Json& row) {
 }
 
 Result<Example> EncodeRow(const Json& row, const RowSettings& settings, const TextModel* model) {
+  LATHE_CHECK(settings.format != Format::kPreference, "a pair is two examples: see EncodePair");
   if (!row.is_object()) return Bad("must be a JSON object");
   LATHE_ASSIGN_OR_RETURN(Example example, Encode(row, settings, model));
   LATHE_RETURN_IF_ERROR(CheckVocabulary(example, settings.vocabulary));

@@ -20,7 +20,7 @@ enum class Format : std::uint8_t {
   kShareGpt,          ///< {"conversations": [{"from", "value"}], "system"?}
   kText,              ///< {"text"}
   kTokenized,         ///< {"input_ids", "labels"}
-  kPreference,        ///< {"prompt", "chosen", "rejected"}: known so that it can be refused by name
+  kPreference,        ///< two answers to one prompt: see preference.h
 };
 /// By the name in the configuration; nullopt for "auto" and what does not exist.
 std::optional<Format> FormatFromName(std::string_view name);
@@ -42,7 +42,7 @@ struct RowSettings {
 };
 
 /// `text_model` may be null for kTokenized. kInvalidArgument says what is wrong with the row, also
-/// when it has no target at all.
+/// when it has no target at all. Every format but kPreference.
 Result<Example> EncodeRow(const nlohmann::ordered_json& row, const RowSettings& settings,
                           const TextModel* text_model);
 

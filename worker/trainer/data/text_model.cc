@@ -72,12 +72,49 @@ Result<EncodedChat> TextModel::EncodeChat(const Json& conversation) const {
   return encoded;
 }
 
-Result<std::vector<std::int32_t>> TextModel::EncodePrompt(const Json& conversation) const {
+Result<EncodedChat> TextModel::EncodeCompletion(const Json& conversation,
+                                                std::size_t prompt_messages) const {
+  LATHE_ASSIGN_OR_RETURN(EncodedChat encoded, EncodeChat(conversation));
+  Json given = conversation;
+  Json& messages = given["messages"];
+  bool others_speak = false;
+  for (std::size_t i = prompt_messages; i < messages.size(); ++i) {
+    others_speak = others_speak || messages[i].value("role", "") != "assistant";
+  }
+  messages.erase(messages.begin() + static_cast<std::ptrdiff_t>(prompt_messages), messages.end());
+  LATHE_ASSIGN_OR_RETURN(const std::string prompt, RenderPrompt(given));
+  if (!encoded.text.starts_with(prompt)) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "the chat template renders the prompt otherwise once an answer follows, so that "
+                   "the answer cannot be told from it; give prompt, chosen and rejected as texts");
+  }
+  if (others_speak && !encoded.assistant_mask) {
+    return Failure(ErrorCode::kInvalidArgument, encoded.mask_problem);
+  }
+  LATHE_ASSIGN_OR_RETURN(const tokenizer::Encoding encoding,
+                         model_.tokenizer.EncodeWithRanges(encoded.text));
+  std::vector<std::uint8_t> mask =
+      MaskOf(encoding.ranges, {Span{prompt.size(), encoded.text.size()}});
+  if (others_speak) {
+    for (std::size_t i = 0; i < mask.size(); ++i) {
+      mask[i] = static_cast<std::uint8_t>(mask[i] & (*encoded.assistant_mask)[i]);
+    }
+  }
+  encoded.assistant_mask = std::move(mask);
+  return encoded;
+}
+
+Result<std::string> TextModel::RenderPrompt(const Json& conversation) const {
   LATHE_ASSIGN_OR_RETURN(const ChatTemplate* chat, Template());
   LATHE_ASSIGN_OR_RETURN(
-      const Rendered rendered,
+      Rendered rendered,
       chat_template::RenderConversation(*chat, conversation, settings_, GenerationPrompt::kAdd));
-  return model_.tokenizer.Encode(rendered.text);
+  return std::move(rendered.text);
+}
+
+Result<std::vector<std::int32_t>> TextModel::EncodePrompt(const Json& conversation) const {
+  LATHE_ASSIGN_OR_RETURN(const std::string prompt, RenderPrompt(conversation));
+  return model_.tokenizer.Encode(prompt);
 }
 
 }  // namespace lathe::trainer::data

@@ -43,12 +43,20 @@ class TextModel {
   /// `conversation` is {"messages": [...], "tools"?: ...}. kInvalidArgument also when the model has
   /// no chat template.
   Result<EncodedChat> EncodeChat(const nlohmann::ordered_json& conversation) const;
+  /// A conversation whose first `prompt_messages` (1 or more) are given and whose others are what
+  /// is to be said: the mask marks each token with a byte behind the rendered prompt (the beginning
+  /// of the assistant's answer counts as prompt), and only what the assistant says where others
+  /// speak there too. kInvalidArgument when the template renders the prompt otherwise once an
+  /// answer follows.
+  Result<EncodedChat> EncodeCompletion(const nlohmann::ordered_json& conversation,
+                                       std::size_t prompt_messages) const;
   /// The conversation with the beginning of the assistant's answer, as it is given to `generate`.
   Result<std::vector<std::int32_t>> EncodePrompt(const nlohmann::ordered_json& conversation) const;
 
  private:
   explicit TextModel(tokenizer::ModelTokenizer model) : model_(std::move(model)) {}
   Result<const chat_template::ChatTemplate*> Template() const;
+  Result<std::string> RenderPrompt(const nlohmann::ordered_json& conversation) const;
 
   tokenizer::ModelTokenizer model_;
   std::optional<chat_template::ChatTemplate> template_;

@@ -136,4 +136,19 @@ double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradie
   return loss;
 }
 
+at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                            double soft_cap) {
+  const at::Tensor capped = SoftCapped(logits.to(at::kFloat), soft_cap);
+  const at::Tensor log_probabilities = at::log_softmax(capped, -1, at::kFloat);
+  const at::Tensor index = targets.unsqueeze(1);
+  at::Tensor losses = log_probabilities.gather(1, index).squeeze(1).neg_();
+  if (scales.defined()) {
+    at::Tensor gradient = log_probabilities.exp();
+    gradient.scatter_add_(1, index, -at::Tensor(gradient.new_ones(index.sizes())));
+    if (soft_cap > 0) gradient.mul_(1 - (capped / soft_cap).square());
+    logits.copy_(gradient.mul_(scales.unsqueeze(1)));
+  }
+  return losses;
+}
+
 }  // namespace lathe::trainer::kernels::aten

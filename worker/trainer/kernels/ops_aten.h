@@ -22,4 +22,7 @@ void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreS
 double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
                     double soft_cap);
 
+at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                            double soft_cap);
+
 }  // namespace lathe::trainer::kernels::aten

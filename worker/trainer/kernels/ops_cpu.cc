@@ -219,4 +219,23 @@ double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradie
   return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
+at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                            double soft_cap) {
+  const std::int64_t vocabulary = logits.size(1);
+  at::Tensor losses = at::empty({logits.size(0)}, at::kFloat);
+  Dispatch(logits, [&](const auto& kernels, auto tag) {
+    using T = decltype(tag);
+    ForRows(logits.size(0), vocabulary, [&](std::int64_t row) {
+      T* values = Data<T>(logits) + row * vocabulary;
+      const float scale = scales.defined() ? Data<float>(scales)[row] : 0.0F;
+      Data<float>(losses)[row] =
+          kernels.cross_entropy(values, vocabulary, Data<std::int64_t>(targets)[row],
+                                Map({static_cast<double>(scale), soft_cap}));
+      // The kernel takes a scale of 0 as "no gradient wanted".
+      if (scales.defined() && scale == 0.0F) std::fill_n(values, vocabulary, T{});
+    });
+  });
+  return losses;
+}
+
 }  // namespace lathe::trainer::kernels::cpu

@@ -25,6 +25,7 @@ Batch MakeBatch(const std::vector<Example>& examples, std::span<const std::size_
   for (const std::size_t index : indices) {
     const Example& example = examples[index];
     const auto first = static_cast<std::int64_t>(tokens.size());
+    const std::size_t targets_before = rows.size();
     const auto length = static_cast<std::int64_t>(example.tokens.size());
     tokens.insert(tokens.end(), example.tokens.begin(), example.tokens.end());
     for (std::int64_t t = 0; t < length; ++t) {
@@ -34,10 +35,13 @@ Batch MakeBatch(const std::vector<Example>& examples, std::span<const std::size_
       labels.push_back(example.labels[static_cast<std::size_t>(t)]);
     }
     batch.inputs.lengths.push_back(length);
+    batch.targets.per_sequence.push_back(static_cast<std::int64_t>(rows.size() - targets_before));
+    batch.reference.push_back(example.reference);
   }
   batch.inputs.tokens = ToTensor(tokens, device);
   batch.inputs.positions = ToTensor(positions, device);
-  batch.targets = {ToTensor(rows, device), ToTensor(labels, device)};
+  batch.targets.rows = ToTensor(rows, device);
+  batch.targets.labels = ToTensor(labels, device);
   return batch;
 }
 

@@ -7,7 +7,7 @@
 
 #include "worker/trainer/data/example.h"
 #include "worker/trainer/model/decoder.h"
-#include "worker/trainer/objectives/supervised.h"
+#include "worker/trainer/objectives/target_losses.h"
 
 namespace lathe::trainer::loop {
 
@@ -16,6 +16,7 @@ using data::Example;
 struct Batch {
   model::MicroBatch inputs;
   objectives::Targets targets;
+  std::vector<double> reference;  ///< the examples' reference log-probabilities
 };
 
 Batch MakeBatch(const std::vector<Example>& examples, std::span<const std::size_t> indices,

@@ -41,16 +41,22 @@ class LazyTextModel {
 
 Result<Dataset> LoadDataset(const plan::Plan& plan, std::int64_t vocabulary) {
   LazyTextModel text_model(plan);
-  const data::DatasetSettings settings{.format = data::FormatFromName(plan.data.format),
-                                       .loss_on = LossOnOf(plan.data.train_on_inputs),
-                                       .vocabulary = vocabulary,
-                                       .sequence_length = plan.data.sequence_length,
-                                       .max_samples = plan.data.max_samples};
+  const bool pairs = plan.objective.type == "dpo";
+  const data::DatasetSettings settings{
+      .content = pairs ? data::Content::kPairs : data::Content::kSequences,
+      .format = data::FormatFromName(plan.data.format),
+      .loss_on = LossOnOf(plan.data.train_on_inputs),
+      .vocabulary = vocabulary,
+      .sequence_length = plan.data.sequence_length,
+      .max_samples = plan.data.max_samples};
   const auto read = [&](const std::filesystem::path& path) {
     return data::ReadDataset(path, settings, [&] { return text_model.Get(); });
   };
   LATHE_ASSIGN_OR_RETURN(auto file, read(plan.paths.train));
-  Dataset dataset{.train = {}, .validation = {}, .warnings = std::move(file.warnings)};
+  Dataset dataset{.group = pairs ? 2U : 1U,
+                  .train = {},
+                  .validation = {},
+                  .warnings = std::move(file.warnings)};
   if (plan.paths.validation) {
     LATHE_ASSIGN_OR_RETURN(auto validation, read(*plan.paths.validation));
     dataset.train = std::move(file.examples);
@@ -58,7 +64,7 @@ Result<Dataset> LoadDataset(const plan::Plan& plan, std::int64_t vocabulary) {
     std::move(validation.warnings.begin(), validation.warnings.end(),
               std::back_inserter(dataset.warnings));
   } else {
-    auto split = data::SplitExamples(std::move(file.examples), plan.data.train_split,
+    auto split = data::SplitExamples(std::move(file), plan.data.train_split,
                                      static_cast<std::uint64_t>(plan.data.seed));
     dataset.train = std::move(split.train);
     dataset.validation = std::move(split.validation);

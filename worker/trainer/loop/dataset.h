@@ -10,6 +10,7 @@
 namespace lathe::trainer::loop {
 
 struct Dataset {
+  std::size_t group = 1;  ///< so many examples in a row belong together
   std::vector<Example> train;
   std::vector<Example> validation;
   std::vector<std::string> warnings;  ///< a sentence each

@@ -8,6 +8,7 @@
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/loop/method.h"
 #include "worker/trainer/model/loader.h"
+#include "worker/trainer/objectives/preference.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::trainer::loop {
@@ -47,11 +48,21 @@ Result<std::string> HashInputs(const plan::Plan& plan) {
   return checkpoint::HashOf(text);
 }
 
+objectives::Objective ToObjective(const plan::ObjectivePlan& plan) {
+  if (plan.type != "dpo") return objectives::MakeSupervised();
+  return objectives::MakePreference({.loss = plan.loss == "ipo"
+                                                 ? objectives::PreferenceLoss::kIpo
+                                                 : objectives::PreferenceLoss::kSigmoid,
+                                     .beta = plan.beta,
+                                     .label_smoothing = plan.label_smoothing});
+}
+
 StepperSettings ToStepperSettings(const plan::Plan& plan) {
   const plan::OptimizerPlan& o = plan.optimizer;
   const auto named = optim::OptimizerFromName(o.name);
   LATHE_CHECK(named.has_value(), "the plan's parser lets no other name through");
-  return {.optimizer = {.type = named->type,
+  return {.objective = ToObjective(plan.objective),
+          .optimizer = {.type = named->type,
                         .beta1 = o.beta1,
                         .beta2 = o.beta2,
                         .epsilon = o.epsilon,
@@ -100,15 +111,18 @@ Grouping GroupingOf(const plan::Plan& plan) {
 
 void PlanSteps(Job& job) {
   const plan::Plan& plan = job.plan;
-  SamplerSettings settings{.examples = static_cast<std::int64_t>(job.data.train.size()),
+  const std::size_t group = job.data.group;
+  SamplerSettings settings{.examples = static_cast<std::int64_t>(job.data.train.size() / group),
                            .batch_size = plan.schedule.batch_size,
                            .gradient_accumulation = plan.schedule.gradient_accumulation,
                            .shuffle = plan.data.shuffle,
                            .seed = static_cast<std::uint64_t>(plan.data.seed),
                            .grouping = GroupingOf(plan),
-                           .token_budget = plan.schedule.batch_size * plan.data.sequence_length};
-  for (const Example& example : job.data.train) {
-    settings.lengths.push_back(static_cast<std::int64_t>(example.tokens.size()));
+                           .token_budget = plan.schedule.batch_size * plan.data.sequence_length *
+                                           static_cast<std::int64_t>(group)};
+  settings.lengths.resize(job.data.train.size() / group);
+  for (std::size_t i = 0; i < job.data.train.size(); ++i) {
+    settings.lengths[i / group] += static_cast<std::int64_t>(job.data.train[i].tokens.size());
   }
   job.sampler = std::make_unique<Sampler>(std::move(settings));
   const std::int64_t total = plan.schedule.max_steps ? *plan.schedule.max_steps
@@ -116,6 +130,8 @@ void PlanSteps(Job& job) {
   job.milestones = MakeMilestones(plan.schedule, total);
   job.schedule = MakeScheduleSettings(plan.optimizer, total);
 }
+
+}  // namespace
 
 Status Resume(Job& job, EventLog& log) {
   LATHE_ASSIGN_OR_RETURN(
@@ -129,8 +145,6 @@ Status Resume(Job& job, EventLog& log) {
   if (restored.progress) job.progress = *restored.progress;
   return {};
 }
-
-}  // namespace
 
 Result<checkpoint::Identity> Identify(const plan::Plan& plan) {
   LATHE_ASSIGN_OR_RETURN(const std::string hash, HashInputs(plan));
@@ -174,7 +188,6 @@ Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity
   }
   LATHE_RETURN_IF_ERROR(StartMethod(job));
   PlanSteps(job);
-  LATHE_RETURN_IF_ERROR(Resume(job, log));
   return job;
 }
 

@@ -32,7 +32,9 @@ Result<checkpoint::Identity> Identify(const plan::Plan& plan);
 /// Notes in the output folder what runs in it.
 Status ClaimOutput(const plan::Plan& plan, const checkpoint::Identity& identity);
 
-/// Loads model, data and adapter, and the newest checkpoint. Tells phases and warnings.
+/// Loads model, data and adapter, as at the beginning of a run. Tells phases and warnings.
 Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity, EventLog& log);
+/// Goes to where the newest checkpoint stands, if there is one. Tells warnings.
+Status Resume(Job& job, EventLog& log);
 
 }  // namespace lathe::trainer::loop

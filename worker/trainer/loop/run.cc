@@ -9,6 +9,7 @@
 #include "common/base/file_io.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/loop/job.h"
+#include "worker/trainer/loop/reference.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::trainer::loop {
@@ -37,10 +38,13 @@ class Runner {
   Result<Outcome> Run();
 
  private:
+  /// False when told to leave.
+  Result<bool> MeasureReferenceIfNeeded();
   Status TellStart();
   /// False when told to leave.
   Result<bool> TrainStep();
   Status TellStep(const StepResult& result, double learning_rate, double seconds);
+  void AddMeasures(const std::vector<double>& measures, Json& fields) const;
   Status CheckFinite(const StepResult& result);
   Error NonfiniteAdvice(std::int64_t count) const;
   /// False when told to leave.
@@ -79,7 +83,18 @@ class Runner {
   std::int64_t adapter_step_ = 0;  ///< the step that the saved values are of
 };
 
+Result<bool> Runner::MeasureReferenceIfNeeded() {
+  if (job_.plan.objective.type != "dpo" || job_.plan.objective.reference_free) return true;
+  LATHE_RETURN_IF_ERROR(Phase("reference"));
+  return MeasureReference({*job_.decoder, job_.plan.paths.output, job_.identity.settings,
+                           job_.plan.schedule.batch_size},
+                          job_.data, Stop());
+}
+
 Result<Outcome> Runner::Run() {
+  LATHE_ASSIGN_OR_RETURN(const bool measured, MeasureReferenceIfNeeded());
+  if (!measured) return Interrupt();
+  LATHE_RETURN_IF_ERROR(Resume(job_, log_));
   saved_step_ = progress().step > 0 ? progress().step : -1;
   LATHE_RETURN_IF_ERROR(TellStart());
   LATHE_RETURN_IF_ERROR(Phase("training"));
@@ -126,8 +141,8 @@ Status Runner::TellStart() {
                       {"stepsDone", progress().step},
                       {"trainableParameters", trainable},
                       {"totalParameters", job_.plan.method == "full" ? total : total + trainable},
-                      {"trainExamples", job_.data.train.size()},
-                      {"validationExamples", job_.data.validation.size()}});
+                      {"trainExamples", job_.data.train.size() / job_.data.group},
+                      {"validationExamples", job_.data.validation.size() / job_.data.group}});
 }
 
 Result<bool> Runner::TrainStep() {
@@ -149,17 +164,22 @@ Result<bool> Runner::TrainStep() {
 }
 
 Status Runner::TellStep(const StepResult& result, double learning_rate, double seconds) {
-  return log_.AppendStep(
-      protocol::kEventMetric,
-      {{"step", progress().step},
-       {"epoch", Epoch()},
-       {"loss", Finite(result.loss)},
-       {"learningRate", learning_rate},
-       {"gradientNorm", Finite(result.gradient_norm)},
-       {"targetTokens", result.targets},
-       {"skippedSteps", progress().skipped_steps},
-       {"tokensPerSecond", static_cast<double>(result.tokens) / std::max(seconds, 1e-9)},
-       {"memoryBytes", device::MemoryBytes(job_.decoder->device())}});
+  Json fields = {{"step", progress().step},
+                 {"epoch", Epoch()},
+                 {"loss", Finite(result.loss)},
+                 {"learningRate", learning_rate},
+                 {"gradientNorm", Finite(result.gradient_norm)},
+                 {"targetTokens", result.targets},
+                 {"skippedSteps", progress().skipped_steps},
+                 {"tokensPerSecond", static_cast<double>(result.tokens) / std::max(seconds, 1e-9)},
+                 {"memoryBytes", device::MemoryBytes(job_.decoder->device())}};
+  AddMeasures(result.measures, fields);
+  return log_.AppendStep(protocol::kEventMetric, fields);
+}
+
+void Runner::AddMeasures(const std::vector<double>& measures, Json& fields) const {
+  const std::vector<std::string>& names = job_.stepper->objective().measures;
+  for (std::size_t i = 0; i < names.size(); ++i) fields[names[i]] = Finite(measures[i]);
 }
 
 Status Runner::CheckFinite(const StepResult& result) {
@@ -203,11 +223,12 @@ Result<bool> Runner::EvaluateIfDue() {
   const auto evaluation =
       job_.stepper->Evaluate(job_.data.validation, job_.plan.schedule.batch_size, Stop());
   if (!evaluation) return false;
-  LATHE_RETURN_IF_ERROR(
-      log_.AppendStep(protocol::kEventEvaluation, {{"step", progress().step},
-                                                   {"epoch", Epoch()},
-                                                   {"loss", Finite(evaluation->loss)},
-                                                   {"targetTokens", evaluation->targets}}));
+  Json fields = {{"step", progress().step},
+                 {"epoch", Epoch()},
+                 {"loss", Finite(evaluation->loss)},
+                 {"targetTokens", evaluation->targets}};
+  AddMeasures(evaluation->measures, fields);
+  LATHE_RETURN_IF_ERROR(log_.AppendStep(protocol::kEventEvaluation, fields));
   NoteEvaluation(evaluation->loss);
   LATHE_RETURN_IF_ERROR(Phase("training"));
   return true;

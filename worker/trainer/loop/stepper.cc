@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "worker/trainer/model/dropout.h"
-#include "worker/trainer/objectives/supervised.h"
 
 namespace lathe::trainer::loop {
 namespace {
@@ -20,6 +19,32 @@ optim::Layout LayoutOf(const adapters::Trainable& trainable) {
   return layout;
 }
 
+/// The examples of groups.
+std::vector<std::size_t> Members(std::span<const std::size_t> groups, std::size_t size) {
+  std::vector<std::size_t> members;
+  for (const std::size_t group : groups) {
+    for (std::size_t i = 0; i < size; ++i) members.push_back(group * size + i);
+  }
+  return members;
+}
+
+/// What is summed over micro-batches.
+struct Sums {
+  explicit Sums(const objectives::Objective& objective) : measures(objective.measures.size()) {}
+  void Add(const objectives::ObjectiveOutput& output) {
+    loss += output.loss;
+    for (std::size_t i = 0; i < measures.size(); ++i) measures[i] += output.measures[i];
+  }
+  std::vector<double> MeanMeasures(double divisor) const {
+    std::vector<double> means = measures;
+    for (double& mean : means) mean /= divisor;
+    return means;
+  }
+
+  double loss = 0;
+  std::vector<double> measures;
+};
+
 }  // namespace
 
 Stepper::Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
@@ -30,40 +55,45 @@ Stepper::Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
       layout_(LayoutOf(trainable_)),
       optimizer_(optim::MakeOptimizerState(settings.optimizer, layout_, trainable_.parameters)) {}
 
-double Stepper::ForwardBackward(const Batch& batch, double gradient_scale,
-                                std::uint64_t dropout_seed) {
+objectives::ObjectiveOutput Stepper::ForwardBackward(const Batch& batch, double gradient_scale,
+                                                     std::uint64_t dropout_seed) {
   const model::PassOptions options{
       .dropout_seed = dropout_seed, .recompute = settings_.recompute, .offload = settings_.offload};
   const model::PassContext pass{decoder_, trainable_.additions, batch.inputs, options};
   model::Tape tape;
   const at::Tensor hidden = model::ForwardLayers(pass, &tape);
-  objectives::SupervisedLoss loss =
-      objectives::ComputeSupervisedLoss(pass, hidden, batch.targets, gradient_scale);
-  model::BackwardLayers(pass, tape, std::move(loss.dhidden));
-  return loss.sum;
+  objectives::ObjectiveOutput output =
+      settings_.objective.compute({pass, hidden, batch.targets, batch.reference, gradient_scale});
+  model::BackwardLayers(pass, tape, std::move(output.dhidden));
+  return output;
 }
 
 std::optional<StepResult> Stepper::Step(const StepInput& input, const std::function<bool()>& stop) {
   StepResult result;
+  const objectives::Objective& objective = settings_.objective;
+  std::int64_t groups = 0;
   for (const auto& indices : input.micro_batches) {
-    for (const std::size_t index : indices) {
+    groups += static_cast<std::int64_t>(indices.size());
+    for (const std::size_t index : Members(indices, objective.group)) {
       result.targets += data::CountTargets(input.examples[index]);
       result.tokens += static_cast<std::int64_t>(input.examples[index].tokens.size());
     }
   }
   at::Tensor& gradients = trainable_.gradients;
   trainable_.ZeroGradients();
-  const double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(1, result.targets));
-  double sum = 0;
+  const double divisor = objectives::Divisor(objective, result.targets, groups);
+  Sums sums(objective);
   for (std::size_t i = 0; i < input.micro_batches.size(); ++i) {
     if (stop()) return std::nullopt;
-    const Batch batch = MakeBatch(input.examples, input.micro_batches[i], decoder_.device());
+    const Batch batch = MakeBatch(input.examples, Members(input.micro_batches[i], objective.group),
+                                  decoder_.device());
     if (batch.targets.rows.size(0) == 0) continue;
     const auto step_seed = model::MixSeed(settings_.seed, static_cast<std::uint64_t>(input.step));
-    sum += ForwardBackward(batch, scale * input.loss_scale, model::MixSeed(step_seed, i));
+    sums.Add(ForwardBackward(batch, input.loss_scale / divisor, model::MixSeed(step_seed, i)));
   }
   trainable_.FinishGradients();
-  result.loss = sum * scale;
+  result.loss = sums.loss / divisor;
+  result.measures = sums.MeanMeasures(divisor);
   if (input.loss_scale != 1) gradients.mul_(1 / input.loss_scale);
   result.gradient_norm = optim::Norm(gradients);
   result.finite = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
@@ -78,22 +108,28 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
 std::optional<Evaluation> Stepper::Evaluate(const std::vector<Example>& examples,
                                             std::int64_t batch_size,
                                             const std::function<bool()>& stop) {
+  const objectives::Objective& objective = settings_.objective;
   Evaluation evaluation;
-  std::vector<std::size_t> indices(examples.size());
-  std::iota(indices.begin(), indices.end(), std::size_t{0});
+  Sums sums(objective);
+  std::vector<std::size_t> groups(examples.size() / objective.group);
+  std::iota(groups.begin(), groups.end(), std::size_t{0});
   const auto size = static_cast<std::size_t>(batch_size);
-  for (std::size_t begin = 0; begin < indices.size(); begin += size) {
+  for (std::size_t begin = 0; begin < groups.size(); begin += size) {
     if (stop()) return std::nullopt;
-    const std::size_t count = std::min(size, indices.size() - begin);
+    const std::size_t count = std::min(size, groups.size() - begin);
     const Batch batch =
-        MakeBatch(examples, std::span(indices).subspan(begin, count), decoder_.device());
+        MakeBatch(examples, Members(std::span(groups).subspan(begin, count), objective.group),
+                  decoder_.device());
     const model::PassOptions options;
     const model::PassContext pass{decoder_, trainable_.additions, batch.inputs, options};
     const at::Tensor hidden = model::ForwardLayers(pass, nullptr);
-    evaluation.loss += objectives::ComputeSupervisedLoss(pass, hidden, batch.targets, 0).sum;
+    sums.Add(objective.compute({pass, hidden, batch.targets, batch.reference, 0}));
     evaluation.targets += batch.targets.rows.size(0);
   }
-  evaluation.loss /= static_cast<double>(std::max<std::int64_t>(1, evaluation.targets));
+  const double divisor =
+      objectives::Divisor(objective, evaluation.targets, static_cast<std::int64_t>(groups.size()));
+  evaluation.loss = sums.loss / divisor;
+  evaluation.measures = sums.MeanMeasures(divisor);
   return evaluation;
 }
 

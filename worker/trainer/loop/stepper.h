@@ -9,11 +9,13 @@
 #include "worker/trainer/adapters/trainable.h"
 #include "worker/trainer/loop/batch.h"
 #include "worker/trainer/model/decoder.h"
+#include "worker/trainer/objectives/supervised.h"
 #include "worker/trainer/optim/optimizer.h"
 
 namespace lathe::trainer::loop {
 
 struct StepperSettings {
+  objectives::Objective objective = objectives::MakeSupervised();
   optim::OptimizerSettings optimizer;
   double maximum_gradient_norm = 1;
   bool recompute = false;  ///< gradient checkpointing
@@ -21,7 +23,8 @@ struct StepperSettings {
   std::uint64_t seed = 42;
 };
 
-/// The examples of one step.
+/// The examples of one step. Micro-batches hold indices of the objective's groups: group g is the
+/// examples from g * group on.
 struct StepInput {
   std::int64_t step = 0;  ///< completed before this one
   double learning_rate = 0;
@@ -31,8 +34,9 @@ struct StepInput {
 };
 
 struct StepResult {
-  double loss = 0;           ///< sum over target tokens / their number, over all micro-batches
-  double gradient_norm = 0;  ///< before clipping
+  double loss = 0;  ///< the mean of what the objective averages, over all micro-batches
+  std::vector<double> measures;  ///< the objective's, likewise
+  double gradient_norm = 0;      ///< before clipping
   std::int64_t targets = 0;
   std::int64_t tokens = 0;  ///< all that were computed
   bool finite = true;       ///< else no update was made
@@ -40,6 +44,7 @@ struct StepResult {
 
 struct Evaluation {
   double loss = 0;
+  std::vector<double> measures;
   std::int64_t targets = 0;
 };
 
@@ -48,18 +53,20 @@ class Stepper {
   Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
           const StepperSettings& settings);
 
+  const objectives::Objective& objective() const { return settings_.objective; }
   const adapters::Trainable& trainable() const { return trainable_; }
   optim::OptimizerState& optimizer() { return optimizer_; }
 
   /// nullopt when stop() became true between micro-batches: nothing has changed then.
   std::optional<StepResult> Step(const StepInput& input, const std::function<bool()>& stop);
 
-  /// Mean loss per target token over all examples; nullopt when stopped.
+  /// Mean loss over all examples, `batch_size` groups at a time; nullopt when stopped.
   std::optional<Evaluation> Evaluate(const std::vector<Example>& examples, std::int64_t batch_size,
                                      const std::function<bool()>& stop);
 
  private:
-  double ForwardBackward(const Batch& batch, double gradient_scale, std::uint64_t dropout_seed);
+  objectives::ObjectiveOutput ForwardBackward(const Batch& batch, double gradient_scale,
+                                              std::uint64_t dropout_seed);
 
   const model::Decoder& decoder_;
   adapters::Trainable trainable_;

@@ -174,6 +174,14 @@ PrefixPlan ReadPrefix(const Configuration& c) {
           .projection_size = c.OptionalInteger("method.prefixHiddenSize")};
 }
 
+ObjectivePlan ReadObjective(const Configuration& c) {
+  return {.type = c.Text("objective.type"),
+          .loss = c.Text("objective.dpo.lossType"),
+          .beta = c.Number("objective.dpo.beta"),
+          .label_smoothing = c.Number("objective.dpo.labelSmoothing"),
+          .reference_free = c.Flag("objective.dpo.referenceFree")};
+}
+
 SchedulePlan ReadSchedule(const Configuration& c) {
   SchedulePlan schedule{
       .epochs = c.Integer("schedule.epochs"),
@@ -243,6 +251,35 @@ std::string CanonicalSettings(const Plan& plan, const Configuration& configurati
   return settings.dump();
 }
 
+/// Pairs are for dpo, and dpo is for pairs; what is left to tell from the data, the data's reader
+/// checks.
+void CheckObjective(const Configuration& c, const Plan& plan, std::vector<Finding>& findings) {
+  const bool dpo = plan.objective.type == "dpo";
+  const auto conflict = [&](const std::string& path, const std::string& given,
+                            const std::string& expected) {
+    findings.push_back({.path = "configuration." + path,
+                        .code = "conflict",
+                        .message = dpo ? "objective.type dpo learns from pairs of answers"
+                                       : "pairs of answers are for objective.type dpo",
+                        .given = Json(given).dump(),
+                        .expected = expected});
+  };
+  const std::string type = c.OptionalText("datasets.type").value_or("");
+  if (dpo && type == "supervised") conflict("datasets.type", type, "preference");
+  if (!dpo && type == "preference") conflict("datasets.type", type, "supervised");
+  const std::string& format = plan.data.format;
+  if (format != "auto" && dpo != (format == "preference")) {
+    conflict("datasets.format", format, dpo ? "preference or auto" : "another format");
+  }
+  if (dpo && plan.objective.loss == "ipo" && plan.objective.label_smoothing > 0) {
+    findings.push_back({.path = "configuration.objective.dpo.labelSmoothing",
+                        .code = "conflict",
+                        .message = "is part of the sigmoid loss only",
+                        .given = Json(plan.objective.label_smoothing).dump(),
+                        .expected = "0, or objective.dpo.lossType sigmoid"});
+  }
+}
+
 void CheckCombinations(const Configuration& c, const Plan& plan, std::vector<Finding>& findings) {
   if (c.IsGiven("optimizer.scheduler.warmupSteps") && plan.optimizer.warmup_ratio > 0) {
     findings.push_back({.path = "configuration.optimizer.scheduler.warmupSteps",
@@ -286,6 +323,7 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
       c.OptionalText("model.precision").value_or(plan.device == "cpu" ? "fp32" : "bf16");
   plan.data = ReadData(c, plan.paths.validation.has_value(), findings);
   plan.method = c.Text("method.type");
+  plan.objective = ReadObjective(c);
   plan.lora = ReadLora(c);
   plan.quantization = ReadQuantization(c);
   plan.prefix = ReadPrefix(c);
@@ -310,6 +348,7 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
         "in "
         "host memory already");
   }
+  CheckObjective(c, plan, findings);
   CheckCombinations(c, plan, findings);
   plan.settings = CanonicalSettings(plan, c);
   return plan;

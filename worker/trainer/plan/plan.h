@@ -64,6 +64,14 @@ struct BottleneckPlan {
   std::string variant;  ///< "pfeiffer", "houlsby", "parallel"
 };
 
+struct ObjectivePlan {
+  std::string type;  ///< "sft", "dpo"
+  std::string loss;  ///< of dpo: "sigmoid", "ipo"
+  double beta = 0.1;
+  double label_smoothing = 0;
+  bool reference_free = false;
+};
+
 struct SchedulePlan {
   std::int64_t epochs = 3;
   std::optional<std::int64_t> max_steps;
@@ -103,6 +111,7 @@ struct Plan {
   std::string precision;  ///< "fp32", "bf16" or "fp16"
   DataPlan data;
   std::string method;  ///< "lora", "qlora", "full", "prefix", "adapter"
+  ObjectivePlan objective;
   LoraPlan lora;
   std::optional<QuantizationPlan> quantization;
   PrefixPlan prefix;

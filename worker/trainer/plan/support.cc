@@ -13,13 +13,12 @@ struct Supported {
 const std::vector<Supported>& SupportedTokens() {
   static const std::vector<Supported> table = {
       {"method.type", {"lora", "qlora", "full", "prefix", "adapter"}},
-      {"objective.type", {"sft"}},
+      {"objective.type", {"sft", "dpo"}},
       {"model.precision", {"fp32", "bf16", "fp16"}},
       {"tokenizer.paddingSide", {"right"}},
-      {"datasets.type", {"supervised"}},
       {"datasets.format",
-       {"auto", "messages", "prompt_completion", "instruction", "alpaca", "sharegpt", "text",
-        "tokenized"}},
+       {"auto", "messages", "prompt_completion", "instruction", "alpaca", "sharegpt", "preference",
+        "text", "tokenized"}},
   };
   return table;
 }

@@ -75,9 +75,10 @@ class Gradients : public testing::TestWithParam<Case> {
     const model::PassContext pass{decoder_, trainable_.additions, batch_, options};
     model::Tape tape;
     const at::Tensor hidden = model::ForwardLayers(pass, &tape);
-    auto loss = objectives::ComputeSupervisedLoss(pass, hidden, targets_, gradient_scale);
-    if (gradient_scale != 0) model::BackwardLayers(pass, tape, std::move(loss.dhidden));
-    return loss.sum;
+    auto output =
+        objectives::MakeSupervised().compute({pass, hidden, targets_, {}, gradient_scale});
+    if (gradient_scale != 0) model::BackwardLayers(pass, tape, std::move(output.dhidden));
+    return output.loss;
   }
   double LossAt(const at::Tensor& parameters) {
     trainable_.parameters.copy_(parameters);

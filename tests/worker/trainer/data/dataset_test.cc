@@ -127,6 +127,83 @@ TEST_F(DatasetTest, MutatedRowsNeverCrash) {
   }
 }
 
+class PairsTest : public DatasetTest {
+ protected:
+  PairsTest() { settings_.content = Content::kPairs; }
+};
+
+constexpr const char* kPair = R"({"prompt_ids": [1, 2], "chosen_ids": [3], "rejected_ids": [4]})";
+
+TEST_F(PairsTest, LieSideBySideChosenFirst) {
+  const auto read = Read(std::string(kPair) + "\n" + kPair);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->group, 2U);
+  ASSERT_EQ(read->examples.size(), 4U);
+  EXPECT_THAT(read->examples[2].tokens, testing::ElementsAre(1, 2, 3));
+  EXPECT_THAT(read->examples[3].tokens, testing::ElementsAre(1, 2, 4));
+}
+
+TEST_F(PairsTest, ThatTheCutMakesEmptyOrEqualAreLeftOut) {
+  const auto read = Read(std::string(kPair) + R"(
+    {"prompt_ids": [1, 2, 3, 4], "chosen_ids": [3], "rejected_ids": [4]}
+    {"prompt_ids": [1], "chosen_ids": [2, 3, 4, 5], "rejected_ids": [2, 3, 4, 6]}
+    {"prompt_ids": [1], "chosen_ids": [2, 3, 4, 5], "rejected_ids": [2]}
+)");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->examples.size(), 4U);
+  EXPECT_THAT(read->examples[2].tokens, testing::ElementsAre(1, 2, 3, 4));
+  ASSERT_EQ(read->warnings.size(), 2U);
+  EXPECT_THAT(read->warnings[0], HasSubstr("1 of 4"));
+  EXPECT_THAT(read->warnings[1], HasSubstr("2 of 4"));
+}
+
+TEST_F(PairsTest, BrokenOnesAreReportedWithTheirLine) {
+  const auto read = Read(std::string(kPair) + "\n" +
+                         R"({"prompt_ids": [1], "chosen_ids": [2], "rejected_ids": [2]})");
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().findings.at(0).path, testing::EndsWith("d.jsonl:2"));
+  EXPECT_THAT(read.error().message, HasSubstr("the same"));
+}
+
+TEST_F(PairsTest, SupervisedDataIsRefusedAsAWholeAndTheOtherWayRound) {
+  const auto rows = Read(std::string(kRow) + "\n" + kRow);
+  ASSERT_FALSE(rows);
+  EXPECT_TRUE(rows.error().findings.empty());
+  EXPECT_THAT(rows.error().message, HasSubstr("format tokenized, but objective.type dpo"));
+  settings_.content = Content::kSequences;
+  const auto pairs = Read(kPair);
+  ASSERT_FALSE(pairs);
+  EXPECT_THAT(pairs.error().message, HasSubstr("set objective.type dpo"));
+}
+
+TEST_F(PairsTest, MutatedRowsNeverCrash) {
+  const TextModel model = GoldenModel("smollm2", "chat_template");
+  settings_.vocabulary = 49152;
+  const std::string sound =
+      R"({"chosen": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "a"}],)"
+      R"("rejected": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "b"}]})";
+  Random random(6);
+  for (int round = 0; round < 500; ++round) {
+    std::string row = sound;
+    for (std::uint64_t i = 0; i < 1 + random.Below(4); ++i) {
+      row[random.Below(row.size())] = static_cast<char>(random.Next());
+    }
+    static_cast<void>(Read(row, &model));
+  }
+}
+
+TEST(SplitTest, NeverPartsAPair) {
+  Dataset pairs{.group = 2};
+  for (std::int64_t i = 0; i < 20; ++i) pairs.examples.push_back({{i / 2}, {i % 2}});
+  const Split split = SplitExamples(std::move(pairs), 0.7, 3);
+  ASSERT_EQ(split.train.size(), 14U);
+  ASSERT_EQ(split.validation.size(), 6U);
+  for (std::size_t i = 0; i < 14; i += 2) {
+    EXPECT_EQ(split.train[i].tokens, split.train[i + 1].tokens);
+    EXPECT_EQ(split.train[i].labels[0], 0);
+  }
+}
+
 std::vector<Example> Numbered(std::int64_t count) {
   std::vector<Example> examples;
   for (std::int64_t i = 0; i < count; ++i) examples.push_back({{i, i}, {i, i}});
@@ -134,9 +211,9 @@ std::vector<Example> Numbered(std::int64_t count) {
 }
 
 TEST(SplitTest, IsDecidedByTheSeedAndKeepsTheOrder) {
-  const Split first = SplitExamples(Numbered(100), 0.9, 42);
-  const Split again = SplitExamples(Numbered(100), 0.9, 42);
-  const Split other = SplitExamples(Numbered(100), 0.9, 43);
+  const Split first = SplitExamples({.examples = Numbered(100)}, 0.9, 42);
+  const Split again = SplitExamples({.examples = Numbered(100)}, 0.9, 42);
+  const Split other = SplitExamples({.examples = Numbered(100)}, 0.9, 43);
   ASSERT_EQ(first.train.size(), 90U);
   ASSERT_EQ(first.validation.size(), 10U);
   const auto ids = [](const std::vector<Example>& part) {
@@ -151,11 +228,11 @@ TEST(SplitTest, IsDecidedByTheSeedAndKeepsTheOrder) {
 }
 
 TEST(SplitTest, PartsAreNotEmptyUnlessAskedFor) {
-  EXPECT_EQ(SplitExamples(Numbered(2), 0.99, 1).validation.size(), 1U);
-  EXPECT_EQ(SplitExamples(Numbered(2), 0.01, 1).train.size(), 1U);
-  EXPECT_EQ(SplitExamples(Numbered(5), 1, 1).validation.size(), 0U);
-  EXPECT_EQ(SplitExamples(Numbered(5), 0, 1).train.size(), 0U);
-  EXPECT_EQ(SplitExamples(Numbered(1), 0.9, 1).train.size(), 1U);
+  EXPECT_EQ(SplitExamples({.examples = Numbered(2)}, 0.99, 1).validation.size(), 1U);
+  EXPECT_EQ(SplitExamples({.examples = Numbered(2)}, 0.01, 1).train.size(), 1U);
+  EXPECT_EQ(SplitExamples({.examples = Numbered(5)}, 1, 1).validation.size(), 0U);
+  EXPECT_EQ(SplitExamples({.examples = Numbered(5)}, 0, 1).train.size(), 0U);
+  EXPECT_EQ(SplitExamples({.examples = Numbered(1)}, 0.9, 1).train.size(), 1U);
   EXPECT_TRUE(SplitExamples({}, 0.5, 1).train.empty());
 }
 

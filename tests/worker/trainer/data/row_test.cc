@@ -92,7 +92,6 @@ TEST_F(RowTest, BrokenRowsSayWhatIsWrong) {
       {R"({"input_ids": [1, 99999999], "labels": [1, 2]})", "position 1"},
       {R"({"input_ids": [1, 2], "labels": [1, -100]})", "nothing in it is to be learnt"},
       {R"({"input_ids": [1.5], "labels": [1]})", "integers"},
-      {R"({"chosen": "a", "rejected": "b"})", "preference"},
   };
   for (const auto& [row, reason] : cases) {
     const auto example = Encode(row);

@@ -45,6 +45,21 @@ Json Configuration() {
           {"optimizer", {{"learningRate", 5e-3}}}};
 }
 
+/// Pairs of answers of different lengths.
+void WritePreferenceFile(const fs::path& path) {
+  std::ofstream out(path);
+  for (int row = 0; row < 24; ++row) {
+    Json prompt = Json::array();
+    Json chosen = Json::array();
+    Json rejected = Json::array();
+    for (int i = 0; i < 5 + row; ++i) prompt.push_back((row * 31 + i * 7) % 500);
+    for (int i = 0; i < 3 + row % 7; ++i) chosen.push_back((row * 17 + i * 3) % 250);
+    for (int i = 0; i < 2 + row % 5; ++i) rejected.push_back(250 + (row * 13 + i * 5) % 250);
+    out << Json{{"prompt_ids", prompt}, {"chosen_ids", chosen}, {"rejected_ids", rejected}}.dump()
+        << "\n";
+  }
+}
+
 class Resume : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -196,6 +211,40 @@ TEST_F(Resume, WithPackingFp16EightBitMomentsAndEarlyStoppingToo) {
   EXPECT_EQ(last("in_parts")["adapterStep"], last("at_once")["adapterStep"]);
   EXPECT_LT(last("at_once")["adapterStep"], last("at_once")["step"]);
   EXPECT_EQ(Checkpoints("in_parts"), Checkpoints("at_once"));
+}
+
+TEST_F(Resume, PreferenceTrainingGoesOnBitForBit) {
+  WritePreferenceFile(root() / "train.jsonl");
+  Json configuration = Configuration();
+  configuration["datasets"] = {{"trainSplit", 0.8}};
+  configuration["objective"] = {{"type", "dpo"}};
+  configuration["schedule"]["maxSteps"] = 40;
+  configuration["schedule"]["evalSteps"] = 10;
+  const auto plan = [&](const std::string& output) {
+    const std::string path = WritePlan(output, configuration);
+    Json json = ReadJson(path);
+    json["paths"].erase("validation");
+    std::ofstream(path) << json.dump();
+    return path;
+  };
+  fs::remove_all(root() / "whole");
+  ASSERT_EQ(RunTrainer({"run", plan("whole")}).code, 0);
+  const std::string killed = plan("killed");
+  ASSERT_EQ(RunUntil(killed, "killed", 9, SIGKILL).signal, SIGKILL);
+  ASSERT_EQ(RunUntil(killed, "killed", 20, SIGTERM).code, 75);
+  // A reference that was lost is measured again, to the same bits.
+  fs::remove(root() / "killed/reference.safetensors");
+  ASSERT_EQ(RunTrainer({"run", killed}).code, 0);
+  ExpectLikeWhole("killed");
+  EXPECT_EQ(*ReadFile(root() / "killed/reference.safetensors"),
+            *ReadFile(root() / "whole/reference.safetensors"));
+  Json last;
+  for (const Json& event : Story("whole")) {
+    EXPECT_TRUE(event.contains("rewardMargin"));
+    if (event["type"] == "metric") last = event;
+  }
+  EXPECT_GT(last["rewardMargin"].get<double>(), 1);
+  EXPECT_EQ(last["rewardAccuracy"], 1.0);
 }
 
 TEST_F(Resume, ADamagedCheckpointIsPassedOver) {

@@ -40,9 +40,9 @@ class GradientTest : public testing::TestWithParam<const char*> {
     const at::Tensor hidden = ForwardLayers(pass, &tape);
     const objectives::Targets targets{.rows = at::arange(28, at::kLong),
                                       .labels = tokens.narrow(0, 1, 28)};
-    auto loss = objectives::ComputeSupervisedLoss(pass, hidden, targets, 1.0 / 28);
-    BackwardLayers(pass, tape, std::move(loss.dhidden));
-    return {loss.sum / 28, adapter.gradients().clone()};
+    auto output = objectives::MakeSupervised().compute({pass, hidden, targets, {}, 1.0 / 28});
+    BackwardLayers(pass, tape, std::move(output.dhidden));
+    return {output.loss / 28, adapter.gradients().clone()};
   }
 };
 

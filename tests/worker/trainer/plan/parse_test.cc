@@ -96,6 +96,34 @@ TEST(ParsePlanTest, AnotherVersionIsRefused) {
   EXPECT_FALSE(ParsePlan(plan.dump()).has_value());
 }
 
+TEST(ParsePlanTest, PairsAreForDpoAndDpoIsForPairs) {
+  Json plan = Minimal();
+  plan["configuration"] = {{"objective", {{"type", "dpo"}}},
+                           {"datasets", {{"type", "supervised"}, {"format", "messages"}}}};
+  EXPECT_EQ(WrongPaths(plan), (std::vector<std::string>{"configuration.datasets.format",
+                                                        "configuration.datasets.type"}));
+  plan["configuration"]["objective"] = {{"type", "sft"}};
+  plan["configuration"]["datasets"] = {{"type", "preference"}, {"format", "preference"}};
+  EXPECT_EQ(WrongPaths(plan), (std::vector<std::string>{"configuration.datasets.format",
+                                                        "configuration.datasets.type"}));
+}
+
+TEST(ParsePlanTest, PreferenceSettingsAreRead) {
+  Json plan = Minimal();
+  plan["configuration"] = {
+      {"objective",
+       {{"type", "dpo"}, {"dpo", {{"beta", 0.3}, {"lossType", "ipo"}, {"referenceFree", true}}}}}};
+  const auto parsed = ParsePlan(plan.dump());
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
+  EXPECT_EQ(parsed->objective.type, "dpo");
+  EXPECT_EQ(parsed->objective.loss, "ipo");
+  EXPECT_EQ(parsed->objective.beta, 0.3);
+  EXPECT_TRUE(parsed->objective.reference_free);
+  plan["configuration"]["objective"]["dpo"]["labelSmoothing"] = 0.1;
+  EXPECT_EQ(WrongPaths(plan),
+            std::vector<std::string>{"configuration.objective.dpo.labelSmoothing"});
+}
+
 TEST(ParsePlanTest, NothingIsHeldBackWithoutEvaluations) {
   Json plan = Minimal();
   plan["configuration"] = {{"schedule", {{"evaluations", 0}}}};

@@ -1,0 +1,96 @@
+#include "worker/trainer/objectives/target_losses.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+#include "worker/trainer/kernels/cross_entropy.h"
+#include "worker/trainer/kernels/ops.h"
+#include "worker/trainer/model/dropout.h"
+
+namespace lathe::trainer::objectives {
+namespace {
+
+/// Rows at a time: few enough that their logits stay near 64 MB, enough to keep the cores busy.
+std::int64_t ChunkRows(std::int64_t vocabulary) {
+  constexpr std::int64_t kLogits = std::int64_t{1} << 24;
+  return std::clamp<std::int64_t>(kLogits / vocabulary, 16, 4096);
+}
+
+const model::LowRankGroup* HeadGroup(const model::PassContext& pass) {
+  return pass.additions.low_rank.Find(model::HeadGroupIndex(pass.decoder));
+}
+
+/// The head's tape for one chunk; dropout masks differ between chunks.
+model::LinearTape MakeTape(const model::PassContext& pass, const at::Tensor& x,
+                           std::int64_t begin) {
+  model::LinearTape tape;
+  if (HeadGroup(pass) != nullptr && pass.additions.low_rank.dropout > 0) {
+    const std::uint64_t index =
+        model::HeadGroupIndex(pass.decoder) + static_cast<std::uint64_t>(begin);
+    tape.dropout_mask = model::DropoutMask(x, pass.additions.low_rank.dropout,
+                                           model::MixSeed(pass.options.dropout_seed, index));
+  }
+  return tape;
+}
+
+struct Request {
+  const model::PassContext& pass;
+  const at::Tensor& hidden;
+  const Targets& targets;
+  Mode mode = Mode::kEvaluation;
+  at::Tensor scales;  ///< undefined: no gradient
+};
+
+LossesAndGradient Compute(const Request& request) {
+  const auto& [pass, hidden, targets, mode, scales] = request;
+  const model::Decoder& decoder = pass.decoder;
+  const model::LowRankGroup* group = HeadGroup(pass);
+  const std::int64_t rows_in_all = targets.rows.size(0);
+  LossesAndGradient result;
+  result.losses = at::empty({rows_in_all}, at::kFloat);
+  if (scales.defined()) result.dhidden = at::zeros_like(hidden);
+  const std::int64_t step = ChunkRows(decoder.description.vocabulary);
+  for (std::int64_t begin = 0; begin < rows_in_all; begin += step) {
+    const std::int64_t count = std::min(step, rows_in_all - begin);
+    const at::Tensor rows = targets.rows.narrow(0, begin, count);
+    const at::Tensor x = hidden.index_select(0, rows);
+    const kernels::Norm norm = decoder.Norm(decoder.final_norm);
+    const kernels::RmsNormResult normed = kernels::RmsNorm(x, norm);
+    const bool train = mode == Mode::kTraining;
+    model::LinearTape tape = train ? MakeTape(pass, x, begin) : model::LinearTape{};
+    at::Tensor logits = model::Forward(decoder.head, group, normed.y, train ? &tape : nullptr);
+    const at::Tensor chunk_scales =
+        scales.defined() ? scales.narrow(0, begin, count).to(logits.device()) : at::Tensor();
+    result.losses.narrow(0, begin, count)
+        .copy_(kernels::CrossEntropyRows(logits, targets.labels.narrow(0, begin, count),
+                                         chunk_scales, decoder.description.logit_cap));
+    if (!scales.defined()) continue;
+    pass.additions.weights.AddLinear(decoder.head, logits, normed.y);
+    const at::Tensor dnormed = model::Backward(decoder.head, group, {logits, normed.y, tape});
+    pass.additions.weights.AddNorm(decoder.final_norm, dnormed, x, normed.rstd);
+    at::Tensor dx = at::zeros_like(x);
+    kernels::AddRmsNormBackward(dnormed, x, norm, normed.rstd, dx);
+    result.dhidden.index_copy_(0, rows, dx);
+  }
+  return result;
+}
+
+}  // namespace
+
+at::Tensor TargetLosses(const model::PassContext& pass, const at::Tensor& hidden,
+                        const Targets& targets, Mode mode) {
+  return Compute({pass, hidden, targets, mode, {}}).losses;
+}
+
+LossesAndGradient TargetLossesWithGradient(const model::PassContext& pass, const at::Tensor& hidden,
+                                           const Targets& targets, const at::Tensor& scales) {
+  return Compute({pass, hidden, targets, Mode::kTraining, scales});
+}
+
+bool HeadIsTrained(const model::PassContext& pass) {
+  return HeadGroup(pass) != nullptr || !pass.additions.weights.empty();
+}
+
+}  // namespace lathe::trainer::objectives

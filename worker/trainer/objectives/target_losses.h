@@ -1,0 +1,37 @@
+#pragma once
+// The head of the model on target tokens only: what every objective is made of. Logits are computed
+// for the rows that have a target, some at a time, and turn into their own gradient in place: the
+// full [N, vocabulary] tensor never exists.
+
+#include <vector>
+
+#include "worker/trainer/model/decoder.h"
+
+namespace lathe::trainer::objectives {
+
+struct Targets {
+  at::Tensor rows;                         ///< int64 [M]: which hidden states predict something
+  at::Tensor labels;                       ///< int64 [M]: what
+  std::vector<std::int64_t> per_sequence;  ///< how many of them each sequence has, in their order
+};
+
+enum class Mode : std::uint8_t { kTraining, kEvaluation };
+
+/// -log p(label) of each target, fp32 [M] on the CPU. In training with the dropout that the
+/// gradient's pass will have. `hidden` [N, hidden] are states before the final norm.
+at::Tensor TargetLosses(const model::PassContext& pass, const at::Tensor& hidden,
+                        const Targets& targets, Mode mode);
+
+struct LossesAndGradient {
+  at::Tensor losses;   ///< as TargetLosses returns them
+  at::Tensor dhidden;  ///< [N, hidden]: gradient of sum(scales * losses)
+};
+/// `scales` is fp32 [M]. Adds to the gradients of what is trained of the head.
+LossesAndGradient TargetLossesWithGradient(const model::PassContext& pass, const at::Tensor& hidden,
+                                           const Targets& targets, const at::Tensor& scales);
+
+/// Whether something of the head or the final norm is trained, so that the gradient has to be
+/// computed with its final scales. Otherwise each row of dhidden is linear in its scale.
+bool HeadIsTrained(const model::PassContext& pass);
+
+}  // namespace lathe::trainer::objectives
