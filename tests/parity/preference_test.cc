@@ -192,7 +192,8 @@ TEST_P(PreferenceParity, EveryStepAgrees) {
 
 INSTANTIATE_TEST_SUITE_P(Runs, PreferenceParity,
                          ::testing::Values("llama_dpo_lora", "qwen2_dpo_lora", "llama_dpo_ipo",
-                                           "llama_dpo_smoothed", "llama_dpo_reference_free"),
+                                           "llama_dpo_smoothed", "llama_dpo_reference_free",
+                                           "llama_dpo_full"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 }  // namespace
