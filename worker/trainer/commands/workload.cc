@@ -5,7 +5,8 @@
 namespace lathe::trainer::commands {
 namespace {
 
-estimator::DataSummary SummaryOf(const std::vector<loop::Example>& examples) {
+/// Of examples of which `group` in a row count as one.
+estimator::DataSummary SummaryOf(const std::vector<loop::Example>& examples, std::size_t group) {
   estimator::DataSummary summary;
   double tokens = 0;
   double targets = 0;
@@ -15,11 +16,36 @@ estimator::DataSummary SummaryOf(const std::vector<loop::Example>& examples) {
     targets += static_cast<double>(data::CountTargets(example));
     summary.longest_tokens = std::max(summary.longest_tokens, length);
   }
-  summary.examples = static_cast<std::int64_t>(examples.size());
+  summary.examples = static_cast<std::int64_t>(examples.size() / group);
   if (examples.empty()) return summary;
   summary.mean_tokens = tokens / static_cast<double>(examples.size());
   summary.target_share = tokens > 0 ? targets / tokens : 0;
   return summary;
+}
+
+estimator::Method MethodNamed(const std::string& name) {
+  using enum estimator::Method;
+  if (name == "full") return kFull;
+  if (name == "qlora") return kQlora;
+  if (name == "prefix") return kPrefix;
+  return name == "adapter" ? kAdapter : kLora;
+}
+
+estimator::MethodSettings MethodSettingsOf(const plan::Plan& plan) {
+  estimator::MethodSettings settings{
+      .method = MethodNamed(plan.method),
+      .rank = plan.lora.rank,
+      .modules = plan.lora.modules,
+      .dora = plan.lora.dora,
+      .dropout = plan.lora.dropout,
+      .prefix_length = plan.prefix.length,
+      .adapter_size = plan.bottleneck.size,
+      .adapters_per_layer = plan.bottleneck.variant == "houlsby" ? 2 : 1};
+  if (plan.quantization) {
+    settings.quantization_bits = plan.quantization->bits;
+    settings.double_quantization = plan.quantization->double_quant;
+  }
+  return settings;
 }
 
 estimator::OptimizerState StateOf(const std::string& name) {
@@ -35,15 +61,7 @@ estimator::OptimizerState StateOf(const std::string& name) {
 
 estimator::Workload WorkloadOf(const plan::Plan& plan, const loop::Dataset& data) {
   estimator::Workload workload;
-  workload.method = {.method = estimator::Method::kLora,
-                     .rank = plan.lora.rank,
-                     .modules = plan.lora.modules,
-                     .dropout = plan.lora.dropout};
-  if (plan.quantization) {
-    workload.method.method = estimator::Method::kQlora;
-    workload.method.quantization_bits = plan.quantization->bits;
-    workload.method.double_quantization = plan.quantization->double_quant;
-  }
+  workload.method = MethodSettingsOf(plan);
   workload.optimizer = StateOf(plan.optimizer.name);
   workload.paged_optimizer = plan.optimizer.paged;
   workload.bytes_per_value = plan.precision == "fp32" ? 4 : 2;
@@ -54,8 +72,9 @@ estimator::Workload WorkloadOf(const plan::Plan& plan, const loop::Dataset& data
   workload.max_steps = plan.schedule.max_steps;
   workload.gradient_checkpointing = plan.gradient_checkpointing;
   workload.packing = plan.sequence_packing;
-  workload.data = SummaryOf(data.train);
-  workload.evaluation = SummaryOf(data.validation);
+  workload.preference = plan.objective.type == "dpo";
+  workload.data = SummaryOf(data.train, data.group);
+  workload.evaluation = SummaryOf(data.validation, data.group);
   workload.evaluations = data.validation.empty() ? 0 : plan.schedule.evaluations;
   return workload;
 }
