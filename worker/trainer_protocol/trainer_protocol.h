@@ -30,8 +30,9 @@ inline constexpr char kAdapterFolder[] = "adapter";          ///< PEFT layout, w
 inline constexpr char kLockFile[] = "trainer.lock";
 
 // Event types and what they carry beside seq, time, type.
-/// {attempt, device, threads, totalSteps, stepsDone, trainableParameters, totalParameters,
-///  trainExamples, validationExamples}: once a run of the program, before the first step.
+/// {attempt, device, threads, processes, totalSteps, stepsDone, trainableParameters,
+///  totalParameters, trainExamples, validationExamples}: once a run of the program, before the
+///  first step.
 inline constexpr char kEventStarted[] = "started";
 /// {step, epoch, loss, learningRate, gradientNorm, targetTokens, skippedSteps, tokensPerSecond,
 ///  memoryBytes}; skippedSteps counts those since the beginning whose gradient was not finite;

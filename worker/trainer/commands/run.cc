@@ -5,6 +5,7 @@
 #include "common/base/file_io.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/device/guard.h"
+#include "worker/trainer/distributed/group.h"
 #include "worker/trainer/loop/output_lock.h"
 #include "worker/trainer/loop/run.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
@@ -36,25 +37,48 @@ void RecordFailure(const Error& error, loop::EventLog& log) {
   static_cast<void>(log.Append(protocol::kEventFailed, fields));
 }
 
-Result<loop::Outcome> RunLocked(const std::string& text, loop::EventLog& log,
-                                loop::StopSignals& signals, const Clock& clock) {
-  LATHE_ASSIGN_OR_RETURN(const plan::Plan plan, plan::ParsePlan(text));
-  return device::Guard([&] { return loop::Run(plan, log, signals, clock); });
+/// Of several processes on one machine, each has a GPU of its own.
+void ChooseDevice(const distributed::World& world, plan::Plan& plan) {
+  if (world.size > 1 && plan.device.starts_with("cuda")) {
+    plan.device = "cuda:" + std::to_string(world.local_rank);
+  }
+}
+
+Result<loop::Outcome> RunPlan(const std::string& text, const distributed::World& world,
+                              loop::EventLog& log, loop::StopSignals& signals) {
+  LATHE_ASSIGN_OR_RETURN(plan::Plan plan, plan::ParsePlan(text));
+  ChooseDevice(world, plan);
+  LATHE_ASSIGN_OR_RETURN(auto joined, distributed::Group::Join(world));
+  const auto group = std::make_shared<const distributed::Group>(std::move(joined));
+  const SystemClock clock;
+  return device::Guard([&] { return loop::Run(plan, group, log, signals, clock); });
+}
+
+/// The process that writes: alone, or the first of several.
+Result<loop::Outcome> Lead(const std::string& text, const std::filesystem::path& output,
+                           const distributed::World& world, loop::StopSignals& signals) {
+  const SystemClock clock;
+  LATHE_ASSIGN_OR_RETURN(const auto lock, loop::OutputLock::Take(output));
+  LATHE_ASSIGN_OR_RETURN(auto log, loop::EventLog::Open(output / protocol::kEventLogFile, clock));
+  auto outcome = RunPlan(text, world, log, signals);
+  if (!outcome) RecordFailure(outcome.error(), log);
+  return outcome;
 }
 
 Result<loop::Outcome> RunFile(const std::filesystem::path& plan_file, loop::StopSignals& signals) {
   LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(plan_file));
+  LATHE_ASSIGN_OR_RETURN(const distributed::World world, distributed::ReadWorld());
+  if (world.rank > 0) {
+    const SystemClock clock;
+    loop::EventLog log = loop::EventLog::Silent(clock);
+    return RunPlan(text, world, log, signals);
+  }
   const auto output = plan::OutputOf(text);
   if (!output) {
     LATHE_RETURN_IF_ERROR(plan::ParsePlan(text).map([](auto&&) {}));
     return Failure(ErrorCode::kInvalidArgument, "paths.output is missing");
   }
-  const SystemClock clock;
-  LATHE_ASSIGN_OR_RETURN(const auto lock, loop::OutputLock::Take(*output));
-  LATHE_ASSIGN_OR_RETURN(auto log, loop::EventLog::Open(*output / protocol::kEventLogFile, clock));
-  auto outcome = RunLocked(text, log, signals, clock);
-  if (!outcome) RecordFailure(outcome.error(), log);
-  return outcome;
+  return Lead(text, *output, world, signals);
 }
 
 }  // namespace

@@ -20,6 +20,9 @@ class EventLog {
   /// Creates or continues the log. kDataLoss when a line in the middle is not ours.
   static Result<EventLog> Open(const std::filesystem::path& path, const Clock& clock);
 
+  /// A log that keeps nothing: for the processes of a job that are not its voice.
+  static EventLog Silent(const Clock& clock) { return EventLog({}, UniqueFd(), clock); }
+
   /// Appends {"seq", "time", "type", ...fields}. kResourceExhausted when the disk is full: the log
   /// then ends with the line before.
   Status Append(const std::string& type, const nlohmann::json& fields);

@@ -99,8 +99,9 @@ Status LoadModel(Job& job) {
 
 Status StartMethod(Job& job) {
   LATHE_ASSIGN_OR_RETURN(auto trainable, StartTrainable(job.plan, job.data.train, *job.decoder));
-  job.stepper =
-      std::make_unique<Stepper>(*job.decoder, std::move(trainable), ToStepperSettings(job.plan));
+  StepperSettings settings = ToStepperSettings(job.plan);
+  settings.group = job.group;
+  job.stepper = std::make_unique<Stepper>(*job.decoder, std::move(trainable), settings);
   return {};
 }
 
@@ -131,6 +132,17 @@ void PlanSteps(Job& job) {
   job.schedule = MakeScheduleSettings(plan.optimizer, total);
 }
 
+/// No process may begin elsewhere than the others.
+Status CheckSameStart(const Job& job) {
+  const auto step = static_cast<double>(job.progress.step);
+  std::vector<double> leaders = {step};
+  job.group->Broadcast(leaders);
+  if (!job.group->Any(leaders[0] != step)) return {};
+  return Failure(ErrorCode::kFailedPrecondition,
+                 "the processes of this job find different checkpoints in " +
+                     job.plan.paths.output.string() + ": all must see the same folder");
+}
+
 }  // namespace
 
 Status Resume(Job& job, EventLog& log) {
@@ -143,7 +155,7 @@ Status Resume(Job& job, EventLog& log) {
   }
   if (job.plan.precision == "fp16") job.progress.loss_scale.value = optim::LossScale::kStart;
   if (restored.progress) job.progress = *restored.progress;
-  return {};
+  return CheckSameStart(job);
 }
 
 Result<checkpoint::Identity> Identify(const plan::Plan& plan) {
@@ -171,8 +183,9 @@ Status ClaimOutput(const plan::Plan& plan, const checkpoint::Identity& identity)
       path, Json{{"jobId", plan.job_id}, {"settings", identity.settings}}.dump() + "\n");
 }
 
-Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity, EventLog& log) {
-  Job job{.plan = plan, .identity = identity};
+Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity,
+                    std::shared_ptr<const distributed::Group> group, EventLog& log) {
+  Job job{.plan = plan, .identity = identity, .group = std::move(group)};
   const auto phase = [&](const char* name) {
     return log.Append(protocol::kEventPhase, {{"phase", name}});
   };

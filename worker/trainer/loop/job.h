@@ -17,6 +17,7 @@ namespace lathe::trainer::loop {
 struct Job {
   const plan::Plan& plan;
   checkpoint::Identity identity;
+  std::shared_ptr<const distributed::Group> group;
   Dataset data;
   std::unique_ptr<model::Decoder> decoder;  ///< at a fixed address: the stepper refers to it
   std::unique_ptr<Stepper> stepper;
@@ -33,8 +34,10 @@ Result<checkpoint::Identity> Identify(const plan::Plan& plan);
 Status ClaimOutput(const plan::Plan& plan, const checkpoint::Identity& identity);
 
 /// Loads model, data and adapter, as at the beginning of a run. Tells phases and warnings.
-Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity, EventLog& log);
-/// Goes to where the newest checkpoint stands, if there is one. Tells warnings.
+Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity,
+                    std::shared_ptr<const distributed::Group> group, EventLog& log);
+/// Goes to where the newest checkpoint stands, if there is one. Tells warnings. Every process of
+/// the group reads it; kFailedPrecondition when they find different ones.
 Status Resume(Job& job, EventLog& log);
 
 }  // namespace lathe::trainer::loop

@@ -24,13 +24,16 @@ std::vector<double> Measure(const ReferenceInput& input, const std::vector<Examp
   return objectives::LogProbabilities(pass, model::ForwardLayers(pass, nullptr), batch.targets);
 }
 
+/// Leaves 0 where it is another process's turn.
 bool MeasureAll(const ReferenceInput& input, std::size_t group, std::vector<Example>& examples,
                 const std::function<bool()>& stop) {
   std::vector<std::size_t> indices(examples.size());
   std::iota(indices.begin(), indices.end(), std::size_t{0});
   const std::size_t size = static_cast<std::size_t>(input.batch_size) * group;
+  const auto processes = static_cast<std::size_t>(input.processes.size());
   for (std::size_t begin = 0; begin < indices.size(); begin += size) {
     if (stop()) return false;
+    if (begin / size % processes != static_cast<std::size_t>(input.processes.rank())) continue;
     const std::size_t count = std::min(size, indices.size() - begin);
     const auto values = Measure(input, examples, std::span(indices).subspan(begin, count));
     for (std::size_t i = 0; i < count; ++i) examples[begin + i].reference = values[i];
@@ -75,13 +78,19 @@ bool Read(const std::filesystem::path& path, const ReferenceInput& input, Datase
 
 Result<bool> MeasureReference(const ReferenceInput& input, Dataset& data,
                               const std::function<bool()>& stop) {
+  const distributed::Group& processes = input.processes;
   const std::filesystem::path path = input.output / kFile;
-  if (Read(path, input, data)) return true;
-  if (!MeasureAll(input, data.group, data.train, stop) ||
-      !MeasureAll(input, data.group, data.validation, stop)) {
-    return false;
+  const bool found = processes.Any(processes.leads() && Read(path, input, data));
+  if (!found) {
+    const bool done = MeasureAll(input, data.group, data.train, stop) &&
+                      MeasureAll(input, data.group, data.validation, stop);
+    if (processes.Any(!done)) return false;
   }
-  const std::vector<double> values = Collect(data);
+  // Each value is 0 in all processes but the one that read or measured it.
+  std::vector<double> values = Collect(data);
+  processes.Sum(values);
+  Spread(values, data);
+  if (found || !processes.leads()) return true;
   const formats::TensorInfo tensor{kTensor,
                                    formats::DType::kF64,
                                    {static_cast<std::int64_t>(values.size())},

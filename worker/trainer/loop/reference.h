@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "worker/trainer/distributed/group.h"
 #include "worker/trainer/loop/dataset.h"
 #include "worker/trainer/model/decoder.h"
 
@@ -20,10 +21,12 @@ struct ReferenceInput {
   std::filesystem::path output;
   std::string identity;         ///< of what the values depend on
   std::int64_t batch_size = 1;  ///< groups
+  const distributed::Group& processes;
 };
 
-/// Fills Example::reference of all examples. False when stop() became true between batches. A file
-/// that is damaged or of another identity is measured anew.
+/// Fills Example::reference of all examples, in every process of the group; they divide the
+/// batches. False when stop() became true between batches, in any of them. A file that is damaged
+/// or of another identity is measured anew.
 Result<bool> MeasureReference(const ReferenceInput& input, Dataset& data,
                               const std::function<bool()>& stop);
 

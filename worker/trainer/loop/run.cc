@@ -87,7 +87,7 @@ Result<bool> Runner::MeasureReferenceIfNeeded() {
   if (job_.plan.objective.type != "dpo" || job_.plan.objective.reference_free) return true;
   LATHE_RETURN_IF_ERROR(Phase("reference"));
   return MeasureReference({*job_.decoder, job_.plan.paths.output, job_.identity.settings,
-                           job_.plan.schedule.batch_size},
+                           job_.plan.schedule.batch_size, *job_.group},
                           job_.data, Stop());
 }
 
@@ -106,8 +106,8 @@ Result<Outcome> Runner::Run() {
     if (!trained) return Interrupt();
     LATHE_ASSIGN_OR_RETURN(const bool evaluated, EvaluateIfDue());
     if (!evaluated) return Interrupt();
-    if (job_.milestones.IsSave(progress().step) || IsBestToKeep() ||
-        signals_.TakeCheckpointRequest()) {
+    const bool asked = job_.group->Any(signals_.TakeCheckpointRequest());
+    if (asked || job_.milestones.IsSave(progress().step) || IsBestToKeep()) {
       LATHE_RETURN_IF_ERROR(SaveCheckpoint());
     }
   }
@@ -137,6 +137,7 @@ Status Runner::TellStart() {
                       {"device", job_.plan.device},
                       {"precision", job_.plan.precision},
                       {"threads", device::Threads()},
+                      {"processes", job_.group->size()},
                       {"totalSteps", job_.milestones.total_steps},
                       {"stepsDone", progress().step},
                       {"trainableParameters", trainable},
@@ -265,7 +266,7 @@ void Runner::PruneCheckpoints(std::int64_t step, std::int64_t room) const {
 }
 
 Status Runner::SaveCheckpoint() {
-  if (saved_step_ == progress().step) return {};
+  if (saved_step_ == progress().step || !job_.group->leads()) return {};
   LATHE_RETURN_IF_ERROR(Phase("saving"));
   const fs::path folder = job_.plan.paths.output / protocol::kCheckpointsFolder;
   PruneCheckpoints(progress().step - 1, 1);  // Before writing: the disk may be nearly full.
@@ -302,6 +303,7 @@ Status Runner::ReturnToBest() {
 Result<Outcome> Runner::Interrupt() {
   if (progress().step > 0) LATHE_RETURN_IF_ERROR(SaveCheckpoint());
   LATHE_RETURN_IF_ERROR(log_.Append(protocol::kEventInterrupted, {{"step", progress().step}}));
+  job_.group->Wait();  // Nobody says that it is saved before it is.
   return Outcome::kInterrupted;
 }
 
@@ -333,9 +335,11 @@ Status Runner::SaveAdapter(Json& files) {
 
 Result<Outcome> Runner::Finish() {
   LATHE_RETURN_IF_ERROR(Phase("saving"));
-  LATHE_RETURN_IF_ERROR(ReturnToBest());
   Json files = Json::array();
-  LATHE_RETURN_IF_ERROR(SaveAdapter(files));
+  if (job_.group->leads()) {
+    LATHE_RETURN_IF_ERROR(ReturnToBest());
+    LATHE_RETURN_IF_ERROR(SaveAdapter(files));
+  }
   const auto& evaluation = progress().evaluation_loss;
   LATHE_RETURN_IF_ERROR(log_.Append(protocol::kEventSucceeded,
                                     {{"step", progress().step},
@@ -344,18 +348,19 @@ Result<Outcome> Runner::Finish() {
                                      {"evaluationLoss", evaluation ? Finite(*evaluation) : Json()},
                                      {"seconds", progress().seconds},
                                      {"files", files}}));
+  job_.group->Wait();
   return Outcome::kSucceeded;
 }
 
 }  // namespace
 
-Result<Outcome> Run(const plan::Plan& plan, EventLog& log, StopSignals& signals,
-                    const Clock& clock) {
+Result<Outcome> Run(const plan::Plan& plan, std::shared_ptr<const distributed::Group> group,
+                    EventLog& log, StopSignals& signals, const Clock& clock) {
   LATHE_ASSIGN_OR_RETURN(const auto identity, Identify(plan));
-  if (log.last_type() == protocol::kEventSucceeded) return Outcome::kSucceeded;
-  LATHE_ASSIGN_OR_RETURN(Job job, Prepare(plan, identity, log));
+  if (group->Any(log.last_type() == protocol::kEventSucceeded)) return Outcome::kSucceeded;
+  LATHE_ASSIGN_OR_RETURN(Job job, Prepare(plan, identity, group, log));
   // Only now: a plan that fails on its model or data may be mended and run in the same folder.
-  LATHE_RETURN_IF_ERROR(ClaimOutput(plan, identity));
+  if (group->leads()) LATHE_RETURN_IF_ERROR(ClaimOutput(plan, identity));
   return Runner(std::move(job), log, signals, clock).Run();
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "worker/trainer/distributed/share.h"
 #include "worker/trainer/model/dropout.h"
 
 namespace lathe::trainer::loop {
@@ -34,6 +35,15 @@ struct Sums {
   void Add(const objectives::ObjectiveOutput& output) {
     loss += output.loss;
     for (std::size_t i = 0; i < measures.size(); ++i) measures[i] += output.measures[i];
+  }
+  /// With the other processes' sums.
+  void AddUp(const distributed::Group& group) {
+    std::vector<double> values = measures;
+    values.push_back(loss);
+    group.Sum(values);
+    loss = values.back();
+    values.pop_back();
+    measures = std::move(values);
   }
   std::vector<double> MeanMeasures(double divisor) const {
     std::vector<double> means = measures;
@@ -83,15 +93,23 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
   trainable_.ZeroGradients();
   const double divisor = objectives::Divisor(objective, result.targets, groups);
   Sums sums(objective);
-  for (std::size_t i = 0; i < input.micro_batches.size(); ++i) {
-    if (stop()) return std::nullopt;
-    const Batch batch = MakeBatch(input.examples, Members(input.micro_batches[i], objective.group),
-                                  decoder_.device());
+  const distributed::Group& group = *settings_.group;
+  const auto pieces = distributed::Share(input.micro_batches, group.rank(), group.size());
+  const auto step_seed = model::MixSeed(settings_.seed, static_cast<std::uint64_t>(input.step));
+  bool stopped = pieces.empty() && stop();
+  for (const distributed::Piece& piece : pieces) {
+    stopped = stop();
+    if (stopped) break;
+    const Batch batch =
+        MakeBatch(input.examples, Members(piece.items, objective.group), decoder_.device());
     if (batch.targets.rows.size(0) == 0) continue;
-    const auto step_seed = model::MixSeed(settings_.seed, static_cast<std::uint64_t>(input.step));
-    sums.Add(ForwardBackward(batch, input.loss_scale / divisor, model::MixSeed(step_seed, i)));
+    sums.Add(
+        ForwardBackward(batch, input.loss_scale / divisor, model::MixSeed(step_seed, piece.index)));
   }
+  if (group.Any(stopped)) return std::nullopt;
   trainable_.FinishGradients();
+  sums.AddUp(group);
+  group.Sum(gradients);
   result.loss = sums.loss / divisor;
   result.measures = sums.MeanMeasures(divisor);
   if (input.loss_scale != 1) gradients.mul_(1 / input.loss_scale);
@@ -114,18 +132,25 @@ std::optional<Evaluation> Stepper::Evaluate(const std::vector<Example>& examples
   std::vector<std::size_t> groups(examples.size() / objective.group);
   std::iota(groups.begin(), groups.end(), std::size_t{0});
   const auto size = static_cast<std::size_t>(batch_size);
-  for (std::size_t begin = 0; begin < groups.size(); begin += size) {
-    if (stop()) return std::nullopt;
+  const distributed::Group& processes = *settings_.group;
+  bool stopped = false;
+  for (std::size_t begin = 0; begin < groups.size() && !stopped; begin += size) {
     const std::size_t count = std::min(size, groups.size() - begin);
-    const Batch batch =
-        MakeBatch(examples, Members(std::span(groups).subspan(begin, count), objective.group),
-                  decoder_.device());
+    const auto members = Members(std::span(groups).subspan(begin, count), objective.group);
+    for (const std::size_t index : members) {
+      evaluation.targets += data::CountTargets(examples[index]);
+    }
+    stopped = stop();
+    const auto turn = static_cast<int>(begin / size % static_cast<std::size_t>(processes.size()));
+    if (stopped || turn != processes.rank()) continue;
+    const Batch batch = MakeBatch(examples, members, decoder_.device());
     const model::PassOptions options;
     const model::PassContext pass{decoder_, trainable_.additions, batch.inputs, options};
     const at::Tensor hidden = model::ForwardLayers(pass, nullptr);
     sums.Add(objective.compute({pass, hidden, batch.targets, batch.reference, 0}));
-    evaluation.targets += batch.targets.rows.size(0);
   }
+  if (processes.Any(stopped)) return std::nullopt;
+  sums.AddUp(processes);
   const double divisor =
       objectives::Divisor(objective, evaluation.targets, static_cast<std::int64_t>(groups.size()));
   evaluation.loss = sums.loss / divisor;

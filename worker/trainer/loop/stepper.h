@@ -3,10 +3,12 @@
 // changes from step to step except the count itself. Not thread-safe.
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "worker/trainer/adapters/trainable.h"
+#include "worker/trainer/distributed/group.h"
 #include "worker/trainer/loop/batch.h"
 #include "worker/trainer/model/decoder.h"
 #include "worker/trainer/objectives/supervised.h"
@@ -21,6 +23,8 @@ struct StepperSettings {
   bool recompute = false;  ///< gradient checkpointing
   bool offload = false;    ///< activation offloading
   std::uint64_t seed = 42;
+  /// The processes that share each step; this one alone unless told otherwise.
+  std::shared_ptr<const distributed::Group> group = std::make_shared<const distributed::Group>();
 };
 
 /// The examples of one step. Micro-batches hold indices of the objective's groups: group g is the
@@ -57,10 +61,13 @@ class Stepper {
   const adapters::Trainable& trainable() const { return trainable_; }
   optim::OptimizerState& optimizer() { return optimizer_; }
 
-  /// nullopt when stop() became true between micro-batches: nothing has changed then.
+  /// nullopt when stop() became true between micro-batches, in any process: nothing has changed
+  /// then. Every process of the group takes the same step, computes its share of it and comes to
+  /// the same result.
   std::optional<StepResult> Step(const StepInput& input, const std::function<bool()>& stop);
 
-  /// Mean loss over all examples, `batch_size` groups at a time; nullopt when stopped.
+  /// Mean loss over all examples, `batch_size` groups at a time; nullopt when stopped. Divided
+  /// among the group's processes too.
   std::optional<Evaluation> Evaluate(const std::vector<Example>& examples, std::int64_t batch_size,
                                      const std::function<bool()>& stop);
 

@@ -21,7 +21,7 @@ enum class PreferenceLoss : std::uint8_t { kSigmoid, kIpo };
 
 struct PreferenceSettings {
   PreferenceLoss loss = PreferenceLoss::kSigmoid;
-  double beta = 0.1;           ///< above 0
+  double beta = 1;             ///< above 0
   double label_smoothing = 0;  ///< 0 to 0.5; sigmoid only
 };
 

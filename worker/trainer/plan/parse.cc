@@ -79,8 +79,9 @@ void CheckDistributed(const Json& plan, EnvelopeReader& reader) {
   const Json size = object.value("worldSize", Json(1));
   if (size != 1) {
     reader.Find("distributed.worldSize", "unsupported",
-                "several processes for one job are not supported by this trainer", size.dump(),
-                "1");
+                "the processes of one job learn of each other from RANK, WORLD_SIZE, MASTER_ADDR "
+                "and MASTER_PORT in their environment, not from the plan",
+                size.dump(), "1");
   }
 }
 

@@ -67,7 +67,7 @@ struct BottleneckPlan {
 struct ObjectivePlan {
   std::string type;  ///< "sft", "dpo"
   std::string loss;  ///< of dpo: "sigmoid", "ipo"
-  double beta = 0.1;
+  double beta = 1;
   double label_smoothing = 0;
   bool reference_free = false;
 };

@@ -1,0 +1,3 @@
+#pragma once
+// See gloo/declarations.h.
+#include <gloo/declarations.h>

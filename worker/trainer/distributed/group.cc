@@ -1,0 +1,115 @@
+#include "worker/trainer/distributed/group.h"
+
+#include <ATen/ops/empty.h>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+namespace lathe::trainer::distributed {
+
+struct Group::Backend {
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+};
+
+namespace {
+
+bool IsLoopback(const std::string& address) {
+  return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
+
+/// GLOO_SOCKET_IFNAME names another network interface than the host name's, as in torch.
+std::shared_ptr<gloo::transport::Device> MakeDevice(const World& world) {
+  using c10d::ProcessGroupGloo;
+  if (const char* name = std::getenv("GLOO_SOCKET_IFNAME"); name != nullptr && *name != '\0') {
+    return ProcessGroupGloo::createDeviceForInterface(name);
+  }
+  if (IsLoopback(world.master_address)) {
+    return ProcessGroupGloo::createDeviceForHostname("127.0.0.1");
+  }
+  return ProcessGroupGloo::createDefaultDevice();
+}
+
+c10::intrusive_ptr<c10d::ProcessGroupGloo> Connect(const World& world) {
+  c10d::TCPStoreOptions store_options;
+  store_options.port = world.master_port;
+  store_options.isServer = world.rank == 0;
+  store_options.numWorkers = static_cast<std::size_t>(world.size);
+  store_options.timeout = world.timeout;
+  const auto store = c10::make_intrusive<c10d::TCPStore>(world.master_address, store_options);
+  auto options = c10d::ProcessGroupGloo::Options::create(world.timeout);
+  options->devices.push_back(MakeDevice(world));
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, world.rank, world.size, options);
+}
+
+/// Runs a collective call to its end.
+template <class Start>
+void Complete(int rank, int size, const Start& start) {
+  try {
+    start()->wait();
+  } catch (const std::exception& error) {
+    throw std::runtime_error("rank " + std::to_string(rank) + " of " + std::to_string(size) +
+                             " has lost the others: one of them has ended or hangs (" +
+                             error.what() + ")");
+  }
+}
+
+}  // namespace
+
+Group::Group() = default;
+Group::Group(Group&&) noexcept = default;
+Group& Group::operator=(Group&&) noexcept = default;
+Group::~Group() = default;
+
+Result<Group> Group::Join(const World& world) {
+  Group group;
+  group.rank_ = world.rank;
+  group.size_ = world.size;
+  if (world.size == 1) return group;
+  try {
+    group.backend_ = std::make_unique<Backend>(Backend{Connect(world)});
+  } catch (const std::exception& error) {
+    return Failure(ErrorCode::kUnavailable,
+                   "rank " + std::to_string(world.rank) + " of " + std::to_string(world.size) +
+                       " cannot meet the others at " + world.master_address + ":" +
+                       std::to_string(world.master_port) + ": " + error.what());
+  }
+  return group;
+}
+
+void Group::Sum(at::Tensor& tensor) const {
+  if (size_ == 1) return;
+  at::Tensor on_host = tensor.to(at::kCPU);
+  std::vector<at::Tensor> tensors = {on_host};
+  Complete(rank_, size_, [&] { return backend_->gloo->allreduce(tensors, {}); });
+  if (!tensor.is_cpu()) tensor.copy_(on_host);
+}
+
+void Group::Sum(std::vector<double>& values) const {
+  if (size_ == 1) return;
+  at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kDouble);
+  auto* data = static_cast<double*>(tensor.data_ptr());
+  std::copy(values.begin(), values.end(), data);
+  Sum(tensor);
+  std::copy_n(data, values.size(), values.begin());
+}
+
+bool Group::Any(bool value) const {
+  std::vector<double> count = {value ? 1.0 : 0.0};
+  Sum(count);
+  return count[0] > 0;
+}
+
+void Group::Broadcast(std::vector<double>& values) const {
+  if (!leads()) std::fill(values.begin(), values.end(), 0.0);
+  Sum(values);
+}
+
+void Group::Wait() const {
+  static_cast<void>(Any(false));
+}
+
+}  // namespace lathe::trainer::distributed
