@@ -1,5 +1,6 @@
 #include "coordinator/cli/commands/logs.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -107,6 +108,7 @@ struct MetricColumn {
   const char* header;
   const char* field;
   std::string (*text)(double);
+  bool only_if_present = false;  ///< shown when some event has the field
 };
 
 std::string Whole(double value) {
@@ -116,16 +118,27 @@ std::string Whole(double value) {
 constexpr MetricColumn kEvaluationColumns[] = {{"STEP", "step", &Whole},
                                                {"EPOCH", "epoch", &FormatLoss},
                                                {"LOSS", "loss", &FormatLoss},
+                                               {"MARGIN", "rewardMargin", &FormatLoss, true},
+                                               {"ACCURACY", "rewardAccuracy", &FormatLoss, true},
                                                {"TARGET TOKENS", "targetTokens", &FormatCount}};
 constexpr MetricColumn kTrainingColumns[] = {{"STEP", "step", &Whole},
                                              {"EPOCH", "epoch", &FormatLoss},
                                              {"LOSS", "loss", &FormatLoss},
+                                             {"MARGIN", "rewardMargin", &FormatLoss, true},
+                                             {"ACCURACY", "rewardAccuracy", &FormatLoss, true},
                                              {"LEARNING RATE", "learningRate", &FormatLoss},
                                              {"GRADIENT NORM", "gradientNorm", &FormatLoss},
                                              {"TARGET TOKENS", "targetTokens", &FormatCount},
                                              {"TOKENS/S", "tokensPerSecond", &FormatCount}};
 
-Table TableOf(std::span<const MetricColumn> columns, const Document& list) {
+Table TableOf(std::span<const MetricColumn> all, const Document& list) {
+  std::vector<MetricColumn> columns;
+  for (const MetricColumn& column : all) {
+    const bool present = std::any_of(list.begin(), list.end(), [&](const Document& fields) {
+      return fields.contains(column.field);
+    });
+    if (present || !column.only_if_present) columns.push_back(column);
+  }
   std::vector<Column> headers;
   for (const MetricColumn& column : columns) headers.push_back({column.header, Align::kRight});
   Table table(std::move(headers));
