@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
+#include "common/base/process_identity.h"
 #include "common/base/result.h"
 #include "lathe/v1/worker_service.pb.h"
 #include "worker/attempt/job_folder.h"
-#include "worker/process/process_identity.h"
 
 namespace lathe::worker::attempt {
 
@@ -24,9 +24,9 @@ enum class Stage : std::uint8_t {
 struct AttemptRecord {
   Stage stage = Stage::kAccepted;
   v1::StartAttempt start;
-  std::uint64_t history_end = 0;     ///< of the event log, see spool::ForwardRule
-  process::ProcessIdentity trainer;  ///< when running
-  v1::AttemptReport report;          ///< when ended
+  std::uint64_t history_end = 0;  ///< of the event log, see spool::ForwardRule
+  ProcessIdentity trainer;        ///< when running
+  v1::AttemptReport report;       ///< when ended
 };
 
 /// Durable when it returns.

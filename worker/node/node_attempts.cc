@@ -6,9 +6,9 @@
 
 #include "common/base/file_io.h"
 #include "common/base/log.h"
+#include "common/base/process_identity.h"
 #include "worker/attempt/report_text.h"
 #include "worker/node/node.h"
-#include "worker/process/process_identity.h"
 
 namespace lathe::worker {
 namespace {
@@ -103,8 +103,7 @@ void Node::RecoverJob(const JobFolder& folder) {
   const agent::AttemptKey key{record.start.job_id(), record.start.attempt()};
   const std::string spec = record.start.SerializeAsString();
   if (record.stage == Stage::kLaunching) {
-    const auto found =
-        process::FindByEnvironment(process::kAttemptVariable, folder.Marker(key.attempt));
+    const auto found = FindByEnvironment(process::kAttemptVariable, folder.Marker(key.attempt));
     record.stage = found ? Stage::kRunning : Stage::kAccepted;
     if (found) record.trainer = *found;
   }

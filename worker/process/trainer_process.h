@@ -11,9 +11,9 @@
 
 #include "common/base/child_process.h"
 #include "common/base/clock.h"
+#include "common/base/process_identity.h"
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
-#include "worker/process/process_identity.h"
 
 namespace lathe::worker::process {
 

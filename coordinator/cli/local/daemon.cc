@@ -46,7 +46,7 @@ Result<Daemon> Daemon::Start(DaemonSpec spec) {
                                                                     .new_session = true}));
   // A process that has already ended has no start time; WaitUntil then tells why.
   const ProcessIdentity identity =
-      IdentityOf(process.pid()).value_or(ProcessIdentity{.pid = process.pid()});
+      Identify(process.pid()).value_or(ProcessIdentity{.pid = process.pid()});
   Daemon daemon(std::move(spec), std::move(process), identity, log_start);
   if (Status written = WriteIdentity(daemon.spec_.pid_file, identity); !written) {
     daemon.Stop(std::chrono::seconds(5));

@@ -11,7 +11,7 @@
 #include "common/base/child_process.h"
 #include "common/base/clock.h"
 #include "common/base/result.h"
-#include "coordinator/cli/local/process_identity.h"
+#include "coordinator/cli/local/processes.h"
 
 namespace lathe::cli {
 

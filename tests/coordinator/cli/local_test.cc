@@ -12,7 +12,7 @@
 #include "common/base/temp_dir.h"
 #include "coordinator/cli/local/daemon.h"
 #include "coordinator/cli/local/probes.h"
-#include "coordinator/cli/local/process_identity.h"
+#include "coordinator/cli/local/processes.h"
 #include "coordinator/cli/local/settings.h"
 
 namespace lathe::cli {
@@ -36,14 +36,14 @@ class LocalTest : public ::testing::Test {
 };
 
 TEST_F(LocalTest, AProcessIsKnownByItsStartTimeToo) {
-  const auto self = IdentityOf(::getpid());
+  const auto self = Identify(::getpid());
   ASSERT_TRUE(self);
   EXPECT_TRUE(IsAlive(*self));
   ProcessIdentity reused = *self;
-  ++reused.start_time;
+  ++reused.start_ticks;
   EXPECT_FALSE(IsAlive(reused));
   ASSERT_TRUE(WriteIdentity(folder_.path() / "pid", *self));
-  EXPECT_EQ(ReadLiving(folder_.path() / "pid"), self);
+  EXPECT_EQ(ReadLiving(folder_.path() / "pid"), *self);
   ASSERT_TRUE(WriteIdentity(folder_.path() / "pid", reused));
   EXPECT_FALSE(ReadLiving(folder_.path() / "pid"));
   EXPECT_FALSE(ReadLiving(folder_.path() / "missing"));
@@ -101,7 +101,7 @@ TEST_F(LocalTest, TrainersAreFoundByProgramAndFolder) {
   const std::string worker = (folder_.path() / "worker-1").string();
   ChildProcess ours = start(worker + "/jobs/job-1/plan.json");
   ChildProcess other = start(worker + "0/jobs/job-1/plan.json");
-  EXPECT_EQ(TrainersBelow(worker), std::vector{IdentityOf(ours.pid()).value()});
+  EXPECT_EQ(TrainersBelow(worker), std::vector{Identify(ours.pid()).value()});
   for (ChildProcess* child : {&ours, &other}) {
     child->Signal(SIGKILL);
     child->Wait();

@@ -17,7 +17,7 @@
 #include "common/base/unique_fd.h"
 #include "coordinator/cli/local/layout.h"
 #include "coordinator/cli/local/probes.h"
-#include "coordinator/cli/local/process_identity.h"
+#include "coordinator/cli/local/processes.h"
 #include "tests/coordinator/cli/cli_runner.h"
 
 namespace lathe::cli {

@@ -1,30 +1,17 @@
 #pragma once
-// A process that is still the same one: its id together with its start time, since the kernel gives
-// ids again. Linux only (/proc).
+// The processes of a cluster on this machine: pid files, and stopping what need not be a child.
 
-#include <sys/types.h>
-
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/process_identity.h"
 #include "common/base/result.h"
 
 namespace lathe::cli {
 
-struct ProcessIdentity {
-  pid_t pid = 0;
-  std::uint64_t start_time = 0;  ///< clock ticks since boot, /proc/PID/stat field 22
-  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
-};
-
-/// The living process of that id; nullopt when there is none or it has ended unreaped.
-std::optional<ProcessIdentity> IdentityOf(pid_t pid);
-bool IsAlive(const ProcessIdentity& identity);
-
-/// "PID START\n" in a file, and back. A missing or unreadable file is no process.
+/// "PID START BOOT\n" in a file, and back. A missing or unreadable file is no process.
 Status WriteIdentity(const std::filesystem::path& file, const ProcessIdentity& identity);
 std::optional<ProcessIdentity> ReadLiving(const std::filesystem::path& file);
 

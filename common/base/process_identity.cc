@@ -1,4 +1,4 @@
-#include "worker/process/process_identity.h"
+#include "common/base/process_identity.h"
 
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 
 #include "common/base/file_io.h"
 
-namespace lathe::worker::process {
+namespace lathe {
 namespace {
 
 struct ProcessState {
@@ -63,16 +63,27 @@ std::optional<UniqueFd> OpenIfAlive(const ProcessIdentity& identity) {
   return fd;
 }
 
-std::optional<ProcessIdentity> FindByEnvironment(std::string_view name, std::string_view value) {
-  const std::string wanted = std::string(name) + "=" + std::string(value) + '\0';
+bool IsAlive(const ProcessIdentity& identity) {
+  return OpenIfAlive(identity).has_value();
+}
+
+std::vector<pid_t> ProcessIds() {
+  std::vector<pid_t> ids;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const std::string folder = entry.path().filename().string();
     pid_t pid = 0;
     const auto parsed = std::from_chars(folder.data(), folder.data() + folder.size(), pid);
-    if (parsed.ec != std::errc{} || parsed.ptr != folder.data() + folder.size()) continue;
+    if (parsed.ec == std::errc{} && parsed.ptr == folder.data() + folder.size()) ids.push_back(pid);
+  }
+  return ids;
+}
+
+std::optional<ProcessIdentity> FindByEnvironment(std::string_view name, std::string_view value) {
+  const std::string wanted = std::string(name) + "=" + std::string(value) + '\0';
+  for (const pid_t pid : ProcessIds()) {
     // Other users' processes are not readable, and are not ours.
-    const auto environment = ReadFile(entry.path() / "environ", 4 << 20);
+    const auto environment = ReadFile("/proc/" + std::to_string(pid) + "/environ", 4 << 20);
     if (!environment) continue;
     const std::size_t at = environment->find(wanted);
     const bool whole = at == 0 || (at != std::string::npos && (*environment)[at - 1] == '\0');
@@ -82,4 +93,4 @@ std::optional<ProcessIdentity> FindByEnvironment(std::string_view name, std::str
   return std::nullopt;
 }
 
-}  // namespace lathe::worker::process
+}  // namespace lathe

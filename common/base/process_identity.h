@@ -1,6 +1,6 @@
 #pragma once
 // Names a process so that a later one with the same pid is not taken for it: pid, kernel start
-// time, boot. Thread-safe functions.
+// time, boot. Linux only (/proc). Thread-safe functions.
 
 #include <sys/types.h>
 
@@ -8,11 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/base/unique_fd.h"
 
-namespace lathe::worker::process {
+namespace lathe {
 
 struct ProcessIdentity {
   pid_t pid = 0;
@@ -27,9 +28,13 @@ Result<ProcessIdentity> Identify(pid_t pid);
 /// A pidfd of that very process; nullopt when it is gone, ended without having been waited for, or
 /// its pid belongs to another one by now.
 std::optional<UniqueFd> OpenIfAlive(const ProcessIdentity& identity);
+bool IsAlive(const ProcessIdentity& identity);
+
+/// The ids of all processes that there are now.
+std::vector<pid_t> ProcessIds();
 
 /// The process of this user whose environment holds `name=value`: how a trainer is found when the
 /// daemon died between starting it and writing down its pid. nullopt: none.
 std::optional<ProcessIdentity> FindByEnvironment(std::string_view name, std::string_view value);
 
-}  // namespace lathe::worker::process
+}  // namespace lathe

@@ -1,15 +1,14 @@
-#include "coordinator/cli/local/process_identity.h"
+#include "coordinator/cli/local/processes.h"
 
 #include <signal.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
-#include <system_error>
 #include <thread>
 
 #include "common/base/file_io.h"
@@ -55,34 +54,18 @@ bool WaitUntilGone(const std::vector<ProcessIdentity>& processes, Duration patie
 }
 
 void SignalAll(const std::vector<ProcessIdentity>& processes, int signal_number) {
-  for (const ProcessIdentity& process : Living(processes)) ::kill(process.pid, signal_number);
+  for (const ProcessIdentity& process : processes) {
+    const auto handle = OpenIfAlive(process);
+    if (handle) ::syscall(SYS_pidfd_send_signal, handle->get(), signal_number, nullptr, 0);
+  }
 }
 
 }  // namespace
 
-std::optional<ProcessIdentity> IdentityOf(pid_t pid) {
-  const std::string text = ReadProc(pid, "stat");
-  // The second field is the name in parentheses and may itself hold spaces and parentheses.
-  const std::size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(name_end + 1));
-  std::string state;
-  fields >> state;
-  if (state == "Z" || state == "X") return std::nullopt;
-  std::string skipped;
-  for (int field = 4; field < 22; ++field) fields >> skipped;
-  ProcessIdentity identity{.pid = pid};
-  if (!(fields >> identity.start_time)) return std::nullopt;
-  return identity;
-}
-
-bool IsAlive(const ProcessIdentity& identity) {
-  return IdentityOf(identity.pid) == identity;
-}
-
 Status WriteIdentity(const std::filesystem::path& file, const ProcessIdentity& identity) {
-  return WriteFileAtomically(
-      file, std::to_string(identity.pid) + " " + std::to_string(identity.start_time) + "\n");
+  return WriteFileAtomically(file, std::to_string(identity.pid) + " " +
+                                       std::to_string(identity.start_ticks) + " " +
+                                       identity.boot_id + "\n");
 }
 
 std::optional<ProcessIdentity> ReadLiving(const std::filesystem::path& file) {
@@ -90,7 +73,8 @@ std::optional<ProcessIdentity> ReadLiving(const std::filesystem::path& file) {
   if (!text) return std::nullopt;
   std::istringstream fields(*text);
   ProcessIdentity identity;
-  if (!(fields >> identity.pid >> identity.start_time) || !IsAlive(identity)) return std::nullopt;
+  if (!(fields >> identity.pid >> identity.start_ticks >> identity.boot_id)) return std::nullopt;
+  if (!IsAlive(identity)) return std::nullopt;
   return identity;
 }
 
@@ -104,14 +88,9 @@ StopResult StopProcesses(const std::vector<ProcessIdentity>& processes, Duration
 
 std::vector<ProcessIdentity> TrainersBelow(const std::filesystem::path& folder) {
   std::vector<ProcessIdentity> found;
-  std::error_code unreadable;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", unreadable)) {
-    const std::string name = entry.path().filename();
-    pid_t pid = 0;
-    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), pid);
-    if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) continue;
+  for (const pid_t pid : ProcessIds()) {
     if (!IsTrainerBelow(pid, folder.string())) continue;
-    if (const auto identity = IdentityOf(pid)) found.push_back(*identity);
+    if (const auto identity = Identify(pid)) found.push_back(*identity);
   }
   return found;
 }
