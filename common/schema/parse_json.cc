@@ -93,7 +93,7 @@ std::optional<Finding> CheckSize(std::string_view text) {
   return finding;
 }
 
-bool IsUtf8(std::string_view text) {
+std::size_t Utf8Prefix(std::string_view text) {
   // RFC 3629: how many bytes follow a first byte, and where the first of them may lie, so that
   // overlong forms, surrogates and what is beyond U+10FFFF are refused.
   for (std::size_t i = 0; i < text.size();) {
@@ -104,22 +104,22 @@ bool IsUtf8(std::string_view text) {
     }
     const std::size_t following = first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
     if (first < 0xC2 || first > 0xF4 || text.size() - i <= following) {
-      return false;
+      return i;
     }
     const auto second = static_cast<unsigned char>(text[i + 1]);
     const unsigned low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
     const unsigned high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
     if (second < low || second > high) {
-      return false;
+      return i;
     }
     for (std::size_t k = 2; k <= following; ++k) {
       if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) {
-        return false;
+        return i;
       }
     }
     i += following + 1;
   }
-  return true;
+  return text.size();
 }
 
 std::string Join(const std::string& path, std::string_view key) {

@@ -1,90 +1,68 @@
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/mark.h>
-#include <yaml-cpp/parser.h>
-
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <sstream>
 
 #include "common/schema/configuration.h"
 #include "common/schema/tree_internal.h"
 #include "common/schema/yaml_scalar_internal.h"
+#include "common/yaml/reader.h"
 
 namespace lathe::schema {
 namespace {
 
+using yaml::Event;
+using yaml::EventKind;
+
 /// Aliases can make a small text a huge tree; no real configuration has so many values.
 constexpr int kMaxNodes = 50000;
 
-constexpr char kStringTag[] = "tag:yaml.org,2002:str";
+constexpr std::string_view kStringTag = "tag:yaml.org,2002:str";
+constexpr std::string_view kListTag = "tag:yaml.org,2002:seq";
+constexpr std::string_view kMapTag = "tag:yaml.org,2002:map";
 
-/// Thrown through the parser once there is a finding that makes the rest pointless.
-struct Stop {};
+/// Maps have few keys; room for them at once saves copies of those before.
+constexpr std::size_t kUsualKeys = 8;
 
-/// Makes a tree of the parser's events. (YAML::Node would take thrice the time, and
-/// YAML::LoadAll never comes to the end of some broken texts.)
-class TreeBuilder : public YAML::EventHandler {
+/// Makes a tree of the reader's events.
+class TreeBuilder {
  public:
   explicit TreeBuilder(std::vector<Finding>& findings) : findings_(findings) {}
 
   /// Of the whole document; null for an empty one.
   Tree TakeTree() { return std::move(root_); }
 
-  void OnDocumentStart(const YAML::Mark&) override {
-    if (++documents_ > 1) {
-      findings_.push_back(
-          MakeError("", "syntax_error", "more than one YAML document; a configuration is one"));
-      throw Stop{};
+  /// False once there is a finding that makes the rest pointless.
+  bool Take(const Event& event) {
+    switch (event.kind) {
+      case EventKind::kDocumentStart:
+        return ++documents_ == 1 ||
+               Refuse("", "syntax_error", "more than one YAML document; a configuration is one");
+      case EventKind::kAlias:
+        return TakeAlias(std::string(event.anchor));
+      case EventKind::kScalar:
+        return TakeScalar(event);
+      case EventKind::kListStart:
+        return Open(Tree::array(), event, kListTag);
+      case EventKind::kMapStart:
+        return Open(Tree::object(), event, kMapTag);
+      case EventKind::kListEnd:
+      case EventKind::kMapEnd:
+        Close();
+        return true;
+      case EventKind::kTextEnd:
+        return false;
     }
+    return false;
   }
-  void OnDocumentEnd() override {}
-
-  void OnNull(const YAML::Mark&, YAML::anchor_t anchor) override {
-    Count(1, 1);
-    Complete(nullptr, anchor);
-  }
-
-  void OnAlias(const YAML::Mark&, YAML::anchor_t anchor) override {
-    const auto found = anchors_.find(anchor);
-    if (found == anchors_.end()) {  // inside of what it names
-      findings_.push_back(MakeError(Path(), "syntax_error", "an alias of what it is part of"));
-      throw Stop{};
-    }
-    const Size size = SizeOf(found->second);
-    Count(size.nodes, size.depth);
-    Complete(found->second, 0);
-  }
-
-  void OnScalar(const YAML::Mark&, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& text) override {
-    Count(1, 1);
-    if (ExpectsKey()) {
-      TakeKey(text);
-      return;
-    }
-    Complete(Scalar(tag, text), anchor);
-  }
-
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    Open(Tree::array(), anchor);
-  }
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
-    Open(Tree::object(), anchor);
-  }
-  void OnSequenceEnd() override { Close(); }
-  void OnMapEnd() override { Close(); }
 
  private:
   /// A list or map that is being read.
   struct Frame {
     Tree value;
-    YAML::anchor_t anchor = 0;
+    std::string anchor;              ///< its name for aliases; empty: none
     std::optional<std::string> key;  ///< of a map, while its value is read
     bool drops_value = false;        ///< the key was none that can be kept
+    bool twice = false;              ///< the map has the key already
   };
 
   struct Size {
@@ -116,40 +94,74 @@ class TreeBuilder : public YAML::EventHandler {
     return path;
   }
 
+  bool Refuse(std::string path, std::string code, std::string message) {
+    findings_.push_back(MakeError(std::move(path), std::move(code), std::move(message)));
+    return false;
+  }
+
   /// Nodes that come to the tree here, and levels that they have.
-  void Count(int nodes, int depth) {
+  bool Count(int nodes, int depth) {
     nodes_ += nodes;
-    if (nodes_ > kMaxNodes || static_cast<int>(frames_.size()) + depth > kMaxDepth) {
-      findings_.push_back(MakeError(Path(), "too_deep",
-                                    "more than " + std::to_string(kMaxDepth) + " levels or " +
-                                        std::to_string(kMaxNodes) + " values"));
-      throw Stop{};
+    if (nodes_ <= kMaxNodes && static_cast<int>(frames_.size()) + depth <= kMaxDepth) {
+      return true;
     }
+    return Refuse(Path(), "too_deep",
+                  "more than " + std::to_string(kMaxDepth) + " levels or " +
+                      std::to_string(kMaxNodes) + " values");
   }
 
-  Tree Scalar(const std::string& tag, const std::string& text) {
-    if (!IsUtf8(text)) {
-      findings_.push_back(MakeError(Path(), "bad_encoding", "not valid UTF-8"));
-      return nullptr;
+  bool TakeAlias(const std::string& anchor) {
+    const auto found = anchors_.find(anchor);
+    if (found == anchors_.end()) {
+      const bool inside =
+          std::any_of(frames_.begin(), frames_.end(),
+                      [&anchor](const Frame& frame) { return frame.anchor == anchor; });
+      return Refuse(Path(), "syntax_error",
+                    inside ? "an alias of what it is part of" : "an alias of nothing before it");
     }
-    if (tag == "?" || tag.empty()) {
-      return PlainScalar(text);
+    const Size size = SizeOf(found->second);
+    if (!Count(size.nodes, size.depth)) {
+      return false;
     }
-    if (tag != "!" && tag != kStringTag) {
-      Finding finding = MakeError(Path(), "unsupported_tag", "tags are not read here");
-      finding.expected = "the value without a tag";
-      findings_.push_back(std::move(finding));
-    }
-    return text;
+    Complete(found->second, "");
+    return true;
   }
 
-  void TakeKey(const std::string& text) {
+  bool TakeScalar(const Event& event) {
+    if (!Count(1, 1)) {
+      return false;
+    }
+    std::string text(event.text);
+    std::string anchor(event.anchor);
+    const bool plain = event.plain && event.tag.empty();
+    if (!ExpectsKey()) {
+      CheckTag(event.tag, kStringTag);
+      Complete(plain ? PlainScalar(text) : Tree(std::move(text)), std::move(anchor));
+    } else if (plain && PlainScalar(text).is_null()) {
+      RefuseKey();
+    } else {
+      TakeKey(std::move(text), anchor);
+    }
+    return true;
+  }
+
+  void CheckTag(std::string_view tag, std::string_view own) {
+    if (tag.empty() || tag == "!" || tag == own) {
+      return;
+    }
+    Finding finding = MakeError(Path(), "unsupported_tag", "tags are not read here");
+    finding.expected = "the value without a tag";
+    findings_.push_back(std::move(finding));
+  }
+
+  void TakeKey(std::string text, const std::string& anchor) {
     Frame& map = frames_.back();
-    if (!IsUtf8(text)) {
-      return RefuseKey();
+    if (!anchor.empty()) {
+      anchors_[anchor] = text;
     }
-    map.key = text;
-    if (map.value.contains(text)) {
+    map.twice = map.value.contains(text);
+    map.key = std::move(text);
+    if (map.twice) {
       findings_.push_back(MakeError(Path(), "duplicate_key", "given more than once"));
     }
   }
@@ -160,19 +172,29 @@ class TreeBuilder : public YAML::EventHandler {
     frames_.back().drops_value = true;
   }
 
-  void Open(Tree empty, YAML::anchor_t anchor) {
-    Count(1, 1);
-    frames_.push_back({std::move(empty), anchor, std::nullopt, false});
+  bool Open(Tree empty, const Event& event, std::string_view own_tag) {
+    if (!Count(1, 1)) {
+      return false;
+    }
+    CheckTag(event.tag, own_tag);
+    if (empty.is_object()) {
+      empty.get_ref<Tree::object_t&>().reserve(kUsualKeys);
+    }
+    if (!event.anchor.empty()) {
+      anchors_.erase(std::string(event.anchor));  // from here on the name means this one
+    }
+    frames_.push_back({std::move(empty), std::string(event.anchor), std::nullopt, false, false});
+    return true;
   }
 
   void Close() {
     Frame done = std::move(frames_.back());
     frames_.pop_back();
-    Complete(std::move(done.value), done.anchor);
+    Complete(std::move(done.value), std::move(done.anchor));
   }
 
-  void Complete(Tree value, YAML::anchor_t anchor) {
-    if (anchor != 0) {
+  void Complete(Tree value, const std::string& anchor) {
+    if (!anchor.empty()) {
       anchors_[anchor] = value;
     }
     if (frames_.empty()) {
@@ -182,65 +204,69 @@ class TreeBuilder : public YAML::EventHandler {
     } else if (Frame& top = frames_.back(); top.value.is_array()) {
       top.value.push_back(std::move(value));
     } else {
-      if (!top.drops_value) {
-        top.value[*top.key] = std::move(value);
-      }
-      top.key.reset();
-      top.drops_value = false;
+      Place(top, std::move(value));
     }
+  }
+
+  static void Place(Frame& map, Tree value) {
+    if (map.twice) {
+      map.value[*map.key] = std::move(value);
+    } else if (!map.drops_value) {
+      map.value.get_ref<Tree::object_t&>().emplace_back(std::move(*map.key), std::move(value));
+    }
+    map.key.reset();
+    map.drops_value = false;
+    map.twice = false;
   }
 
   std::vector<Finding>& findings_;
   std::vector<Frame> frames_;
-  std::map<YAML::anchor_t, Tree> anchors_;
+  std::map<std::string, Tree, std::less<>> anchors_;
   Tree root_;
   int nodes_ = 0;
   int documents_ = 0;
 };
 
-/// YAML allows no control characters but tab and line ends (1.2.2, 5.1); on some of them its reader
-/// never comes to an end.
-std::optional<Finding> CheckCharacters(std::string_view text) {
-  const auto bad = std::find_if(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7F;
-  });
-  if (bad == text.end()) {
+std::optional<Finding> CheckEncoding(std::string_view text) {
+  const std::size_t valid = Utf8Prefix(text);
+  if (valid == text.size()) {
     return std::nullopt;
   }
-  Finding finding = MakeError("line " + std::to_string(1 + std::count(text.begin(), bad, '\n')),
-                              "syntax_error", "a control character cannot stand in YAML");
-  finding.expected = "plain text in UTF-8";
-  return finding;
+  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(valid), '\n');
+  return MakeError("line " + std::to_string(line), "bad_encoding", "not valid UTF-8");
 }
 
 }  // namespace
 
 ParsedTree ParseYamlTree(std::string_view text) {
   ParsedTree parsed;
-  for (const auto check : {CheckSize, CheckCharacters}) {
+  for (const auto check : {CheckSize, CheckEncoding}) {
     if (auto finding = check(text)) {
       parsed.findings.push_back(std::move(*finding));
       return parsed;
     }
   }
-  try {
-    std::istringstream stream{std::string(text)};
-    YAML::Parser parser(stream);
-    TreeBuilder builder(parsed.findings);
-    while (parser.HandleNextDocument(builder)) {
-      // a second one is refused by the builder
+  yaml::Reader reader(text);
+  TreeBuilder builder(parsed.findings);
+  while (true) {
+    const auto event = reader.Next();
+    if (!event) {
+      const yaml::SyntaxError& error = event.error();
+      parsed.findings.push_back(MakeError("line " + std::to_string(error.mark.line), "syntax_error",
+                                          "not valid YAML at column " +
+                                              std::to_string(error.mark.column) + ": " +
+                                              std::string(error.reason)));
+      return parsed;
     }
-    Tree tree = builder.TakeTree();
-    parsed.tree = tree.is_null() && parsed.findings.empty() ? Tree::object() : std::move(tree);
-  } catch (const Stop&) {
-    // The finding is there.
-  } catch (const YAML::Exception& error) {
-    // Says where, not what: the text around an error may be a secret.
-    parsed.findings.push_back(
-        MakeError("line " + std::to_string(error.mark.line + 1), "syntax_error",
-                  "not valid YAML at column " + std::to_string(error.mark.column + 1)));
+    if (event->kind == EventKind::kTextEnd) {
+      break;
+    }
+    if (!builder.Take(*event)) {
+      return parsed;
+    }
   }
+  Tree tree = builder.TakeTree();
+  parsed.tree = tree.is_null() && parsed.findings.empty() ? Tree::object() : std::move(tree);
   return parsed;
 }
 

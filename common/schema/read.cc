@@ -113,15 +113,16 @@ class ScalarReader {
   }
 
   std::optional<int> Token(const Tree& value) {
-    const std::vector<std::string> tokens = TokensOf(*field_.enum_type());
-    if (!value.is_string()) {
-      return Fail<int>(value, "wrong_type", "not a token", "one of " + ListOf(tokens));
-    }
-    const std::string text = value.get<std::string>();
-    if (const auto number = NumberOfToken(*field_.enum_type(), text)) {
+    const std::string* text = value.get_ptr<const std::string*>();
+    const auto number = text == nullptr ? std::nullopt : NumberOfToken(*field_.enum_type(), *text);
+    if (number) {
       return *number;
     }
-    return Fail<int>(value, "unknown_token", "not a value of this" + DidYouMean(text, tokens),
+    const std::vector<std::string> tokens = TokensOf(*field_.enum_type());
+    if (text == nullptr) {
+      return Fail<int>(value, "wrong_type", "not a token", "one of " + ListOf(tokens));
+    }
+    return Fail<int>(value, "unknown_token", "not a value of this" + DidYouMean(*text, tokens),
                      "one of " + ListOf(tokens));
   }
 

@@ -14,15 +14,28 @@ namespace {
 using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
 
-/// METHOD_TYPE_LORA -> lora, the prefix being what stands before UNSPECIFIED in value 0.
-std::string MakeToken(const EnumDescriptor& type, int index) {
+char Lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+/// LORA of METHOD_TYPE_LORA, the prefix being what stands before UNSPECIFIED in value 0.
+std::string_view UpperToken(const EnumDescriptor& type, int index) {
   const std::string& zero = type.value(0)->name();
-  const std::size_t prefix = zero.size() - std::string_view("UNSPECIFIED").size();
-  std::string token = type.value(index)->name().substr(prefix);
-  std::transform(token.begin(), token.end(), token.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  return std::string_view(type.value(index)->name())
+      .substr(zero.size() - std::string_view("UNSPECIFIED").size());
+}
+
+std::string MakeToken(const EnumDescriptor& type, int index) {
+  std::string token(UpperToken(type, index));
+  std::transform(token.begin(), token.end(), token.begin(), Lower);
   return token;
+}
+
+/// Whether MakeToken would give `token`.
+bool IsToken(const EnumDescriptor& type, int index, std::string_view token) {
+  const std::string_view upper = UpperToken(type, index);
+  return std::equal(upper.begin(), upper.end(), token.begin(), token.end(),
+                    [](char a, char b) { return Lower(a) == b; });
 }
 
 }  // namespace
@@ -52,10 +65,13 @@ std::string TokenOf(const EnumDescriptor& type, int number) {
 
 std::optional<int> NumberOfToken(const EnumDescriptor& type, std::string_view token) {
   for (int i = 1; i < type.value_count(); ++i) {
-    const auto& value = *type.value(i);
-    if (MakeToken(type, i) == token ||
-        (!token.empty() && value.options().GetExtension(v1::alias) == token)) {
-      return value.number();
+    if (IsToken(type, i, token)) {
+      return type.value(i)->number();
+    }
+  }
+  for (int i = 1; i < type.value_count() && !token.empty(); ++i) {
+    if (type.value(i)->options().GetExtension(v1::alias) == token) {
+      return type.value(i)->number();
     }
   }
   return std::nullopt;

@@ -26,7 +26,12 @@ ParsedTree ParseYamlTree(std::string_view text);
 /// The finding for text longer than the limit, or nothing.
 std::optional<Finding> CheckSize(std::string_view text);
 
-bool IsUtf8(std::string_view text);
+/// How many bytes from the start on are whole, valid UTF-8.
+std::size_t Utf8Prefix(std::string_view text);
+
+inline bool IsUtf8(std::string_view text) {
+  return Utf8Prefix(text) == text.size();
+}
 
 /// `path.key`, or `key` at the top.
 std::string Join(const std::string& path, std::string_view key);

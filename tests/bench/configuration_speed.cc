@@ -63,7 +63,7 @@ int Run(const std::filesystem::path& repository) {
       {"explain full", 0, [&] { Explain(full); }},
       {"write full JSON", 0, [&] { ToJson(full); }},
       {"import full JSON", 200, [&] { Import(json); }},
-      {"import full YAML", 0, [&] { Import(yaml); }},
+      {"import full YAML", 200, [&] { Import(yaml); }},
       {"import sectioned JSON", 200, [&] { Import(sectioned_json); }},
       {"import sectioned YAML", 200, [&] { Import(sectioned_yaml); }},
       {"import training_config JSON", 200, [&] { Import(training_config); }},

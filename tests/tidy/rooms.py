@@ -6,7 +6,7 @@ each other as long as no cycle arises (the rule checks that too). A new room get
 
 TIERS = [
     ["proto", "common/base"],
-    ["common/domain", "worker/trainer_protocol"],
+    ["common/domain", "common/yaml", "worker/trainer_protocol"],
     ["common/rpc", "common/schema", "common/telemetry", "common/estimator"],
     ["common/artifacts", "common/daemon_config", "common/secrets"],
     # The coordinator's rooms.

@@ -1,12 +1,11 @@
 #include "coordinator/cli/local/settings.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "common/base/file_io.h"
+#include "common/yaml/writer.h"
 #include "coordinator/cli/local/probes.h"
 
 namespace lathe::cli {
@@ -35,12 +34,28 @@ std::string Loopback(int port) {
   return "127.0.0.1:" + std::to_string(port);
 }
 
-std::string Document(const YAML::Node& node) {
-  YAML::Emitter out;
-  out << node;
-  return "# Written by `lathe up`; changes are lost at the next one.\n" + std::string(out.c_str()) +
-         "\n";
-}
+/// A daemon's file of settings.
+class ConfigFile {
+ public:
+  ConfigFile() { out_.BeginMap(); }
+
+  void Set(std::string_view key, const std::string& value) {
+    out_.String(key);
+    out_.String(value);
+  }
+  void Set(std::string_view key, int value) {
+    out_.String(key);
+    out_.Bare(std::to_string(value));
+  }
+
+  std::string Text() {
+    out_.EndMap();
+    return "# Written by `lathe up`; changes are lost at the next one.\n" + out_.Take();
+  }
+
+ private:
+  yaml::Writer out_;
+};
 
 }  // namespace
 
@@ -85,31 +100,31 @@ Status SaveSettings(const Layout& layout, const UpSettings& settings) {
 
 std::string CoordinatorConfig(const Layout& layout, const UpSettings& settings,
                               const std::string& listen) {
-  YAML::Node config;
-  config["listen"] = listen;
-  config["metrics_listen"] = Loopback(MetricsPort(settings, kCoordinatorMetricsOffset));
-  config["redis"] = "unix://" + layout.redis_socket().string();
-  config["data_dir"] = layout.coordinator_dir().string();
-  config["secrets_key_file"] = layout.secrets_key_file().string();
-  config["address_file"] = layout.address_file().string();
-  return Document(config);
+  ConfigFile config;
+  config.Set("listen", listen);
+  config.Set("metrics_listen", Loopback(MetricsPort(settings, kCoordinatorMetricsOffset)));
+  config.Set("redis", "unix://" + layout.redis_socket().string());
+  config.Set("data_dir", layout.coordinator_dir().string());
+  config.Set("secrets_key_file", layout.secrets_key_file().string());
+  config.Set("address_file", layout.address_file().string());
+  return config.Text();
 }
 
 std::string WorkerConfig(const Layout& layout, const UpSettings& settings, int number,
                          const std::string& coordinator_address) {
   const std::string name = Layout::WorkerName(number);
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  YAML::Node config;
-  config["coordinator"] = coordinator_address;
-  config["data_dir"] = layout.worker_dir(number).string();
-  config["models_dir"] = settings.models_dir.string();
-  config["node_id"] = WorkerNodeId(number);
-  config["cpu_threads"] = std::max(1, cores / settings.workers);
+  ConfigFile config;
+  config.Set("coordinator", coordinator_address);
+  config.Set("data_dir", layout.worker_dir(number).string());
+  config.Set("models_dir", settings.models_dir.string());
+  config.Set("node_id", WorkerNodeId(number));
+  config.Set("cpu_threads", std::max(1, cores / settings.workers));
   // One worker alone may use the GPUs: two would both give the same ones away.
-  config["gpus"] = settings.cpu_only || number > 1 ? "none" : "auto";
-  config["metrics_listen"] = Loopback(MetricsPort(settings, kCoordinatorMetricsOffset + number));
-  config["metrics_address_file"] = layout.metrics_address_file(name).string();
-  return Document(config);
+  config.Set("gpus", std::string(settings.cpu_only || number > 1 ? "none" : "auto"));
+  config.Set("metrics_listen", Loopback(MetricsPort(settings, kCoordinatorMetricsOffset + number)));
+  config.Set("metrics_address_file", layout.metrics_address_file(name).string());
+  return config.Text();
 }
 
 std::string WorkerNodeId(int number) {

@@ -4,12 +4,11 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/util/time_util.h>
-#include <yaml-cpp/emitter.h>
-#include <yaml-cpp/yaml.h>
 
 #include <cctype>
 
 #include "common/schema/configuration.h"
+#include "common/yaml/writer.h"
 #include "lathe/v1/job_configuration.pb.h"
 
 namespace lathe::cli {
@@ -80,48 +79,23 @@ Document FieldsOf(const Message& message) {
   return object;
 }
 
-/// Whether a YAML reader would take the bare text for something that is no string.
-bool LooksTyped(const std::string& text) {
-  if (text.empty() || text == "~") return true;
-  std::string lower;
-  for (const char c : text) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  for (const char* word : {"null", "true", "false", "yes", "no", "on", "off", ".inf", ".nan"}) {
-    if (lower == word) return true;
-  }
-  const unsigned char first = static_cast<unsigned char>(text[0]);
-  return std::isdigit(first) != 0 || first == '-' || first == '+' || first == '.';
-}
-
-void EmitString(YAML::Emitter& out, const std::string& text) {
-  if (text.find('\n') != std::string::npos || LooksTyped(text)) out << YAML::DoubleQuoted;
-  out << text;
-}
-
-void Emit(YAML::Emitter& out, const Document& value) {
-  if (value.is_object() && !value.empty()) {
-    out << YAML::BeginMap;
+void Write(yaml::Writer& out, const Document& value) {
+  if (value.is_object()) {
+    out.BeginMap();
     for (const auto& [key, member] : value.items()) {
-      out << YAML::Key;
-      EmitString(out, key);
-      out << YAML::Value;
-      Emit(out, member);
+      out.String(key);
+      Write(out, member);
     }
-    out << YAML::EndMap;
-  } else if (value.is_array() && !value.empty()) {
-    out << YAML::BeginSeq;
-    for (const Document& element : value) Emit(out, element);
-    out << YAML::EndSeq;
-  } else if (value.is_string()) {
-    EmitString(out, value.get_ref<const std::string&>());
-  } else if (value.is_object()) {
-    out << YAML::Flow << YAML::BeginMap << YAML::EndMap;
+    out.EndMap();
   } else if (value.is_array()) {
-    out << YAML::Flow << YAML::BeginSeq << YAML::EndSeq;
-  } else if (value.is_null()) {
-    out << YAML::Null;
+    out.BeginList();
+    for (const Document& element : value) Write(out, element);
+    out.EndList();
+  } else if (value.is_string()) {
+    out.String(value.get_ref<const std::string&>());
   } else {
     // Numbers as JSON prints them: the shortest text that reads back as the same value.
-    out << value.dump();
+    out.Bare(value.dump());
   }
 }
 
@@ -156,9 +130,9 @@ Document ToDocument(const Message& message) {
 }
 
 std::string ToYaml(const Document& document) {
-  YAML::Emitter out;
-  Emit(out, document);
-  return std::string(out.c_str()) + "\n";
+  yaml::Writer out;
+  Write(out, document);
+  return out.Take();
 }
 
 }  // namespace lathe::cli

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
-#include <yaml-cpp/yaml.h>
 
 #include <chrono>
 #include <filesystem>
@@ -17,6 +16,8 @@
 
 namespace lathe::cli {
 namespace {
+
+using testing::HasSubstr;
 
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
@@ -127,13 +128,13 @@ TEST_F(LocalTest, SettingsAreKeptAndOverridden) {
 TEST_F(LocalTest, ConfigurationsOfTheDaemons) {
   const Layout layout(folder_.path());
   const UpSettings settings{.workers = 2, .port = 9000, .models_dir = layout.models_dir()};
-  const YAML::Node coordinator = YAML::Load(CoordinatorConfig(layout, settings, "127.0.0.1:9000"));
-  EXPECT_EQ(coordinator["listen"].as<std::string>(), "127.0.0.1:9000");
-  EXPECT_EQ(coordinator["metrics_listen"].as<std::string>(), "127.0.0.1:9001");
-  const YAML::Node worker = YAML::Load(WorkerConfig(layout, settings, 2, "127.0.0.1:9000"));
-  EXPECT_EQ(worker["metrics_listen"].as<std::string>(), "127.0.0.1:9003");
-  EXPECT_EQ(worker["gpus"].as<std::string>(), "none");  // the first worker has them
-  EXPECT_EQ(worker["node_id"].as<std::string>(), WorkerNodeId(2));
+  const std::string coordinator = CoordinatorConfig(layout, settings, "127.0.0.1:9000");
+  EXPECT_THAT(coordinator,
+              HasSubstr("\nlisten: \"127.0.0.1:9000\"\nmetrics_listen: \"127.0.0.1:9001\"\n"));
+  const std::string worker = WorkerConfig(layout, settings, 2, "127.0.0.1:9000");
+  EXPECT_THAT(worker, HasSubstr("\nmetrics_listen: \"127.0.0.1:9003\"\n"));
+  EXPECT_THAT(worker, HasSubstr("\ngpus: none\n"));  // the first worker has them
+  EXPECT_THAT(worker, HasSubstr("\nnode_id: " + WorkerNodeId(2) + "\n"));
 }
 
 TEST_F(LocalTest, ProbesOfThisMachine) {
