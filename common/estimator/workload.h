@@ -42,7 +42,7 @@ struct Workload {
   double bytes_per_value = 4;  ///< of weights and activations: 4 for fp32, 2 for bf16 and fp16
   std::int64_t batch_size = 4;
   std::int64_t gradient_accumulation = 1;
-  std::int64_t sequence_length = 2048;
+  std::int64_t sequence_length = 0;  ///< must be given
   double epochs = 3;
   std::optional<std::int64_t> max_steps;
   bool gradient_checkpointing = false;

@@ -9,18 +9,6 @@ SCHEMA = re.compile(r"^proto/lathe/v1/\w+_configuration\.proto$")
 GENERATED = {"worker/trainer/plan/parameter_table.inc", "deploy/docs/reference/job_configuration.md"}
 # What other engines accept is theirs, not a parameter's range.
 FOREIGN = ("coordinator/providers/",)
-# Initial values of the trainer's own settings, which a plan always replaces by those of its table.
-# The list may only get shorter.
-KNOWN = {(path, name) for path, names in {
-    "worker/trainer/plan/plan.h":
-        ["seed", "sequence_length", "cycles", "learning_rate", "beta1", "beta2", "epsilon"],
-    "worker/trainer/data/dataset.h": ["sequence_length"],
-    "worker/trainer/loop/sampler.h": ["seed"],
-    "worker/trainer/loop/stepper.h": ["seed"],
-    "worker/trainer/optim/learning_rate.h": ["cycles", "learning_rate"],
-    "worker/trainer/optim/optimizer.h": ["beta1", "beta2", "epsilon"],
-    "common/estimator/workload.h": ["sequence_length"],
-}.items() for name in names}
 # Generating text has settings of its own, some of them with a name that a parameter has too.
 UNRELATED = re.compile(r"/generate\.h$")
 PRODUCT = (".cc", ".h", ".cu", ".cuh", ".inc", ".md", ".lua", ".py", ".ts", ".json")
@@ -107,8 +95,7 @@ def _copied_numbers(path, text, parameters):
             spelled = "|".join(re.escape(each) for each in _spellings(parameter.name))
             pattern = (rf"(?<![A-Za-z])k?(?:\w+\.)*(?:{spelled})(?:\(\))?{COMPARED}"
                        rf"{re.escape(number)}(?![\w.])")
-            known = (path, parameter.name) in KNOWN or UNRELATED.search(path)
-            for match in [] if known else re.finditer(pattern, text):
+            for match in [] if UNRELATED.search(path) else re.finditer(pattern, text):
                 yield Violation(path, line_of(text, match.start()),
                                 f"has a bound or default of {parameter.name}: {match.group()}",
                                 "read it from the parameter's option")

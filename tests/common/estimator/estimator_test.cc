@@ -34,6 +34,7 @@ ModelShape SmolLM2() {
 
 Workload Rows(double count, double tokens) {
   Workload workload;
+  workload.sequence_length = 2048;
   workload.data = {.examples = static_cast<std::int64_t>(count),
                    .mean_tokens = tokens,
                    .longest_tokens = tokens};

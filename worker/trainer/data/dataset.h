@@ -12,6 +12,7 @@
 #include "worker/trainer/data/example.h"
 #include "worker/trainer/data/row.h"
 #include "worker/trainer/data/text_model.h"
+#include "worker/trainer/plan/parameter_defaults.h"
 
 namespace lathe::trainer::data {
 
@@ -23,7 +24,8 @@ struct DatasetSettings {
   std::optional<Format> format;  ///< nullopt: told by the first row's keys
   LossOn loss_on = LossOn::kFormatDefault;
   std::int64_t vocabulary = 0;
-  std::int64_t sequence_length = 2048;      ///< longer rows are cut at the end
+  /// Longer rows are cut at the end.
+  std::int64_t sequence_length = plan::DefaultInteger("schedule.sequenceLength");
   std::optional<std::int64_t> max_samples;  ///< only that many rows, from the beginning
 };
 

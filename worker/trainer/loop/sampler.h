@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "worker/trainer/loop/packing.h"
+#include "worker/trainer/plan/parameter_defaults.h"
 
 namespace lathe::trainer::loop {
 
@@ -21,7 +22,7 @@ struct SamplerSettings {
   std::int64_t batch_size = 1;  ///< examples in a micro-batch; has no part in kPacked
   std::int64_t gradient_accumulation = 1;
   bool shuffle = true;
-  std::uint64_t seed = 42;
+  std::uint64_t seed = plan::DefaultInteger("seed");
   Grouping grouping = Grouping::kInOrder;
   std::vector<std::int64_t> lengths = {};  ///< tokens of each example; kInOrder needs none
   std::int64_t token_budget = 0;           ///< of a micro-batch in kPacked

@@ -13,16 +13,17 @@
 #include "worker/trainer/model/decoder.h"
 #include "worker/trainer/objectives/supervised.h"
 #include "worker/trainer/optim/optimizer.h"
+#include "worker/trainer/plan/parameter_defaults.h"
 
 namespace lathe::trainer::loop {
 
 struct StepperSettings {
   objectives::Objective objective = objectives::MakeSupervised();
   optim::OptimizerSettings optimizer;
-  double maximum_gradient_norm = 1;
+  double maximum_gradient_norm = plan::DefaultNumber("optimizer.maxGradientNorm");
   bool recompute = false;  ///< gradient checkpointing
   bool offload = false;    ///< activation offloading
-  std::uint64_t seed = 42;
+  std::uint64_t seed = plan::DefaultInteger("seed");
   /// The processes that share each step; this one alone unless told otherwise.
   std::shared_ptr<const distributed::Group> group = std::make_shared<const distributed::Group>();
 };

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "worker/trainer/plan/parameter_defaults.h"
+
 namespace lathe::trainer::optim {
 
 enum class ScheduleType : std::uint8_t {
@@ -16,11 +18,12 @@ enum class ScheduleType : std::uint8_t {
 
 struct ScheduleSettings {
   ScheduleType type = ScheduleType::kCosine;
-  double learning_rate = 1e-5;
+  double learning_rate = plan::DefaultNumber("optimizer.learningRate");
   std::int64_t warmup_steps = 0;
   std::int64_t total_steps = 1;
   double minimum_ratio = 0;  ///< of the learning rate, at the end; cosine, linear and polynomial
-  double cycles = 0.5;       ///< cosine: waves; 0.5 falls once
+  /// Cosine: waves; a half falls once.
+  double cycles = plan::DefaultNumber("optimizer.scheduler.cycles");
 };
 
 /// The rate for the update after `done` completed ones; with warm-up the first update has rate 0.

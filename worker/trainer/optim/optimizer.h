@@ -12,15 +12,17 @@
 #include <string_view>
 #include <vector>
 
+#include "worker/trainer/plan/parameter_defaults.h"
+
 namespace lathe::trainer::optim {
 
 enum class OptimizerType : std::uint8_t { kAdamW, kAdamW8Bit, kSgd, kAdafactor, kLion };
 
 struct OptimizerSettings {
   OptimizerType type = OptimizerType::kAdamW;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
+  double beta1 = plan::DefaultNumber("optimizer.beta1");
+  double beta2 = plan::DefaultNumber("optimizer.beta2");
+  double epsilon = plan::DefaultNumber("optimizer.epsilon");
   double weight_decay = 0;  ///< SGD: added to the gradient; the others: decoupled
   /// AdamW and its 8-bit form on a GPU: the moments live in pinned host memory and visit the device
   /// a slice at a time. Changes no value, and nothing at all on a CPU.

@@ -11,7 +11,7 @@ using Json = nlohmann::json;
 
 bool IsSection(const std::string& path) {
   const std::string prefix = path + ".";
-  for (const Parameter& parameter : Parameters()) {
+  for (const Parameter& parameter : kParameters) {
     if (parameter.path.starts_with(prefix)) return true;
   }
   return false;
@@ -56,7 +56,7 @@ class Walker {
 
 Configuration Configuration::Parse(const Json& object, std::vector<Finding>& findings) {
   Configuration configuration;
-  for (const Parameter& parameter : Parameters()) {
+  for (const Parameter& parameter : kParameters) {
     if (parameter.default_json.empty()) continue;
     configuration.defaults_[std::string(parameter.path)] = Json::parse(parameter.default_json);
   }

@@ -3,7 +3,7 @@
 // parameter may be and its default. Generated from the proto options; see parameter_table.inc.
 
 #include <cstdint>
-#include <span>
+#include <limits>
 #include <string_view>
 
 namespace lathe::trainer::plan {
@@ -32,7 +32,13 @@ struct Parameter {
   std::string_view tokens;
 };
 
-std::span<const Parameter> Parameters();
+inline constexpr double kUnbounded = std::numeric_limits<double>::infinity();
+
+inline constexpr Parameter kParameters[] = {
+#define LATHE_PARAMETER(path, type, default_json, min, max, exclusive_min, depends_on, tokens) \
+  {path, ParameterType::type, default_json, min, max, exclusive_min, depends_on, tokens},
+#include "worker/trainer/plan/parameter_table.inc"
+};
 
 /// nullptr when there is none of that path.
 const Parameter* FindParameter(std::string_view path);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "worker/trainer/plan/parameter_defaults.h"
 
 namespace lathe::trainer::plan {
 
@@ -29,15 +30,15 @@ struct DataPlan {
   std::string tools;
   std::optional<std::int64_t> max_samples;
   double train_split = 1;  ///< share of the training file that is trained on
-  bool shuffle = true;
-  std::int64_t seed = 42;
-  std::int64_t sequence_length = 2048;  ///< tokens
+  bool shuffle = DefaultFlag("datasets.shuffle");
+  std::int64_t seed = DefaultInteger("seed");
+  std::int64_t sequence_length = DefaultInteger("schedule.sequenceLength");  ///< tokens
 };
 
 struct LoraPlan {
-  std::int64_t rank = 8;
-  double alpha = 16;
-  double dropout = 0;
+  std::int64_t rank = DefaultInteger("method.loraConfig.rank");
+  double alpha = DefaultNumber("method.loraConfig.alpha");
+  double dropout = DefaultNumber("method.loraConfig.dropout");
   std::vector<std::string> modules;  ///< empty: every linear layer but the output head
   bool rslora = false;
   bool dora = false;
@@ -48,19 +49,19 @@ struct LoraPlan {
 
 /// How the frozen weights of a QLoRA run are stored.
 struct QuantizationPlan {
-  std::int64_t bits = 4;     ///< 4 or 8
-  std::string type;          ///< of 4 bits: "nf4", "fp4"
-  bool double_quant = true;  ///< of 4 bits
+  std::int64_t bits = DefaultInteger("method.quantizationBits");  ///< 4 or 8
+  std::string type;                                               ///< of 4 bits: "nf4", "fp4"
+  bool double_quant = DefaultFlag("method.doubleQuant");          ///< of 4 bits
 };
 
 struct PrefixPlan {
-  std::int64_t length = 20;  ///< virtual tokens
+  std::int64_t length = DefaultInteger("method.prefixLength");  ///< virtual tokens
   bool projection = false;
   std::optional<std::int64_t> projection_size;
 };
 
 struct BottleneckPlan {
-  std::int64_t size = 64;
+  std::int64_t size = DefaultInteger("method.adapterSize");
   std::string variant;  ///< "pfeiffer", "houlsby", "parallel"
 };
 
@@ -73,12 +74,13 @@ struct ObjectivePlan {
 };
 
 struct SchedulePlan {
-  std::int64_t epochs = 3;
+  std::int64_t epochs = DefaultInteger("schedule.epochs");
   std::optional<std::int64_t> max_steps;
-  std::int64_t batch_size = 4;
-  std::int64_t gradient_accumulation = 1;
-  std::int64_t checkpoints = 1;  ///< spread evenly over the run, unless save_steps is given
-  std::int64_t evaluations = 1;  ///< likewise, unless eval_steps is given
+  std::int64_t batch_size = DefaultInteger("schedule.batchSize");
+  std::int64_t gradient_accumulation = DefaultInteger("schedule.gradientAccumulation");
+  /// Spread evenly over the run, unless save_steps or eval_steps are given.
+  std::int64_t checkpoints = DefaultInteger("schedule.checkpoints");
+  std::int64_t evaluations = DefaultInteger("schedule.evaluations");
   std::optional<std::int64_t> save_steps;
   std::optional<std::int64_t> save_total_limit;
   std::optional<std::int64_t> eval_steps;
@@ -89,17 +91,17 @@ struct SchedulePlan {
 struct OptimizerPlan {
   std::string name;    ///< "adamw", "adamw_8bit", ...: what optimizations.enabled says is in it
   bool paged = false;  ///< moments in host memory; a name may say so, too
-  double learning_rate = 1e-5;
+  double learning_rate = DefaultNumber("optimizer.learningRate");
   std::string schedule;  ///< "cosine", "linear", ...
   double minimum_ratio = 0;
   double warmup_ratio = 0;
   std::optional<std::int64_t> warmup_steps;
-  double cycles = 0.5;
+  double cycles = DefaultNumber("optimizer.scheduler.cycles");
   double weight_decay = 0;
-  double maximum_gradient_norm = 1;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
+  double maximum_gradient_norm = DefaultNumber("optimizer.maxGradientNorm");
+  double beta1 = DefaultNumber("optimizer.beta1");
+  double beta2 = DefaultNumber("optimizer.beta2");
+  double epsilon = DefaultNumber("optimizer.epsilon");
 };
 
 struct Plan {
@@ -122,7 +124,7 @@ struct Plan {
   bool activation_offloading = false;
   bool sequence_packing = false;
   bool dynamic_padding = false;
-  std::int64_t seed = 42;
+  std::int64_t seed = DefaultInteger("seed");
   /// What is set but does not concern this program: told as warnings.
   std::vector<std::string> warnings;
   /// Every setting that the result depends on, as canonical text. Two plans of equal settings and

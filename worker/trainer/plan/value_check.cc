@@ -141,7 +141,7 @@ bool CheckValue(const Parameter& parameter, const Json& value, std::vector<Findi
 std::string ClosestPath(const std::string& path) {
   const Parameter* best = nullptr;
   std::size_t best_distance = std::max<std::size_t>(3, path.size() / 4);
-  for (const Parameter& parameter : Parameters()) {
+  for (const Parameter& parameter : kParameters) {
     const std::size_t distance = Distance(path, parameter.path);
     if (distance >= best_distance) continue;
     best = &parameter;
