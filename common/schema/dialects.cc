@@ -55,6 +55,9 @@ std::vector<Finding> LossesOf(const v1::JobConfiguration& given,
     set.push_back(value.path);
   }
   for (const Difference& difference : Compare(Resolve(given), Resolve(read_back))) {
+    if (difference.equal) {
+      continue;  // a secret that is redacted on both sides
+    }
     const bool was_set = std::find(set.begin(), set.end(), difference.path) != set.end();
     if (difference.a.empty() || (difference.b.empty() && !was_set)) {
       continue;

@@ -11,6 +11,9 @@
 namespace lathe::schema {
 namespace {
 
+/// A secret as it stands in an answer.
+const std::string kHiddenValue = "\"" + std::string(kRedacted) + "\"";
+
 struct Leaf {
   std::string path;
   std::string value;  ///< JSON, for comparing
@@ -24,6 +27,11 @@ bool IsSet(const std::string& path) {
   const Parameter* parameter = FindParameter(path);
   return parameter != nullptr && parameter->repeated &&
          parameter->type == ParameterType::kEnumeration;
+}
+
+bool IsSecret(const std::string& path) {
+  const Parameter* parameter = FindParameter(path);
+  return parameter != nullptr && parameter->spec->secret();
 }
 
 /// A key as a segment of a path, as Set reads it: `a.b` is `a\.b`.
@@ -110,7 +118,9 @@ std::vector<Difference> Compare(const v1::JobConfiguration& a, const v1::JobConf
   std::vector<Difference> differences;
   for (Pair& pair : pairs) {
     pair.shown.equal = pair.a == pair.b;
-    if (!pair.shown.equal || !only_differences) {
+    pair.shown.not_compared = !pair.a.empty() && !pair.b.empty() && IsSecret(pair.shown.path) &&
+                              (pair.a == kHiddenValue || pair.b == kHiddenValue);
+    if (!pair.shown.equal || pair.shown.not_compared || !only_differences) {
       differences.push_back(std::move(pair.shown));
     }
   }

@@ -13,6 +13,9 @@ struct Difference {
   std::string a;     ///< JSON; empty: not set; a secret is redacted
   std::string b;
   bool equal = false;  ///< of the values themselves, also where both are redacted
+  /// A secret that at least one of the configurations holds redacted: nobody knows whether they are
+  /// equal, whatever `equal` says. Told also when only differences are asked for.
+  bool not_compared = false;
 };
 
 /// Value by value in the order of the schema. Sets (`optimizations.enabled`) and lists of plain

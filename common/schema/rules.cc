@@ -38,7 +38,8 @@ bool HasValidationData(const v1::JobConfiguration& resolved) {
 }
 
 bool HasEvaluations(const v1::JobConfiguration& resolved) {
-  return resolved.schedule().evaluations() > 0 || resolved.schedule().has_eval_steps();
+  return resolved.schedule().evaluations() > 0 || resolved.schedule().has_eval_steps() ||
+         resolved.evaluation().has_eval_steps();
 }
 
 void Devices(const RuleInput& in, Findings& findings) {
@@ -153,6 +154,34 @@ void ObjectiveFitsData(const RuleInput& in, Findings& findings) {
   }
 }
 
+/// IPO has no sigmoid that could be smoothed (arXiv 2310.12036, equation 17).
+void Smoothing(const RuleInput& in, Findings& findings) {
+  const auto& dpo = in.resolved.objective().dpo();
+  if (in.resolved.objective().type() == v1::OBJECTIVE_TYPE_DPO &&
+      dpo.loss_type() == v1::DPO_LOSS_TYPE_IPO && dpo.label_smoothing() > 0) {
+    AddError(findings, "objective.dpo.labelSmoothing", "contradiction",
+             {"is part of the sigmoid loss only", JsonNumber(dpo.label_smoothing()),
+              "0, or objective.dpo.lossType sigmoid"});
+  }
+}
+
+/// 8-bit moments and moments in host memory are forms of AdamW.
+void OptimizerForms(const RuleInput& in, Findings& findings) {
+  const v1::OptimizerName name = in.resolved.optimizer().name();
+  if (name == v1::OPTIMIZER_NAME_ADAMW || name == v1::OPTIMIZER_NAME_ADAMW_8BIT ||
+      name == v1::OPTIMIZER_NAME_PAGED_ADAMW_8BIT) {
+    return;
+  }
+  for (const int enabled : in.given.optimizations().enabled()) {
+    const auto form = static_cast<v1::Optimization>(enabled);
+    if (form == v1::OPTIMIZATION_OPTIMIZER_8BIT || form == v1::OPTIMIZATION_PAGED_OPTIMIZER) {
+      AddError(findings, "optimizations.enabled", "contradiction",
+               {"is a form of adamw, and optimizer.name is " + Token(name), Token(form),
+                "optimizer.name adamw, or without it"});
+    }
+  }
+}
+
 void Rewards(const RuleInput& in, Findings& findings) {
   if (in.resolved.objective().type() != v1::OBJECTIVE_TYPE_RLHF) {
     return;
@@ -172,8 +201,9 @@ void Rewards(const RuleInput& in, Findings& findings) {
 void Split(const RuleInput& in, Findings& findings) {
   const auto& data = in.given.datasets();
   if (data.has_train_split() && data.train_split() == 0) {
-    AddWarning(findings, "datasets.trainSplit", "unusual_value",
-               {"no sample is left to learn from", "0", "0.9 to 0.99"});
+    Add(findings, data.validation_file_id().empty() ? Severity::kError : Severity::kWarning,
+        "datasets.trainSplit", "unusual_value",
+        {"no sample is left to learn from", "0", "0.9 to 0.99"});
   }
   if (!data.validation_file_id().empty() && data.has_train_split() && data.train_split() < 1) {
     AddWarning(findings, "datasets.trainSplit", "unusual_value",
@@ -269,9 +299,9 @@ void Tools(const RuleInput& in, Findings& findings) {
 }  // namespace
 
 void CheckRules(const RuleInput& input, std::vector<Finding>& findings) {
-  for (const auto rule :
-       {Devices, CpuIgnoresGpuWishes, FullNeedsFloats, FourBitFormats, TargetModules,
-        ObjectiveFitsData, Rewards, Split, Evaluations, Warmup, Addresses, Tools}) {
+  for (const auto rule : {Devices, CpuIgnoresGpuWishes, FullNeedsFloats, FourBitFormats,
+                          TargetModules, ObjectiveFitsData, Smoothing, OptimizerForms, Rewards,
+                          Split, Evaluations, Warmup, Addresses, Tools}) {
     rule(input, findings);
   }
 }

@@ -134,7 +134,8 @@ grpc::Status ConfigurationService::CompareConfigurations(
     out.set_path(each.path);
     if (!each.a.empty()) out.set_left(each.a);
     if (!each.b.empty()) out.set_right(each.b);
-    out.set_equal(each.equal);
+    out.set_equal(each.equal && !each.not_compared);
+    out.set_not_compared(each.not_compared);
   }
   return grpc::Status::OK;
 }

@@ -110,6 +110,10 @@ class ConfigurationsTest(unittest.TestCase):
             if file.is_file():
                 self.assertNotIn(SECRET.encode(), file.read_bytes(), file)
         self.assertNotIn(SECRET, self.cluster.log("coordinator"))
+        compared = self.ok("config", "diff", "secret", "secret-2")
+        self.assertEqual([(each["path"], each["equal"], each["notCompared"]) for each in compared],
+                         [("integrations.wandb.apiKey", False, True)])
+        self.assertIn("not compared", self.lathe("config", "diff", "secret", "secret-2").stderr)
         copied = self.ok("config", "copy", "ann/secret", "stolen", user="bob")
         self.assertNotIn("apiKey", json.dumps(copied["configuration"]))
 

@@ -131,14 +131,19 @@ Outcome RunConfigDiff(Context& context, const ConfigDiffOptions& options) {
   Document list = Document::array();
   const auto differences = schema::Compare(left, right, !options.all);
   for (const schema::Difference& each : differences) {
-    table.AddRow({each.path, each.a, each.b});
+    table.AddRow({each.path, each.a, each.b + (each.not_compared ? "  (not compared)" : "")});
     list.push_back({{"path", each.path},
                     {"left", SideOf(each.a)},
                     {"right", SideOf(each.b)},
-                    {"equal", each.equal}});
+                    {"equal", each.equal && !each.not_compared},
+                    {"notCompared", each.not_compared}});
   }
   PrintResult(context, list, differences.empty() ? "" : table.Render(TableWidth(context)));
   if (differences.empty()) Note(context, "no difference");
+  if (std::any_of(differences.begin(), differences.end(),
+                  [](const schema::Difference& each) { return each.not_compared; })) {
+    Note(context, "Secrets of saved configurations are never told, and so are not compared.");
+  }
   return ExitCode::kOk;
 }
 

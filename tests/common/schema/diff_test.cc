@@ -57,6 +57,19 @@ TEST(DiffTest, SecretsDifferUnseen) {
               ElementsAre("integrations.wandb.apiKey: \"<redacted>\" | \"<redacted>\""));
 }
 
+TEST(DiffTest, SaysWhichSecretsNobodyCompared) {
+  const auto kept = Valid({"integrations.wandb.apiKey=one"});
+  const auto hidden = Valid({"integrations.wandb.apiKey=<redacted>"});
+  for (const auto& differences : {Compare(hidden, hidden), Compare(kept, hidden)}) {
+    ASSERT_EQ(differences.size(), 1U);
+    EXPECT_TRUE(differences[0].not_compared);
+  }
+  const auto differences = Compare(hidden, Valid({}));
+  ASSERT_EQ(differences.size(), 1U);
+  EXPECT_FALSE(differences[0].not_compared);  // one has a secret and the other has none
+  EXPECT_FALSE(Compare(kept, Valid({"integrations.wandb.apiKey=two"}))[0].not_compared);
+}
+
 TEST(DiffTest, LooksIntoToolsAndMetadata) {
   const auto a = Valid({R"(tools=[{"name":"x"},{"name":"y"}])", R"(metadata={"a":{"b":1}})"});
   const auto b = Valid({R"(tools=[{"name":"x"},{"name":"z"}])", R"(metadata={"a.b":1})"});

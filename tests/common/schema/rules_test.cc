@@ -47,12 +47,41 @@ TEST(RulesTest, PreferenceDataIsForDpoAndNothingElse) {
               ElementsAre("error datasets.format contradiction"));
 }
 
+TEST(RulesTest, IpoHasNothingToSmooth) {
+  EXPECT_THAT(Findings({"objective.type=dpo", "objective.dpo.labelSmoothing=0.1"}), IsEmpty());
+  EXPECT_THAT(Findings({"objective.type=dpo", "objective.dpo.labelSmoothing=0.1",
+                        "objective.dpo.lossType=ipo"}),
+              ElementsAre("error objective.dpo.labelSmoothing contradiction"));
+}
+
+TEST(RulesTest, OnlyAdamwHasForms) {
+  EXPECT_THAT(Findings({"optimizations.enabled=optimizer_8bit,paged_optimizer"}), IsEmpty());
+  EXPECT_THAT(Findings({"optimizations.enabled=paged_optimizer", "optimizer.name=adamw_8bit"}),
+              IsEmpty());
+  EXPECT_THAT(Findings({"optimizations.enabled=optimizer_8bit,paged_optimizer",
+                        "optimizer.name=adafactor"}),
+              ElementsAre("error optimizations.enabled contradiction",
+                          "error optimizations.enabled contradiction"));
+  EXPECT_THAT(Findings({"optimizations.enabled=dynamic_padding", "optimizer.name=lion"}),
+              IsEmpty());
+}
+
+TEST(RulesTest, SomethingMustBeLeftToLearnFrom) {
+  EXPECT_THAT(Findings({"datasets.trainSplit=0"}),
+              ElementsAre("error datasets.trainSplit unusual_value"));
+  EXPECT_THAT(Findings({"datasets.trainSplit=0", "datasets.validationFileId=v"}),
+              Contains("warning datasets.trainSplit unusual_value"));
+}
+
 TEST(RulesTest, EarlyStoppingNeedsEvaluations) {
   EXPECT_THAT(Findings({"schedule.earlyStoppingPatience=2"}), IsEmpty());
   EXPECT_THAT(Findings({"schedule.earlyStoppingPatience=2", "schedule.evaluations=0"}),
               ElementsAre("warning schedule.earlyStoppingPatience no_evaluations"));
   EXPECT_THAT(Findings({"schedule.earlyStoppingPatience=2", "schedule.evaluations=0",
                         "schedule.evalSteps=5"}),
+              IsEmpty());
+  EXPECT_THAT(Findings({"schedule.earlyStoppingPatience=2", "schedule.evaluations=0",
+                        "evaluation.evalSteps=5"}),
               IsEmpty());
   EXPECT_THAT(Findings({"schedule.earlyStoppingThreshold=0.1"}),
               ElementsAre("warning schedule.earlyStoppingThreshold no_effect"));
