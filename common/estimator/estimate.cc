@@ -6,25 +6,6 @@
 namespace lathe::estimator {
 namespace {
 
-/// FLOPs of one training step's products for one token of which target_share have a loss.
-double FlopsPerToken(const ModelShape& shape, const Workload& workload, double length) {
-  const auto linear = static_cast<double>(LinearParameters(shape));
-  const double head = static_cast<double>(shape.vocabulary * shape.hidden) *
-                      std::clamp(workload.data.target_share, 0.0, 1.0);
-  const double trained = TrainableParameters(shape, workload.method);
-  const bool full = workload.method.method == Method::kFull;
-  // Scores and weighted values, for half of the keys on average.
-  const double attention =
-      2.0 * static_cast<double>(shape.heads * shape.head_dim * shape.layers) * length;
-  const double forward = 2 * linear + 2 * attention / 2;
-  double flops = forward + 2 * head;        // forward
-  flops += forward + attention + 2 * head;  // gradients of inputs
-  flops += full ? 2 * (linear + head) : 6 * trained;
-  if (workload.gradient_checkpointing) flops += forward;
-  if (workload.preference) flops += forward + 2 * head;  // the reference
-  return flops;
-}
-
 Time EstimateTime(const ModelShape& shape, const Workload& workload, const Machine& machine,
                   const Memory& memory) {
   Time time;
@@ -45,9 +26,10 @@ Time EstimateTime(const ModelShape& shape, const Workload& workload, const Machi
   time.tokens = run_examples * mean * rows;
   time.tokens_per_step = time.tokens / static_cast<double>(std::max<std::int64_t>(1, time.steps));
   time.start_seconds = machine.start_seconds + memory.weights / machine.load_bytes_per_second;
-  const double rate = machine.matmul_flops * machine.efficiency;
+  const double rate =
+      machine.step_flops > 0 ? machine.step_flops : machine.matmul_flops * machine.efficiency;
   if (rate <= 0) return time;
-  time.tokens_per_second = rate / FlopsPerToken(shape, workload, mean);
+  time.tokens_per_second = rate / StepFlopsPerToken(shape, workload, mean);
   time.seconds_per_step = time.tokens_per_step / time.tokens_per_second;
   const double evaluated =
       static_cast<double>(workload.evaluations * workload.evaluation.examples) *
@@ -110,6 +92,24 @@ std::vector<std::string> FindRemedies(const ModelShape& shape, const Workload& w
 }
 
 }  // namespace
+
+double StepFlopsPerToken(const ModelShape& shape, const Workload& workload, double length) {
+  const auto linear = static_cast<double>(LinearParameters(shape));
+  const double head = static_cast<double>(shape.vocabulary * shape.hidden) *
+                      std::clamp(workload.data.target_share, 0.0, 1.0);
+  const double trained = TrainableParameters(shape, workload.method);
+  const bool full = workload.method.method == Method::kFull;
+  // Scores and weighted values, for half of the keys on average.
+  const double attention =
+      2.0 * static_cast<double>(shape.heads * shape.head_dim * shape.layers) * length;
+  const double forward = 2 * linear + 2 * attention / 2;
+  double flops = forward + 2 * head;        // forward
+  flops += forward + attention + 2 * head;  // gradients of inputs
+  flops += full ? 2 * (linear + head) : 6 * trained;
+  if (workload.gradient_checkpointing) flops += forward;
+  if (workload.preference) flops += forward + 2 * head;  // the reference
+  return flops;
+}
 
 Estimate MakeEstimate(const ModelShape& shape, const Workload& workload, const Machine& machine) {
   Estimate estimate;

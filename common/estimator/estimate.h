@@ -38,6 +38,9 @@ struct Estimate {
   std::vector<std::string> remedies;
 };
 
+/// FLOPs of one training step's products for one token of a sequence of `length` tokens.
+double StepFlopsPerToken(const ModelShape& shape, const Workload& workload, double length);
+
 Estimate MakeEstimate(const ModelShape& shape, const Workload& workload, const Machine& machine);
 
 }  // namespace lathe::estimator

@@ -14,6 +14,8 @@ struct Machine {
   double matmul_flops = 0;
   /// The share of a step that matrix products take when everything else is done too.
   double efficiency = 0.7;
+  /// What whole steps reach, of the same products, as measured; 0: matmul_flops * efficiency.
+  double step_flops = 0;
   /// From start to the first step: loading the program, and the weights at this rate.
   double start_seconds = 0.5;
   double load_bytes_per_second = 1e9;

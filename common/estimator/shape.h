@@ -19,6 +19,8 @@ struct ModelShape {
   std::int64_t intermediate = 0;
   std::int64_t context = 0;  ///< the longest sequence that it was trained for; 0: not known
   bool tied_embeddings = false;
+  /// Of English text, by its tokenizer; 0: not known.
+  double bytes_per_token = 0;
 
   std::int64_t QkvWidth() const { return (heads + 2 * kv_heads) * head_dim; }
 };

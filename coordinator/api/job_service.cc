@@ -10,6 +10,7 @@
 #include "coordinator/api/job_estimate.h"
 #include "coordinator/api/page_token.h"
 #include "coordinator/api/submission.h"
+#include "coordinator/api/trainer_facts.h"
 
 namespace lathe::api {
 namespace {
@@ -37,9 +38,11 @@ Status JobService::Create(const grpc::ServerContext& call, const v1::CreateJobRe
     LATHE_ASSIGN_OR_RETURN(const auto named, access::NamedCallerOf(call));
     LATHE_ASSIGN_OR_RETURN(saved, context_.library.GetForUse(named, request.saved_configuration()));
   }
+  const auto nodes = context_.view.Nodes();
   LATHE_ASSIGN_OR_RETURN(Submission submission,
-                         CheckSubmission({request, saved ? &*saved : nullptr, caller.user},
-                                         context_.view.Nodes(), context_.blobs, context_.keyring));
+                         CheckSubmission({request, saved ? &*saved : nullptr, caller.user,
+                                          TrainersOf(context_, nodes)},
+                                         nodes, context_.blobs, context_.keyring));
   for (const Finding& warning : submission.warnings) {
     *response.add_findings() = rpc::ToProto(warning);
   }

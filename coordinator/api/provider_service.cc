@@ -7,7 +7,9 @@
 #include "common/rpc/status.h"
 #include "common/schema/configuration.h"
 #include "coordinator/api/provider_convert.h"
+#include "coordinator/api/trainer_facts.h"
 #include "coordinator/providers/check.h"
+#include "coordinator/providers/cluster.h"
 
 namespace lathe::api {
 namespace {
@@ -40,8 +42,12 @@ grpc::Status Answer(Result<v1::ProviderJob> job, v1::ProviderJob* response) {
 
 }  // namespace
 
-v1::ProviderCapabilities ProviderService::Describe(const providers::Engine& engine) const {
-  providers::Surroundings surroundings = Look(context_.view.Nodes());
+v1::ProviderCapabilities ProviderService::Describe(const providers::Engine& described) const {
+  const auto nodes = context_.view.Nodes();
+  const providers::Engine engine = described.is_cluster()
+                                       ? providers::ClusterEngine(TrainersOf(context_, nodes), "")
+                                       : described;
+  providers::Surroundings surroundings = Look(nodes);
   surroundings.has_key = !providers::AccessOf(context_.engines, engine).api_key.empty();
   return ToProto(engine, providers::DescribeCapabilities(engine, surroundings));
 }
@@ -74,6 +80,9 @@ Status ProviderService::Translate(const v1::TranslateConfigurationRequest& reque
                                   v1::TranslateConfigurationResponse& response) const {
   LATHE_ASSIGN_OR_RETURN(const providers::Engine* engine,
                          providers::FindEngine(request.provider()));
+  const providers::Engine cluster =
+      providers::ClusterEngine(TrainersOf(context_, context_.view.Nodes()), "");
+  if (engine->is_cluster()) engine = &cluster;
   if (request.has_configuration() != request.configuration_json().empty()) {
     return Failure(ErrorCode::kInvalidArgument,
                    "exactly one of configuration and configuration_json must be set");

@@ -31,7 +31,7 @@ class ProviderService final : public v1::ProviderService::Service {
                                  v1::ProviderJob* response) override;
 
  private:
-  v1::ProviderCapabilities Describe(const providers::Engine& engine) const;
+  v1::ProviderCapabilities Describe(const providers::Engine& described) const;
   Status Translate(const v1::TranslateConfigurationRequest& request,
                    v1::TranslateConfigurationResponse& response) const;
 

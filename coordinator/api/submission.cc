@@ -14,6 +14,8 @@
 #include "common/secrets/sealed_configuration.h"
 #include "coordinator/api/configuration_input.h"
 #include "coordinator/api/model_names.h"
+#include "coordinator/providers/check.h"
+#include "coordinator/providers/cluster.h"
 #include "coordinator/resources/saved_configuration.h"
 
 namespace lathe::api {
@@ -93,16 +95,14 @@ class Checker {
     return layers;
   }
 
-  void CheckValues(const v1::JobConfiguration& configuration) {
+  void CheckValues(const v1::JobConfiguration& configuration,
+                   const std::vector<v1::TrainerCapabilities>& trainers) {
     Append(schema::Validate(configuration));
+    CheckCluster(configuration, trainers);
     if (configuration.model().has_base_model()) {
       if (auto finding = CheckBaseModel(configuration.model().base_model(), nodes_)) {
         findings_.push_back(std::move(*finding));
       }
-    }
-    if (configuration.hardware().num_nodes() > 1) {
-      Add("hardware.numNodes", "unsupported", "A job runs on one node of this cluster.",
-          std::to_string(configuration.hardware().num_nodes()), "1");
     }
   }
 
@@ -171,6 +171,19 @@ class Checker {
     Append(std::move(parsed.findings));
     return std::move(parsed.configuration);
   }
+  /// What this cluster says; nothing that was said of the same parameter already.
+  void CheckCluster(const v1::JobConfiguration& configuration,
+                    const std::vector<v1::TrainerCapabilities>& trainers) {
+    const bool on_gpu = Resources(configuration.hardware()).gpus > 0;
+    const providers::Engine cluster = providers::ClusterEngine(trainers, on_gpu ? "cuda" : "cpu");
+    for (Finding& finding : providers::CheckEngine(cluster, configuration)) {
+      const bool repeated =
+          std::any_of(findings_.begin(), findings_.end(), [&](const Finding& earlier) {
+            return earlier.path == finding.path && earlier.severity <= finding.severity;
+          });
+      if (!repeated) findings_.push_back(std::move(finding));
+    }
+  }
   void Add(const char* path, const char* code, std::string message, std::string given,
            std::string expected) {
     findings_.push_back(
@@ -195,7 +208,7 @@ Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
   const LayeredConfiguration layers = checker.ReadConfiguration(submitted);
   const v1::JobConfiguration& configuration = layers.together;
   // Values are looked at even when the structure is wrong elsewhere: all findings at once.
-  checker.CheckValues(configuration);
+  checker.CheckValues(configuration, submitted.trainers);
   Submission out;
   const auto& datasets = configuration.datasets();
   if (datasets.has_training_file_id()) {

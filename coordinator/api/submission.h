@@ -14,6 +14,7 @@
 #include "coordinator/resources/configuration_library.h"
 #include "coordinator/runtime/view.h"
 #include "lathe/v1/job_service.pb.h"
+#include "lathe/v1/worker_service.pb.h"
 
 namespace lathe::api {
 
@@ -31,6 +32,8 @@ struct SubmissionRequest {
   const v1::CreateJobRequest& request;
   const resources::UsableConfiguration* saved = nullptr;
   std::string owner;
+  /// What the trainers of the nodes tell of themselves.
+  std::vector<v1::TrainerCapabilities> trainers = {};
 };
 
 /// `nodes` are those that ever registered: what they have decides which base models are known and

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "coordinator/estimation/row_length.h"
+
 namespace lathe::estimation {
 namespace {
 
@@ -25,6 +27,9 @@ Result<std::string> ReadBeginning(const std::filesystem::path& path) {
 DataSample SampleLines(std::string_view beginning, std::uint64_t size) {
   DataSample sample{.exact = beginning.size() == size};
   double bytes = 0;
+  double answers = 0;
+  double messages = 0;
+  double tokens = 0;
   std::size_t consumed = 0;
   while (consumed < beginning.size()) {
     const std::size_t end = beginning.find('\n', consumed);
@@ -34,11 +39,19 @@ DataSample SampleLines(std::string_view beginning, std::uint64_t size) {
     consumed = cut ? beginning.size() : end + 1;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     ++sample.examples;
-    bytes += static_cast<double>(line.size());
-    sample.longest_bytes = std::max(sample.longest_bytes, static_cast<double>(line.size()));
+    const RowLength row = MeasureRow(line);
+    bytes += row.text_bytes;
+    answers += row.answer_bytes;
+    messages += row.messages;
+    tokens += row.tokens.value_or(0);
+    sample.longest_bytes = std::max(sample.longest_bytes, row.text_bytes);
+    sample.longest_tokens = std::max(sample.longest_tokens, row.tokens.value_or(0));
   }
   if (sample.examples == 0) return sample;
   sample.mean_bytes = bytes / sample.examples;
+  sample.mean_messages = messages / sample.examples;
+  sample.answer_share = answers / bytes;
+  if (tokens > 0) sample.mean_tokens = tokens / sample.examples;
   if (!sample.exact) sample.examples *= static_cast<double>(size) / static_cast<double>(consumed);
   return sample;
 }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "common/artifacts/blob_store.h"
@@ -14,8 +15,13 @@ namespace lathe::estimation {
 struct DataSample {
   double examples = 0;
   bool exact = false;  ///< the whole file was looked at
-  double mean_bytes = 0;
+  // Of one sequence; a preference pair has two.
+  double mean_bytes = 0;  ///< of text, without the JSON around it
   double longest_bytes = 0;
+  double mean_messages = 0;                ///< of conversations
+  double answer_share = 0;                 ///< of the text: what is to be learnt; 0: not told
+  std::optional<double> mean_tokens = {};  ///< where rows are tokens already
+  double longest_tokens = 0;
 };
 
 class DataSamples {

@@ -46,6 +46,8 @@ estimator::Machine MachineOf(const Candidate* candidate, const Inputs& inputs,
   if (candidate->speed) {
     machine.matmul_flops =
         bytes_per_value <= 2 ? candidate->speed->bf16_flops() : candidate->speed->fp32_flops();
+    machine.step_flops = bytes_per_value <= 2 ? candidate->speed->bf16_step_flops()
+                                              : candidate->speed->fp32_step_flops();
     machine.base_bytes = static_cast<double>(candidate->speed->process_bytes());
   }
   if (!gpu) return machine;
@@ -62,7 +64,13 @@ estimator::Machine MachineOf(const Candidate* candidate, const Inputs& inputs,
 
 void AddAssumptions(const Inputs& inputs, const estimator::Machine& machine,
                     const Candidate* candidate, v1::Estimate& out) {
-  out.add_assumptions("Lengths in tokens are guessed from the file's bytes.");
+  if (!inputs.training.mean_tokens) {
+    out.add_assumptions(
+        inputs.shape.bytes_per_token > 0
+            ? "Lengths in tokens follow from the text's bytes, at what the model's tokenizer makes "
+              "of English."
+            : "Lengths in tokens are guessed from the text's bytes.");
+  }
   if (!inputs.training.exact) {
     out.add_assumptions("Examples are counted in the first megabyte and scaled to the file.");
   }
@@ -101,7 +109,8 @@ void Fill(const estimator::Estimate& estimate, v1::Estimate& out) {
 }  // namespace
 
 v1::Estimate MakeEstimate(const Inputs& inputs) {
-  estimator::Workload workload = WorkloadOf(inputs.resolved, inputs.training, inputs.validation);
+  estimator::Workload workload =
+      WorkloadOf(inputs.resolved, inputs.training, inputs.validation, inputs.shape.bytes_per_token);
   const bool gpu = inputs.resources.gpus > 0;
   // "Not set" means bf16 on a GPU and fp32 on a CPU.
   if (!inputs.resolved.model().has_precision()) workload.bytes_per_value = gpu ? 2 : 4;

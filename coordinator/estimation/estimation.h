@@ -46,9 +46,10 @@ v1::Estimate MakeEstimate(const Inputs& inputs);
 std::vector<Finding> CheckFit(const v1::JobConfiguration& resolved,
                               const estimator::ModelShape& shape, const DataSample& training);
 
-/// The workload that a resolved configuration describes. A text has about one token for each 4.2
-/// bytes of its line; what is a guess here, the trainer's own estimate counts.
+/// The workload that a resolved configuration describes. Lengths in tokens follow from the text's
+/// bytes and how many of them are a token of the model (0: not known, 4.2 is taken); what is a
+/// guess here, the trainer's own estimate counts.
 estimator::Workload WorkloadOf(const v1::JobConfiguration& resolved, const DataSample& training,
-                               const std::optional<DataSample>& validation);
+                               const std::optional<DataSample>& validation, double bytes_per_token);
 
 }  // namespace lathe::estimation

@@ -6,9 +6,10 @@
 namespace lathe::estimation {
 namespace {
 
-/// JSON lines of English chat and text with the vocabularies of today: quotes, keys and braces
-/// included, about that many bytes are one token of the example.
+/// English with the vocabularies of today, where the model's own has not been tried.
 constexpr double kBytesPerToken = 4.2;
+/// What a chat template puts around a message: two marks, the speaker, two ends of lines (ChatML).
+constexpr double kTokensPerMessage = 5;
 /// Of a conversation, about half is the assistant's.
 constexpr double kAssistantShare = 0.5;
 
@@ -79,20 +80,32 @@ estimator::OptimizerState StateOf(const v1::JobConfiguration& configuration) {
 }
 
 estimator::DataSummary SummaryOf(const DataSample& sample, double share,
-                                 const v1::ScheduleConfiguration& schedule) {
+                                 const v1::ScheduleConfiguration& schedule,
+                                 double bytes_per_token) {
   const auto limit = static_cast<double>(schedule.sequence_length());
+  const double template_tokens = sample.mean_messages * kTokensPerMessage;
+  const auto tokens = [&](double bytes, double counted) {
+    const double length =
+        sample.mean_tokens
+            ? counted
+            : bytes / (bytes_per_token > 0 ? bytes_per_token : kBytesPerToken) + template_tokens;
+    return std::min(limit, std::max(1.0, length));
+  };
+  const double answers = sample.answer_share > 0 ? sample.answer_share : kAssistantShare;
+  const bool learns_all =
+      schedule.train_on_inputs() == v1::TRAIN_ON_INPUTS_ENABLED || sample.mean_tokens.has_value();
   return {.examples = static_cast<std::int64_t>(std::llround(sample.examples * share)),
-          .mean_tokens = std::min(limit, std::max(1.0, sample.mean_bytes / kBytesPerToken)),
-          .longest_tokens = std::min(limit, std::max(1.0, sample.longest_bytes / kBytesPerToken)),
-          .target_share =
-              schedule.train_on_inputs() == v1::TRAIN_ON_INPUTS_ENABLED ? 1 : kAssistantShare,
-          .is_estimated = true};
+          .mean_tokens = tokens(sample.mean_bytes, sample.mean_tokens.value_or(0)),
+          .longest_tokens = tokens(sample.longest_bytes, sample.longest_tokens),
+          .target_share = learns_all ? 1 : answers,
+          .is_estimated = !sample.mean_tokens.has_value()};
 }
 
 }  // namespace
 
 estimator::Workload WorkloadOf(const v1::JobConfiguration& resolved, const DataSample& training,
-                               const std::optional<DataSample>& validation) {
+                               const std::optional<DataSample>& validation,
+                               double bytes_per_token) {
   const auto& schedule = resolved.schedule();
   estimator::Workload workload;
   workload.method = MethodSettingsOf(resolved.method());
@@ -114,9 +127,10 @@ estimator::Workload WorkloadOf(const v1::JobConfiguration& resolved, const DataS
     limited.examples = std::min(limited.examples, static_cast<double>(datasets.max_samples()));
   }
   const double share = datasets.has_train_split() ? datasets.train_split() : 1;
-  workload.data = SummaryOf(limited, share, schedule);
-  if (validation) workload.evaluation = SummaryOf(*validation, 1, schedule);
-  if (!validation && share < 1) workload.evaluation = SummaryOf(limited, 1 - share, schedule);
+  workload.data = SummaryOf(limited, share, schedule, bytes_per_token);
+  if (validation) workload.evaluation = SummaryOf(*validation, 1, schedule, bytes_per_token);
+  if (!validation && share < 1)
+    workload.evaluation = SummaryOf(limited, 1 - share, schedule, bytes_per_token);
   workload.evaluations = workload.evaluation.examples > 0 ? schedule.evaluations() : 0;
   return workload;
 }

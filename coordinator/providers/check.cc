@@ -35,6 +35,7 @@ class Checker {
   std::vector<Finding> Run() {
     if (!engine_.can_start) Warn("provider", "cannot_start", engine_.reason);
     if (!engine_.note.empty()) Warn("provider", "note", engine_.note);
+    CheckModel();
     CheckAccepted();
     CheckOptimizations();
     CheckRanges();
@@ -58,6 +59,22 @@ class Checker {
     Add(path, Severity::kError, code, std::move(message), given, std::move(expected));
   }
 
+  void CheckModel() {
+    const Json* model = view_.Given("model.baseModel");
+    if (model == nullptr || !model->is_string() || engine_.models.empty()) return;
+    const auto name = model->get<std::string>();
+    const bool known =
+        std::any_of(engine_.models.begin(), engine_.models.end(), [&](const std::string& listed) {
+          return listed.ends_with('*') ? name.starts_with(listed.substr(0, listed.size() - 1))
+                                       : name == listed;
+        });
+    if (known) return;
+    Add("model.baseModel", Severity::kWarning, "unlisted_model",
+        engine_.title + " was not known to fine-tune " + name + " when its list was made" +
+            schema::DidYouMean(name, engine_.models) + ".",
+        model, "one of: " + Join(engine_.models) + ", or a newer one");
+  }
+
   void CheckAccepted() {
     for (const auto& [path, tokens] : engine_.accepts) {
       const Json* value = view_.Resolved(path);
@@ -75,6 +92,12 @@ class Checker {
     if (enabled == nullptr) return;
     for (const Json& token : *enabled) {
       if (Contains(engine_.optimizations, token.get<std::string>())) continue;
+      if (engine_.is_cluster()) {
+        Fail("optimizations.enabled", "unsupported_by_engine",
+             engine_.title + " does not do " + token.get<std::string>() + ".", &token,
+             "any of: " + Join(engine_.optimizations));
+        continue;
+      }
       Add("optimizations.enabled", Severity::kWarning, "left_out",
           engine_.title + " cannot be asked for " + token.get<std::string>() + "; it is left out.",
           &token, engine_.optimizations.empty() ? "" : "any of: " + Join(engine_.optimizations));
@@ -194,6 +217,8 @@ class Checker {
   void CheckLeftOut() {
     for (const std::string& path : view_.set_paths()) {
       if (IsUsed(path)) continue;
+      const Json* given = view_.Given(path);
+      if (engine_.is_cluster() && given != nullptr && *given == false) continue;
       const auto note = engine_.notes.find(path);
       Warn(path, "left_out",
            engine_.title + (engine_.is_cluster() ? " makes no use of " : " has no place for ") +

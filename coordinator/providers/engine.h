@@ -134,6 +134,8 @@ struct Engine {
   std::vector<CustomParameter> custom;
   std::vector<Requirement> requirements;
   std::vector<std::string> uses;  ///< paths that need not be in the body
+  /// Base models that are known to be there, `ft:*` for all that begin so; lists age, so another
+  /// one is a warning. Empty: not known.
   std::vector<std::string> models;
 
   std::vector<Row> body;

@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::int64_t kLargestSize = std::int64_t{1} << 32;
 constexpr std::size_t kMostModels = 10000;
+constexpr int kMostRows = 1000;
 
 bool IsPlausible(const v1::ModelShape& shape) {
   const auto sizes = {shape.vocabulary(), shape.hidden(),   shape.layers(),      shape.heads(),
@@ -26,7 +27,8 @@ estimator::ModelShape FromProto(const v1::ModelShape& shape) {
           .head_dim = shape.head_dim(),
           .intermediate = shape.intermediate(),
           .context = shape.context(),
-          .tied_embeddings = shape.tied_embeddings()};
+          .tied_embeddings = shape.tied_embeddings(),
+          .bytes_per_token = shape.bytes_per_token()};
 }
 
 }  // namespace
@@ -34,6 +36,9 @@ estimator::ModelShape FromProto(const v1::ModelShape& shape) {
 void NodeFacts::Update(const domain::NodeId& node, const v1::NodeFacts& facts) {
   const std::lock_guard lock(mutex_);
   if (facts.has_speed()) speeds_[node] = facts.speed();
+  if (facts.has_trainer() && facts.trainer().accepted_size() <= kMostRows) {
+    trainers_[node] = facts.trainer();
+  }
   for (const v1::ModelShape& shape : facts.model_shapes()) {
     if (!IsPlausible(shape) || shapes_.size() >= kMostModels) continue;
     shapes_[shape.name()] = FromProto(shape);
@@ -50,6 +55,12 @@ std::optional<v1::MeasuredSpeed> NodeFacts::SpeedOf(const domain::NodeId& node) 
   const std::lock_guard lock(mutex_);
   const auto found = speeds_.find(node);
   return found == speeds_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<v1::TrainerCapabilities> NodeFacts::TrainerOf(const domain::NodeId& node) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = trainers_.find(node);
+  return found == trainers_.end() ? std::nullopt : std::optional(found->second);
 }
 
 }  // namespace lathe::sessions

@@ -22,11 +22,14 @@ class NodeFacts {
   std::optional<estimator::ModelShape> ShapeOf(const std::string& model) const;
   /// nullopt while it has not told it.
   std::optional<v1::MeasuredSpeed> SpeedOf(const domain::NodeId& node) const;
+  /// What its trainer can do; nullopt while it has not told it.
+  std::optional<v1::TrainerCapabilities> TrainerOf(const domain::NodeId& node) const;
 
  private:
-  mutable std::mutex mutex_;  ///< guards both
+  mutable std::mutex mutex_;  ///< guards all
   std::map<std::string, estimator::ModelShape> shapes_;
   std::map<domain::NodeId, v1::MeasuredSpeed> speeds_;
+  std::map<domain::NodeId, v1::TrainerCapabilities> trainers_;
 };
 
 }  // namespace lathe::sessions

@@ -90,6 +90,7 @@ Result<v1::ModelShape> ProbeModel(const TrainerProbe& probe, const std::string& 
   out.set_context(Value<std::int64_t>(shape, "context"));
   out.set_tied_embeddings(shape.value("tiedEmbeddings", false));
   out.set_parameters(Value<std::int64_t>(shape, "parameters"));
+  out.set_bytes_per_token(Value<double>(answer, "bytesPerToken"));
   return out;
 }
 
@@ -102,6 +103,39 @@ Result<v1::MeasuredSpeed> ProbeSpeed(const TrainerProbe& probe, const std::strin
   speed.set_bf16_flops(Value<double>(rates, "bf16"));
   speed.set_process_bytes(Value<std::uint64_t>(answer, "processBytes"));
   return speed;
+}
+
+Status ProbeSteps(const TrainerProbe& probe, const std::string& device,
+                  const std::filesystem::path& model, v1::MeasuredSpeed& speed) {
+  LATHE_ASSIGN_OR_RETURN(const json answer,
+                         Ask(probe, {"bench", "--device", device, "--seconds", "0.05", "--model",
+                                     model.string(), "--json"}));
+  const json rates = answer.value("stepFlops", json::object());
+  speed.set_fp32_step_flops(Value<double>(rates, "fp32"));
+  speed.set_bf16_step_flops(Value<double>(rates, "bf16"));
+  return {};
+}
+
+Result<v1::TrainerCapabilities> ProbeCapabilities(const TrainerProbe& probe) {
+  LATHE_ASSIGN_OR_RETURN(const json answer, Ask(probe, {"capabilities"}));
+  try {
+    v1::TrainerCapabilities capabilities;
+    for (const auto& [device, parameters] : answer.at("devices").items()) {
+      for (const auto& [path, tokens] : parameters.items()) {
+        auto& accepted = *capabilities.add_accepted();
+        accepted.set_device(device);
+        accepted.set_path(path);
+        for (const json& token : tokens) accepted.add_values(token.get<std::string>());
+      }
+    }
+    for (const auto& [path, why] : answer.at("withoutEffect").items()) {
+      (*capabilities.mutable_without_effect())[path] = why.get<std::string>();
+    }
+    return capabilities;
+  } catch (const json::exception& error) {
+    return Failure(ErrorCode::kDataLoss,
+                   std::string("lathe-trainer capabilities: ") + error.what());
+  }
 }
 
 }  // namespace lathe::worker::devices

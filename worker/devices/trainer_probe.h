@@ -9,6 +9,7 @@
 
 #include "common/base/result.h"
 #include "lathe/v1/estimate.pb.h"
+#include "lathe/v1/worker_service.pb.h"
 
 namespace lathe::worker::devices {
 
@@ -24,5 +25,12 @@ Result<v1::ModelShape> ProbeModel(const TrainerProbe& probe, const std::string& 
 
 /// `device` is "cpu" or "cuda:N"; it also tells whether the trainer can use it at all.
 Result<v1::MeasuredSpeed> ProbeSpeed(const TrainerProbe& probe, const std::string& device);
+
+/// Adds to `speed` how fast steps of a model are.
+Status ProbeSteps(const TrainerProbe& probe, const std::string& device,
+                  const std::filesystem::path& model, v1::MeasuredSpeed& speed);
+
+/// What the trainer can do, by parameters and devices.
+Result<v1::TrainerCapabilities> ProbeCapabilities(const TrainerProbe& probe);
 
 }  // namespace lathe::worker::devices

@@ -6,6 +6,14 @@
 #include "worker/devices/trainer_probe.h"
 
 namespace lathe::worker {
+namespace {
+
+/// Parameters of a model whose steps tell how fast larger ones are: of smaller ones most of a step
+/// is not products, and larger ones take long.
+constexpr std::int64_t kSmallestMeasured = 50'000'000;
+constexpr std::int64_t kLargestMeasured = 1'000'000'000;
+
+}  // namespace
 
 FactFinder::FactFinder(std::filesystem::path trainer, std::string device, Found found)
     : trainer_(std::move(trainer)),
@@ -53,7 +61,29 @@ void FactFinder::MeasureSpeed() {
   found_(facts_);
 }
 
+void FactFinder::MeasureSteps(const v1::ModelShape& shape, const std::filesystem::path& model) {
+  const bool telling =
+      shape.parameters() >= kSmallestMeasured && shape.parameters() <= kLargestMeasured;
+  if (!telling || !facts_.has_speed() || facts_.speed().fp32_step_flops() > 0) return;
+  const Status measured = devices::ProbeSteps({trainer_, [this] { return stop_.load(); }}, device_,
+                                              model, *facts_.mutable_speed());
+  if (!measured && !stop_) {
+    log::Warning("steps_not_measured", {{"error", measured.error().message}});
+  }
+}
+
+void FactFinder::AskCapabilities() {
+  const auto told = devices::ProbeCapabilities({trainer_, [this] { return stop_.load(); }});
+  if (told) {
+    *facts_.mutable_trainer() = *told;
+    found_(facts_);
+  } else if (!stop_) {
+    log::Warning("capabilities_not_told", {{"error", told.error().message}});
+  }
+}
+
 void FactFinder::Run() {
+  AskCapabilities();
   MeasureSpeed();
   std::string name;
   std::filesystem::path model;
@@ -70,6 +100,8 @@ void FactFinder::Run() {
     facts_.clear_model_shapes();
     for (const auto& [known, told] : shapes_) *facts_.add_model_shapes() = told;
     found_(facts_);
+    MeasureSteps(*shape, model);
+    if (!stop_) found_(facts_);
   }
 }
 

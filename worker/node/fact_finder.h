@@ -1,6 +1,7 @@
 #pragma once
-// Finds out, on a thread of its own, what takes a while: the shapes of the base models and the
-// speed of the device that jobs use. What cannot be found out is logged once and left out.
+// Finds out, on a thread of its own, what takes a while: what the trainer can do, the speed of the
+// device that jobs use, and the shapes of the base models. What cannot be found out is logged once
+// and left out.
 
 #include <atomic>
 #include <condition_variable>
@@ -33,7 +34,10 @@ class FactFinder {
   void Run();
   /// Blocks until there is something to look at; false: the end.
   bool WaitForWork(std::string& name, std::filesystem::path& model);
+  void AskCapabilities();
   void MeasureSpeed();
+  /// Once, with the first model of a telling size.
+  void MeasureSteps(const v1::ModelShape& shape, const std::filesystem::path& model);
 
   const std::filesystem::path trainer_;
   const std::string device_;

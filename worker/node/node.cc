@@ -166,7 +166,7 @@ void Node::OnFacts(const v1::NodeFacts& facts) {
 }
 
 void Node::SendFacts() {
-  if (!facts_.has_speed() && facts_.model_shapes().empty()) return;
+  if (facts_.ByteSizeLong() == 0) return;
   v1::WorkerMessage message;
   *message.mutable_node_facts() = facts_;
   session_->Send(std::move(message));

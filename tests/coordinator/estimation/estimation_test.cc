@@ -5,6 +5,7 @@
 
 #include "common/base/temp_dir.h"
 #include "common/schema/configuration.h"
+#include "coordinator/estimation/row_length.h"
 
 namespace lathe::estimation {
 namespace {
@@ -46,6 +47,43 @@ TEST(DataSamplesTest, CountsLinesThatAreNotBlank) {
   EXPECT_EQ(SampleLines("", 0).examples, 0);
 }
 
+TEST(RowLengthTest, CountsWhatIsSaid) {
+  const RowLength chat = MeasureRow(
+      R"({"messages":[{"role":"user","content":"1234"},{"role":"assistant","content":"12345678"}]})");
+  EXPECT_EQ(chat.text_bytes, 12);
+  EXPECT_EQ(chat.answer_bytes, 8);
+  EXPECT_EQ(chat.messages, 2);
+  const RowLength shared =
+      MeasureRow(R"({"conversations":[{"from":"human","value":"1"},{"from":"gpt","value":"12"}]})");
+  EXPECT_EQ(shared.answer_bytes, 2);
+  const RowLength completion = MeasureRow(R"({"prompt":"123","completion":"12345"})");
+  EXPECT_EQ(completion.text_bytes, 8);
+  EXPECT_EQ(completion.answer_bytes, 5);
+  EXPECT_EQ(completion.messages, 0);
+  const RowLength pair = MeasureRow(R"({"prompt":"1234","chosen":"12345678","rejected":"12"})");
+  EXPECT_EQ(pair.text_bytes, 9) << "the prompt and the mean of both answers";
+  EXPECT_EQ(pair.answer_bytes, 5);
+  EXPECT_EQ(MeasureRow(R"({"input_ids":[1,2,3],"labels":[1,2,3]})").tokens, 3);
+  EXPECT_EQ(MeasureRow("not json").text_bytes, 8);
+}
+
+TEST(WorkloadTest, LengthsFollowTheTokenizerOrAreCounted) {
+  const auto configuration = Resolved(R"({"datasets": {"trainSplit": 1}})");
+  const auto mean = [&](const DataSample& sample, double bytes_per_token) {
+    return WorkloadOf(configuration, sample, std::nullopt, bytes_per_token).data.mean_tokens;
+  };
+  DataSample sample = Sample(10, 300);
+  EXPECT_EQ(mean(sample, 3), 100);
+  sample.mean_messages = 2;
+  EXPECT_EQ(mean(sample, 3), 110);
+  sample.mean_tokens = 77;
+  EXPECT_EQ(mean(sample, 3), 77);
+  EXPECT_EQ(WorkloadOf(configuration, sample, std::nullopt, 3).data.target_share, 1);
+  sample = Sample(10, 300);
+  sample.answer_share = 0.25;
+  EXPECT_EQ(WorkloadOf(configuration, sample, std::nullopt, 3).data.target_share, 0.25);
+}
+
 TEST(DataSamplesTest, RemembersABlob) {
   const TempDir dir = TempDir::Create().value();
   const auto blobs = artifacts::BlobStore::Open(dir.path()).value();
@@ -64,7 +102,7 @@ TEST(WorkloadTest, FollowsTheConfiguration) {
     "datasets": {"trainSplit": 0.8}, "optimizer": {"name": "paged_adamw_8bit"},
     "optimizations": {"enabled": ["gradient_checkpointing", "sequence_packing"]},
     "objective": {"type": "dpo"}, "model": {"precision": "bf16"}})");
-  const auto workload = WorkloadOf(configuration, Sample(100, 420), std::nullopt);
+  const auto workload = WorkloadOf(configuration, Sample(100, 420), std::nullopt, 0);
   EXPECT_EQ(workload.method.method, estimator::Method::kQlora);
   EXPECT_EQ(workload.method.quantization_bits, 8);
   EXPECT_EQ(workload.method.rank, 32);

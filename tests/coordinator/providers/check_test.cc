@@ -12,7 +12,7 @@ using testing::HasSubstr;
 using testing::IsSupersetOf;
 using testing::Not;
 
-constexpr char kBase[] = R"({"model":{"baseModel":"m"})";
+constexpr char kBase[] = R"({"model":{"baseModel":"gpt-4o-mini"})";
 
 std::vector<Finding> Check(const std::string& engine, const std::string& more) {
   const schema::Parsed parsed = schema::FromJson(kBase + (more.empty() ? "" : "," + more) + "}");
@@ -101,6 +101,22 @@ TEST(CheckTest, StricterRangesOfEngines) {
               Contains("error output.suffix:too_long"));
   EXPECT_THAT(Short(Check("lathe", R"("hardware":{"numNodes":2})")),
               Contains("error hardware.numNodes:out_of_range_of_engine"));
+}
+
+TEST(CheckTest, AModelThatIsNotListedIsAWarning) {
+  const auto findings_of = [](const char* engine, const char* model) {
+    const auto parsed =
+        schema::FromJson(std::string(R"({"model":{"baseModel":")") + model + "\"}}");
+    return CheckEngine(**FindEngine(engine), parsed.configuration);
+  };
+  const auto unlisted = findings_of("openai", "gpt-4o-mini-2024-07-19");
+  EXPECT_THAT(Short(unlisted), Contains("warning model.baseModel:unlisted_model"));
+  EXPECT_FALSE(HasErrors(unlisted));
+  EXPECT_THAT(unlisted.front().message, HasSubstr("did you mean `gpt-4o-mini-2024-07-18`?"));
+  for (const char* known : {"gpt-4o-mini-2024-07-18", "ft:gpt-4o-mini-2024-07-18:acme::x"}) {
+    EXPECT_THAT(Short(findings_of("openai", known)), Not(Contains(HasSubstr("unlisted_model"))));
+  }
+  EXPECT_THAT(Short(findings_of("together", "any")), Not(Contains(HasSubstr("unlisted_model"))));
 }
 
 TEST(CheckTest, CustomParametersAreChecked) {

@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include "worker/trainer/commands/report.h"
+#include "worker/trainer/commands/step_speed.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
@@ -16,11 +17,6 @@ namespace lathe::trainer::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-at::ScalarType TypeOf(const std::string& precision) {
-  if (precision == "bf16") return at::kBFloat16;
-  return precision == "fp16" ? at::kHalf : at::kFloat;
-}
 
 double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
@@ -39,13 +35,31 @@ Result<Json> Measure(const BenchArguments& arguments) {
     LATHE_ASSIGN_OR_RETURN(rates[precision],
                            MeasureMatmul(arguments.device, precision, arguments.seconds));
   }
-  return Json{{"device", arguments.device},
+  Json answer{{"device", arguments.device},
               {"threads", device.is_cpu() ? device::Threads() : 0},
               {"matmulFlops", rates},
               {"processBytes", process_bytes}};
+  if (arguments.model.empty()) return answer;
+  for (const char* precision : {"fp32", "bf16"}) {
+    LATHE_ASSIGN_OR_RETURN(answer["stepFlops"][precision],
+                           MeasureSteps(arguments.model, arguments.device, precision));
+  }
+  return answer;
+}
+
+void Print(const Json& rates, const char* what, std::ostream& out) {
+  for (const auto& [precision, rate] : rates.items()) {
+    out << precision << "    " << static_cast<std::int64_t>(rate.get<double>() / 1e9)
+        << " GFLOP/s in " << what << '\n';
+  }
 }
 
 }  // namespace
+
+at::ScalarType TypeOf(const std::string& precision) {
+  if (precision == "bf16") return at::kBFloat16;
+  return precision == "fp16" ? at::kHalf : at::kFloat;
+}
 
 Result<double> MeasureMatmul(const std::string& device_name, const std::string& precision,
                              double seconds) {
@@ -78,10 +92,8 @@ int RunBench(const BenchArguments& arguments, std::ostream& out) {
     return trainer_protocol::kExitSucceeded;
   }
   out << "device  " << arguments.device << '\n';
-  for (const auto& [precision, rate] : (*measured)["matmulFlops"].items()) {
-    out << precision << "    " << static_cast<std::int64_t>(rate.get<double>() / 1e9)
-        << " GFLOP/s in matrix products\n";
-  }
+  Print((*measured)["matmulFlops"], "matrix products", out);
+  if (measured->contains("stepFlops")) Print((*measured)["stepFlops"], "training steps", out);
   return trainer_protocol::kExitSucceeded;
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/base/version.h"
 #include "worker/trainer/commands/bench.h"
+#include "worker/trainer/commands/capabilities.h"
 #include "worker/trainer/commands/estimate.h"
 #include "worker/trainer/commands/generate.h"
 #include "worker/trainer/commands/inspect.h"
@@ -101,12 +102,17 @@ int RunCommandLine(int argc, const char* const* argv) {
   estimate->callback([&] { exit_code = RunEstimate(estimate_arguments, std::cout); });
 
   BenchArguments bench_arguments;
-  CLI::App* bench = app.add_subcommand("bench", "Measure this machine's matrix products");
+  CLI::App* bench =
+      app.add_subcommand("bench", "Measure this machine: matrix products, training steps");
   bench->add_option("--device", bench_arguments.device, "cpu or cuda:N");
   bench->add_option("--seconds", bench_arguments.seconds, "for each precision")
       ->check(CLI::Range(0.05, 60.0));
+  bench->add_option("--model", bench_arguments.model, "measure training steps of this model, too");
   bench->add_flag("--json", bench_arguments.json, "print one JSON object");
   bench->callback([&] { exit_code = RunBench(bench_arguments, std::cout); });
+
+  app.add_subcommand("capabilities", "Tell which values of parameters are supported, as JSON")
+      ->callback([&] { exit_code = RunCapabilities(std::cout); });
 
   try {
     app.parse(argc, argv);

@@ -10,6 +10,7 @@
 #include "worker/trainer/commands/bench.h"
 #include "worker/trainer/commands/model_shape.h"
 #include "worker/trainer/commands/report.h"
+#include "worker/trainer/commands/step_speed.h"
 #include "worker/trainer/commands/workload.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
@@ -24,6 +25,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr double kMeasuringSeconds = 0.3;
+/// Steps of models up to this size are taken to see how long they are; larger ones are almost
+/// nothing but large products, and would take long to load.
+constexpr std::int64_t kMeasuredParameters = 1'000'000'000;
 
 Result<estimator::Estimate> Make(const plan::Plan& plan) {
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(plan.device));
@@ -34,6 +38,10 @@ Result<estimator::Estimate> Make(const plan::Plan& plan) {
   LATHE_ASSIGN_OR_RETURN(const auto data, loop::LoadDataset(plan, description->vocabulary));
   LATHE_ASSIGN_OR_RETURN(machine.matmul_flops,
                          MeasureMatmul(plan.device, plan.precision, kMeasuringSeconds));
+  if (estimator::Parameters(ShapeOf(*description)) <= kMeasuredParameters) {
+    LATHE_ASSIGN_OR_RETURN(machine.step_flops,
+                           MeasureSteps(plan.paths.base_model, plan.device, plan.precision));
+  }
   return estimator::MakeEstimate(ShapeOf(*description), WorkloadOf(plan, data), machine);
 }
 

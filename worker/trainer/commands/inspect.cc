@@ -10,6 +10,7 @@
 #include "worker/trainer/formats/gguf.h"
 #include "worker/trainer/formats/safetensors.h"
 #include "worker/trainer/model/loader.h"
+#include "worker/trainer/tokenizer/load.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::trainer::commands {
@@ -19,6 +20,29 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLongestShownText = 200;
+
+/// Everyday English of some variety, for how long the model's tokens are.
+constexpr char kEnglish[] =
+    "Could you help me write a short note to my landlord? The heating in our flat has been off "
+    "since "
+    "Tuesday, and with two small children it is getting difficult. I called twice last week, but "
+    "nobody answered. Of course! Here is a polite version: Dear Mr. Ahmed, I am writing to let you "
+    "know that the radiators at 14 Mill Road stopped working on 3 March. We would be grateful if "
+    "an "
+    "engineer could visit before the weekend; I am at home from 4 p.m. onwards. Thank you very "
+    "much "
+    "for your understanding. To check a boiler, look at the pressure first: it should read between "
+    "1.0 and 1.5 bar. If it has dropped, open the filling valve slowly until the needle moves "
+    "back.";
+
+/// Nothing when there is no tokenizer beside the model, or none that can be read.
+std::optional<double> BytesPerToken(const fs::path& model) {
+  const auto loaded = tokenizer::LoadModelTokenizer(model);
+  if (!loaded) return std::nullopt;
+  const auto ids = loaded->tokenizer.Encode(kEnglish);
+  if (!ids || ids->empty()) return std::nullopt;
+  return static_cast<double>(sizeof(kEnglish) - 1) / static_cast<double>(ids->size());
+}
 
 Json TensorsJson(const std::vector<formats::TensorInfo>& tensors, bool each) {
   std::uint64_t bytes = 0;
@@ -64,6 +88,7 @@ Result<Json> InspectGguf(const InspectArguments& arguments) {
   Json metadata = Json::object();
   for (const auto& [key, value] : gguf.metadata()) metadata[key] = MetadataJson(value);
   answer["metadata"] = std::move(metadata);
+  if (const auto bytes = BytesPerToken(arguments.path)) answer["bytesPerToken"] = *bytes;
   answer["tensors"] = TensorsJson(gguf.tensors(), arguments.tensors);
   return answer;
 }
@@ -87,6 +112,7 @@ Result<Json> InspectModelFolder(const InspectArguments& arguments) {
   Json answer = {{"kind", "model"}, {"format", "safetensors"}};
   LATHE_ASSIGN_OR_RETURN(const auto description, model::DescribeModel(arguments.path));
   answer["model"] = ShapeJson(ShapeOf(description));
+  if (const auto bytes = BytesPerToken(arguments.path)) answer["bytesPerToken"] = *bytes;
   LATHE_ASSIGN_OR_RETURN(const auto files, formats::Safetensors::OpenFolder(arguments.path));
   answer["tensors"] = TensorsJson(files.tensors(), arguments.tensors);
   return answer;

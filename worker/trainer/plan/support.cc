@@ -2,35 +2,10 @@
 
 #include <algorithm>
 
+#include "worker/trainer/plan/parameter_table.h"
+
 namespace lathe::trainer::plan {
 namespace {
-
-struct Supported {
-  const char* path;
-  std::vector<std::string> values;
-};
-
-const std::vector<Supported>& SupportedTokens() {
-  static const std::vector<Supported> table = {
-      {"method.type", {"lora", "qlora", "full", "prefix", "adapter"}},
-      {"objective.type", {"sft", "dpo"}},
-      {"model.precision", {"fp32", "bf16", "fp16"}},
-      {"tokenizer.paddingSide", {"right"}},
-      {"datasets.format",
-       {"auto", "messages", "prompt_completion", "instruction", "alpaca", "sharegpt", "preference",
-        "text", "tokenized"}},
-  };
-  return table;
-}
-
-/// Kernels are always fused and attention never writes more than a document's scores, so that
-/// fused_kernels and flash_attention change nothing.
-const std::vector<std::string>& SupportedOptimizations() {
-  static const std::vector<std::string> names = {
-      "gradient_checkpointing", "activation_offloading", "fused_kernels", "flash_attention",
-      "sequence_packing",       "dynamic_padding",       kOptimizer8Bit,  kPagedOptimizer};
-  return names;
-}
 
 bool Contains(const std::vector<std::string>& values, const std::string& value) {
   return std::find(values.begin(), values.end(), value) != values.end();
@@ -69,34 +44,56 @@ void CheckOptimizerForms(const Configuration& configuration, std::vector<Finding
 
 }  // namespace
 
+/// Kernels are always fused and attention never writes more than a document's scores, so that
+/// fused_kernels and flash_attention change nothing.
+const std::vector<AcceptedTokens>& AcceptedByTrainer() {
+  static const std::vector<AcceptedTokens> table = {
+      {"method.type", {"lora", "qlora", "full", "prefix", "adapter"}},
+      {"objective.type", {"sft", "dpo"}},
+      {"model.precision", {"fp32", "bf16", "fp16"}},
+      {"tokenizer.paddingSide", {"right"}},
+      {"optimizations.enabled",
+       {"gradient_checkpointing", "activation_offloading", "fused_kernels", "flash_attention",
+        "sequence_packing", "dynamic_padding", kOptimizer8Bit, kPagedOptimizer}},
+  };
+  return table;
+}
+
+const std::vector<WithoutEffect>& SettingsWithoutEffect() {
+  static const std::vector<WithoutEffect> table = {
+      {"evaluation.metrics", "evaluations report the loss"},
+      {"integrations.wandb.project", "the trainer writes its own event log only"},
+      {"integrations.tensorboard.enabled", "the trainer writes its own event log only", true},
+      {"tokenizer.name", "the model's own tokenizer is used"},
+      {"model.trustRemoteCode", "downloaded code is never executed", true},
+  };
+  return table;
+}
+
 void CheckSupport(const Configuration& configuration, std::vector<Finding>& findings) {
-  for (const Supported& row : SupportedTokens()) {
-    const auto value = configuration.OptionalText(row.path);
-    if (value && !Contains(row.values, *value)) {
-      findings.push_back(Unsupported(row.path, *value, row.values));
+  for (const AcceptedTokens& row : AcceptedByTrainer()) {
+    const bool is_set = FindParameter(row.path)->type == ParameterType::kSet;
+    std::vector<std::string> given;
+    if (is_set) {
+      given = configuration.Tokens(row.path);
+    } else if (const auto token = configuration.OptionalText(row.path)) {
+      given = {*token};
     }
-  }
-  for (const std::string& name : configuration.Tokens("optimizations.enabled")) {
-    if (Contains(SupportedOptimizations(), name)) continue;
-    findings.push_back(Unsupported("optimizations.enabled", name, SupportedOptimizations()));
+    for (const std::string& token : given) {
+      if (!Contains(row.tokens, token)) {
+        findings.push_back(Unsupported(row.path, token, row.tokens));
+      }
+    }
   }
   CheckOptimizerForms(configuration, findings);
 }
 
 std::vector<std::string> IgnoredSettings(const Configuration& configuration) {
   std::vector<std::string> ignored;
-  const auto check = [&](const char* path, const std::string& why) {
-    if (configuration.IsGiven(path))
-      ignored.push_back(std::string(path) + " has no effect: " + why);
-  };
-  check("evaluation.metrics", "evaluations report the loss");
-  check("integrations.wandb.project", "the trainer writes its own event log only");
-  check("tokenizer.name", "the model's own tokenizer is used");
-  if (configuration.Flag("integrations.tensorboard.enabled")) {
-    check("integrations.tensorboard.enabled", "the trainer writes its own event log only");
-  }
-  if (configuration.Flag("model.trustRemoteCode")) {
-    check("model.trustRemoteCode", "downloaded code is never executed");
+  for (const WithoutEffect& row : SettingsWithoutEffect()) {
+    if (!configuration.IsGiven(row.path)) continue;
+    if (row.only_if_true && !configuration.Flag(row.path)) continue;
+    ignored.push_back(std::string(row.path) + " has no effect: " + row.why);
   }
   return ignored;
 }

@@ -86,6 +86,11 @@ TEST_F(Inspect, TheMachineIsMeasured) {
   const Json told = Json::parse(out.str());
   EXPECT_GT(told["matmulFlops"]["fp32"], 1e8);
   EXPECT_GT(told["matmulFlops"]["bf16"], 1e7);
+  std::ostringstream with_model;
+  ASSERT_EQ(RunBench({.seconds = 0.05, .model = parity::Golden("models/llama_tiny"), .json = true},
+                     with_model),
+            0);
+  EXPECT_GT(Json::parse(with_model.str())["stepFlops"]["fp32"], 1e3);
   EXPECT_EQ(RunBench({.device = "tpu"}, out), trainer_protocol::kExitInvalid);
 }
 
