@@ -137,7 +137,7 @@ class TreeBuilder {
     if (!ExpectsKey()) {
       CheckTag(event.tag, kStringTag);
       Complete(plain ? PlainScalar(text) : Tree(std::move(text)), std::move(anchor));
-    } else if (plain && PlainScalar(text).is_null()) {
+    } else if (plain && IsNullScalar(text)) {
       RefuseKey();
     } else {
       TakeKey(std::move(text), anchor);

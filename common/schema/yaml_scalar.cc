@@ -80,8 +80,12 @@ Tree Number(const std::string& text) {
 
 }  // namespace
 
+bool IsNullScalar(std::string_view text) {
+  return text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
+}
+
 Tree PlainScalar(const std::string& text) {
-  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") {
+  if (IsNullScalar(text)) {
     return nullptr;
   }
   if (text == "true" || text == "True" || text == "TRUE") {

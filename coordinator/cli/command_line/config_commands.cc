@@ -29,11 +29,18 @@ void AddValidateAndConvert(CLI::App& group, Run& chosen) {
   const auto validate = std::make_shared<ConfigValidateOptions>();
   CLI::App* command =
       AddCommand(group, "validate", "Check a configuration file, without a coordinator",
-                 "  lathe config validate job.yaml\n  lathe config validate - < old.json");
+                 "  lathe config validate job.yaml\n  lathe config validate - < old.json\n"
+                 "  lathe config validate job.yaml --set schedule.epochs=5 --explain\n"
+                 "What only the cluster knows is checked by lathe submit --dry-run.");
   command->add_option("FILE,-f,--file", validate->file, kFileHelp)->required()->type_name("FILE");
   command->add_option("--from", validate->from, "Its dialect; told by its shape unless given")
       ->check(CLI::IsMember(DialectTokens()))
       ->type_name("DIALECT");
+  command->add_option("--set", validate->set, "Set one parameter; may be given several times")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
+  command->add_flag("--explain", validate->explain,
+                    "Every value that a job would get, and where it comes from");
   OnChosen(command, chosen, validate, &RunConfigValidate);
 
   const auto convert = std::make_shared<ConfigConvertOptions>();

@@ -46,6 +46,18 @@ Outcome PrintTemplate(Context& context, const std::string& name) {
   return ExitCode::kOk;
 }
 
+/// Applies `--set`; what is wrong with a value is a finding among the others.
+Status SetAll(const std::vector<std::string>& assignments, schema::Imported& read) {
+  for (const std::string& assignment : assignments) {
+    if (Status set = schema::Set(read.configuration, assignment); !set) {
+      if (set.error().findings.empty()) return Failure(set.error().WithContext("--set"));
+      read.findings.insert(read.findings.end(), set.error().findings.begin(),
+                           set.error().findings.end());
+    }
+  }
+  return {};
+}
+
 /// The value of one side; null when it is not set there.
 Document SideOf(const std::string& json) {
   return json.empty() ? Document() : Document::parse(json, nullptr, false);
@@ -55,7 +67,8 @@ Document SideOf(const std::string& json) {
 
 Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const auto dialect, DialectOption(options.from));
-  LATHE_ASSIGN_OR_RETURN(const schema::Imported read, ImportFile(context, options.file, dialect));
+  LATHE_ASSIGN_OR_RETURN(schema::Imported read, ImportFile(context, options.file, dialect));
+  LATHE_RETURN_IF_ERROR(SetAll(options.set, read));
   std::vector<Finding> findings = schema::AllFindings(read);
   std::erase_if(findings, &ComesWithSubmit);
   if (HasErrors(findings)) {
@@ -65,9 +78,24 @@ Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options
   if (context.options.format == OutputFormat::kTable) PrintFindings(context, findings);
   const std::string name(schema::ToString(read.dialect));
   const std::string as = read.dialect == schema::Dialect::kUniversal ? "" : " (" + name + ")";
-  PrintResult(context,
-              {{"valid", true}, {"dialect", name}, {"findings", FindingsDocument(findings)}},
-              options.file + " is valid" + as + "\n");
+  Document answer = {{"valid", true}, {"dialect", name}, {"findings", FindingsDocument(findings)}};
+  if (!options.explain) {
+    PrintResult(context, answer, options.file + " is valid" + as + "\n");
+    return ExitCode::kOk;
+  }
+  Table table({{"PARAMETER"}, {"VALUE"}, {"SOURCE"}});
+  Document& values = answer["values"] = Document::array();
+  for (const schema::ResolvedValue& value : schema::Explain(read.configuration)) {
+    const std::string source(schema::ToString(value.source));
+    table.AddRow(
+        {value.path, value.value, value.reason.empty() ? source : source + ": " + value.reason});
+    Document& entry = values.emplace_back();
+    entry = {{"path", value.path},
+             {"value", Document::parse(value.value, nullptr, false)},
+             {"source", source}};
+    if (!value.reason.empty()) entry["reason"] = value.reason;
+  }
+  PrintResult(context, answer, table.Render(TableWidth(context)));
   return ExitCode::kOk;
 }
 

@@ -2,14 +2,17 @@
 // lathe config schema, templates, validate, convert, diff: what needs no coordinator.
 
 #include <string>
+#include <vector>
 
 #include "coordinator/cli/context.h"
 
 namespace lathe::cli {
 
 struct ConfigValidateOptions {
-  std::string file;  ///< "-" is standard input
-  std::string from;  ///< dialect; empty: told by its shape
+  std::string file;              ///< "-" is standard input
+  std::string from;              ///< dialect; empty: told by its shape
+  std::vector<std::string> set;  ///< PATH=VALUE, above the file
+  bool explain = false;          ///< also every value that a job would get, and where it comes from
 };
 /// All findings at once; kInvalid when one of them is an error. What only the cluster knows
 /// (models, stored datasets) is checked by `lathe submit --dry-run`.

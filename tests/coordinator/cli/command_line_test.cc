@@ -113,6 +113,28 @@ TEST(ConfigValidate, ShowsEveryFinding) {
   EXPECT_GE(nlohmann::json::parse(json.err)["error"]["findings"].size(), 2U);
 }
 
+TEST(ConfigValidate, ExplainsWhatAJobWouldGet) {
+  CliRunner runner;
+  const std::string file = "model: {baseModel: m}\nschedule: {epochs: 2}\n";
+  const RunResult result =
+      runner.Run({"config", "validate", "-", "--set", "seed=7", "--explain", "-o", "json"}, file);
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  std::map<std::string, std::string> sources;
+  const auto answer = nlohmann::json::parse(result.out);
+  for (const auto& value : answer["values"]) {
+    sources[value["path"]] = value["value"].dump() + " " + value["source"].get<std::string>();
+  }
+  EXPECT_EQ(sources["schedule.epochs"], "2 user");
+  EXPECT_EQ(sources["seed"], "7 user");
+  EXPECT_THAT(sources["schedule.batchSize"], testing::EndsWith(" default"));
+  EXPECT_THAT(runner.Run({"config", "validate", "-", "--explain"}, file).out,
+              HasSubstr("schedule.batchSize"));
+  const RunResult wrong =
+      runner.Run({"config", "validate", "-", "--set", "schedule.epocs=1"}, file);
+  EXPECT_EQ(wrong.code, ExitCode::kInvalid);
+  EXPECT_THAT(wrong.err, HasSubstr("schedule.epochs"));
+}
+
 TEST(ConfigValidate, AMissingFileIsNotFound) {
   CliRunner runner;
   EXPECT_EQ(runner.Run({"config", "validate", "-f", "/nonexistent.yaml"}).code,
