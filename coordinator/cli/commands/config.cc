@@ -46,6 +46,10 @@ Outcome PrintTemplate(Context& context, const std::string& name) {
   return ExitCode::kOk;
 }
 
+std::string NameOf(const std::string& file) {
+  return file == "-" ? "standard input" : file;
+}
+
 /// Applies `--set`; what is wrong with a value is a finding among the others.
 Status SetAll(const std::vector<std::string>& assignments, schema::Imported& read) {
   for (const std::string& assignment : assignments) {
@@ -72,7 +76,7 @@ Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options
   std::vector<Finding> findings = schema::AllFindings(read);
   std::erase_if(findings, &ComesWithSubmit);
   if (HasErrors(findings)) {
-    return Failure(Error{ErrorCode::kInvalidArgument, options.file + " is not valid",
+    return Failure(Error{ErrorCode::kInvalidArgument, NameOf(options.file) + " is not valid",
                          std::move(findings), "`lathe config schema` describes every parameter"});
   }
   if (context.options.format == OutputFormat::kTable) PrintFindings(context, findings);
@@ -80,7 +84,7 @@ Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options
   const std::string as = read.dialect == schema::Dialect::kUniversal ? "" : " (" + name + ")";
   Document answer = {{"valid", true}, {"dialect", name}, {"findings", FindingsDocument(findings)}};
   if (!options.explain) {
-    PrintResult(context, answer, options.file + " is valid" + as + "\n");
+    PrintResult(context, answer, NameOf(options.file) + " is valid" + as + "\n");
     return ExitCode::kOk;
   }
   Table table({{"PARAMETER"}, {"VALUE"}, {"SOURCE"}});
@@ -132,7 +136,7 @@ Outcome RunConfigConvert(Context& context, const ConfigConvertOptions& options) 
   LATHE_ASSIGN_OR_RETURN(const auto to, DialectOption(options.to));
   LATHE_ASSIGN_OR_RETURN(schema::Imported read, ImportFile(context, options.file, from));
   if (HasErrors(read.findings)) {
-    return Failure(Error{ErrorCode::kInvalidArgument, options.file + " cannot be read",
+    return Failure(Error{ErrorCode::kInvalidArgument, NameOf(options.file) + " cannot be read",
                          std::move(read.findings)});
   }
   const schema::Exported written =
