@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `lathe-trainer estimate` says beside what a run of the same plan takes.
 
-usage: estimate_vs_measured.py [--model FILE] [--threads 2] [--steps 3]
+usage: estimate_vs_measured.py [--model FILE] [--threads 2] [--steps 3] [--only REGEX]
 
 Each case is a small LoRA run of the demo model on rows of random tokens. Prints peak memory
 (resident set) and tokens/s, estimated and measured, and their ratios.
@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -74,11 +75,14 @@ def main():
     parser.add_argument("--trainer", default=str(ROOT / "build/release/bin/lathe-trainer"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--only", default="", help="only cases whose name matches")
     options = parser.parse_args()
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads),
                    "OMP_WAIT_POLICY": "passive"}
     print(f"{'case':34}{'memory MB':>22}{'ratio':>7}{'tokens/s':>16}{'ratio':>7}")
     for case in CASES:
+        if not re.search(options.only, case[0]):
+            continue
         with tempfile.TemporaryDirectory(prefix="lathe-bench-") as name:
             folder = pathlib.Path(name)
             plan = write_plan(folder, options, case)

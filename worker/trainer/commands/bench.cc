@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "worker/trainer/commands/precision.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/commands/step_speed.h"
 #include "worker/trainer/device/device.h"
@@ -55,11 +56,6 @@ void Print(const Json& rates, const char* what, std::ostream& out) {
 }
 
 }  // namespace
-
-at::ScalarType TypeOf(const std::string& precision) {
-  if (precision == "bf16") return at::kBFloat16;
-  return precision == "fp16" ? at::kHalf : at::kFloat;
-}
 
 Result<double> MeasureMatmul(const std::string& device_name, const std::string& precision,
                              double seconds) {

@@ -2,8 +2,6 @@
 // `lathe-trainer bench`: what this machine reaches in large matrix products, in the precisions that
 // training uses. The estimator's time rests on it.
 
-#include <c10/core/ScalarType.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <iosfwd>
@@ -20,9 +18,6 @@ struct BenchArguments {
   std::filesystem::path model;
   bool json = false;
 };
-
-/// Of "fp32", "bf16" or "fp16".
-at::ScalarType TypeOf(const std::string& precision);
 
 /// Sustained rate of products [512, 1024] x [1024, 4096] (eight times as large on a GPU), FLOP/s.
 /// `precision` is fp32, bf16 or fp16.

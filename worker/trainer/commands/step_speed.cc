@@ -5,8 +5,8 @@
 
 #include "common/estimator/estimate.h"
 #include "worker/trainer/adapters/peft.h"
-#include "worker/trainer/commands/bench.h"
 #include "worker/trainer/commands/model_shape.h"
+#include "worker/trainer/commands/precision.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/loop/stepper.h"
 #include "worker/trainer/model/loader.h"
