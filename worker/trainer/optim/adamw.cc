@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "worker/trainer/optim/adamw_cuda.h"
 #include "worker/trainer/optim/kinds.h"
 
 namespace lathe::trainer::optim::adamw {
@@ -27,6 +28,9 @@ Factors FactorsOf(const OptimizerSettings& settings, double learning_rate, std::
 }
 
 void UpdateSlice(const Factors& factors, Slice slice) {
+#if defined(LATHE_CUDA_KERNELS)
+  if (slice.parameters.is_cuda()) return UpdateSliceByKernel(factors, slice);
+#endif
   slice.parameters.mul_(factors.decay);
   slice.first_moment.lerp_(slice.gradient, 1 - factors.beta1);
   slice.second_moment.mul_(factors.beta2)

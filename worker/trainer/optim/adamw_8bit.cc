@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "worker/trainer/optim/adamw_cuda.h"
+
 namespace lathe::trainer::optim::adamw_8bit {
 namespace {
 
@@ -31,6 +33,15 @@ BlockSlice SliceOf(const Run& run, const UpdateArguments& arguments, const Optim
           moment(kSecondCodes, kSecondMaxima)};
 }
 
+/// All tensors on one device that is not the CPU.
+void UpdateBlocksThere(const adamw::Factors& factors, const BlockSlice& slice) {
+#if defined(LATHE_CUDA_KERNELS)
+  UpdateBlocksByKernel(factors, slice);
+#else
+  UpdateBlocksChained(factors, slice);
+#endif
+}
+
 /// Moments on the host visit the device.
 void UpdatePage(const adamw::Factors& factors, const BlockSlice& slice) {
   const at::Device device = slice.parameters.device();
@@ -39,7 +50,7 @@ void UpdatePage(const adamw::Factors& factors, const BlockSlice& slice) {
     moment->codes = moment->codes.to(device, /*non_blocking=*/true);
     moment->maxima = moment->maxima.to(device, /*non_blocking=*/true);
   }
-  UpdateBlocksChained(factors, page);
+  UpdateBlocksThere(factors, page);
   slice.first.codes.copy_(page.first.codes, /*non_blocking=*/true);
   slice.first.maxima.copy_(page.first.maxima, /*non_blocking=*/true);
   slice.second.codes.copy_(page.second.codes, /*non_blocking=*/true);
@@ -57,7 +68,7 @@ void UpdateQuantized(const adamw::Factors& factors, const Run& run,
     } else if (slice.first.codes.is_cpu()) {
       UpdatePage(factors, slice);
     } else {
-      UpdateBlocksChained(factors, slice);
+      UpdateBlocksThere(factors, slice);
     }
   }
 }

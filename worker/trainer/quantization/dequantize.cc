@@ -8,6 +8,7 @@
 
 #include "common/base/check.h"
 #include "worker/trainer/quantization/cpu/block_kernels.h"
+#include "worker/trainer/quantization/dequantize_cuda.h"
 #include "worker/trainer/quantization/matrix.h"
 
 namespace lathe::trainer::quantization {
@@ -74,6 +75,7 @@ void DequantizeInt8Cpu(const QuantizedMatrix& matrix, const at::Tensor& out) {
   });
 }
 
+#if !defined(LATHE_CUDA_KERNELS)
 template <std::size_t N>
 at::Tensor TableOn(const std::array<float, N>& table, const at::Device& device) {
   at::Tensor tensor = at::empty({static_cast<std::int64_t>(N)}, at::kFloat);
@@ -112,6 +114,11 @@ void DequantizeAnywhere(const QuantizedMatrix& matrix, at::Tensor& out) {
   if (matrix.type != QuantizationType::kInt8) return DequantizeFourBitAnywhere(matrix, out);
   out.copy_(matrix.codes.to(at::kFloat) * (matrix.absmax / 127.0F).unsqueeze(1));
 }
+#else
+void DequantizeAnywhere(const QuantizedMatrix& matrix, at::Tensor& out) {
+  DequantizeByKernels(matrix, out);
+}
+#endif
 
 }  // namespace
 

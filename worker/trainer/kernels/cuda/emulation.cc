@@ -1,0 +1,151 @@
+#include "worker/trainer/kernels/cuda/emulation.h"
+
+#include <ucontext.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "common/base/check.h"
+
+namespace lathe::trainer::kernels::cuda {
+namespace {
+
+constexpr unsigned kWarpThreads = 32;
+constexpr std::size_t kStackBytes = 64 * 1024;
+
+enum class State { kReady, kAtShuffle, kAtBarrier, kDone };
+
+struct Fiber {
+  ucontext_t context{};
+  std::unique_ptr<char[]> stack;
+  State state = State::kReady;
+  std::uint64_t exchanged = 0;
+};
+
+/// One block at a time.
+class Machine {
+ public:
+  emulation::Order order = emulation::Order::kRising;
+  unsigned block = 0;
+  unsigned grid = 0;
+  unsigned thread = 0;
+
+  unsigned threads() const { return threads_; }
+  Fiber& current() { return fibers_[thread]; }
+  Fiber& At(unsigned index) { return fibers_[index]; }
+
+  void Run(std::int64_t blocks, int threads, const std::function<void()>& kernel) {
+    threads_ = static_cast<unsigned>(threads);
+    grid = static_cast<unsigned>(blocks);
+    kernel_ = &kernel;
+    if (fibers_.size() < threads_) fibers_.resize(threads_);
+    for (block = 0; block < grid; ++block) RunBlock();
+  }
+
+  /// Back to whoever runs the fibers, until the state is kReady again.
+  void Wait(State state) {
+    Fiber& fiber = current();
+    fiber.state = state;
+    swapcontext(&fiber.context, &runner_);
+  }
+
+ private:
+  static void Body();
+
+  void RunBlock() {
+    for (unsigned i = 0; i < threads_; ++i) Prepare(fibers_[i]);
+    while (true) {
+      for (unsigned warp = 0; warp < threads_; warp += kWarpThreads) RunWarp(warp);
+      unsigned waiting = 0;
+      for (unsigned i = 0; i < threads_; ++i) waiting += fibers_[i].state == State::kAtBarrier;
+      if (waiting == 0) return;
+      LATHE_CHECK(waiting == threads_, "every thread of a block reaches each barrier");
+      for (unsigned i = 0; i < threads_; ++i) fibers_[i].state = State::kReady;
+    }
+  }
+
+  /// Until all threads of the warp wait at a barrier or are done.
+  void RunWarp(unsigned begin) {
+    const unsigned count = std::min(kWarpThreads, threads_ - begin);
+    while (true) {
+      for (unsigned i = 0; i < count; ++i) {
+        thread = begin + (order == emulation::Order::kRising ? i : count - 1 - i);
+        if (current().state == State::kReady) swapcontext(&runner_, &current().context);
+      }
+      unsigned shuffling = 0;
+      for (unsigned i = 0; i < count; ++i) {
+        shuffling += fibers_[begin + i].state == State::kAtShuffle;
+      }
+      if (shuffling == 0) return;
+      LATHE_CHECK(shuffling == kWarpThreads, "every thread of a warp takes part in a shuffle");
+      for (unsigned i = 0; i < count; ++i) fibers_[begin + i].state = State::kReady;
+    }
+  }
+
+  void Prepare(Fiber& fiber) {
+    if (!fiber.stack) fiber.stack = std::make_unique<char[]>(kStackBytes);
+    fiber.state = State::kReady;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = kStackBytes;
+    fiber.context.uc_link = &runner_;
+    makecontext(&fiber.context, &Machine::Body, 0);
+  }
+
+  unsigned threads_ = 0;
+  const std::function<void()>* kernel_ = nullptr;
+  std::vector<Fiber> fibers_;
+  ucontext_t runner_{};
+};
+
+Machine& TheMachine() {
+  static Machine machine;
+  return machine;
+}
+
+void Machine::Body() {
+  Machine& machine = TheMachine();
+  (*machine.kernel_)();
+  machine.current().state = State::kDone;
+}
+
+}  // namespace
+
+unsigned ThreadIndex() {
+  return TheMachine().thread;
+}
+unsigned BlockIndex() {
+  return TheMachine().block;
+}
+unsigned BlockSize() {
+  return TheMachine().threads();
+}
+unsigned GridSize() {
+  return TheMachine().grid;
+}
+void SyncBlock() {
+  TheMachine().Wait(State::kAtBarrier);
+}
+
+namespace emulation {
+
+void SetOrder(Order order) {
+  TheMachine().order = order;
+}
+
+std::uint64_t Exchange(std::uint64_t value, int mask) {
+  Machine& machine = TheMachine();
+  machine.current().exchanged = value;
+  machine.Wait(State::kAtShuffle);
+  const std::uint64_t other = machine.At(machine.thread ^ static_cast<unsigned>(mask)).exchanged;
+  machine.Wait(State::kAtShuffle);  // Nobody overwrites what a neighbour has yet to read.
+  return other;
+}
+
+void Run(std::int64_t blocks, int threads, const std::function<void()>& kernel) {
+  TheMachine().Run(blocks, threads, kernel);
+}
+
+}  // namespace emulation
+}  // namespace lathe::trainer::kernels::cuda

@@ -1,0 +1,200 @@
+#pragma once
+// The kernels, as functions that queue them on a stream: pointers to device memory in, nothing
+// allocated, nothing waited for. What each computes is what the function of the same name in ops.h,
+// quantization or optim computes. `stream` is a cudaStream_t. Rows are contiguous unless a stride
+// (in elements) is given. C++17.
+
+#include <cstdint>
+
+namespace lathe::trainer::kernels::cuda {
+
+enum class Element : std::uint8_t { kFloat32, kBfloat16, kFloat16 };
+
+/// nullptr, or why the last kernel of this thread could not be queued.
+const char* LaunchRefused();
+
+struct RmsNormCall {
+  Element element;
+  std::int64_t rows;
+  std::int64_t width;
+  float epsilon;
+  float offset;
+  const void* x;
+  const void* weight;
+  void* y;
+  float* rstd;  ///< [rows]
+};
+void RmsNorm(const RmsNormCall& call, void* stream);
+
+struct RmsNormBackwardCall {
+  Element element;
+  std::int64_t rows;
+  std::int64_t width;
+  float offset;
+  const void* dy;
+  const void* x;
+  const void* weight;
+  const float* rstd;
+  void* dx;  ///< added to
+};
+void AddRmsNormBackward(const RmsNormBackwardCall& call, void* stream);
+
+/// Heads that lie one after another in each row.
+struct HeadsCall {
+  Element element;
+  std::int64_t rows;
+  std::int64_t count;  ///< heads in a row
+  std::int64_t head_dim;
+  std::int64_t stride;  ///< from row to row
+  void* heads;          ///< the first head of the first row
+};
+struct HeadNormCall {
+  HeadsCall to;  ///< normed in place
+  float epsilon;
+  float offset;
+  const void* weight;  ///< [head_dim]
+  float* rstd;         ///< [rows, count]
+};
+void NormHeads(const HeadNormCall& call, void* stream);
+
+struct HeadNormBackwardCall {
+  HeadsCall d;  ///< the gradient, in place
+  float offset;
+  const void* x;  ///< the heads before the norm
+  std::int64_t x_stride;
+  const void* weight;
+  const float* rstd;
+};
+void NormHeadsBackward(const HeadNormBackwardCall& call, void* stream);
+
+struct RopeCall {
+  HeadsCall to;
+  std::int64_t half;    ///< pairs of a head that turn
+  float direction;      ///< 1, or -1 for the inverse
+  const float* cosine;  ///< [rows, half]
+  const float* sine;
+};
+void ApplyRope(const RopeCall& call, void* stream);
+
+enum class Gate : std::uint8_t { kSilu, kGeluTanh };
+struct GatedCall {
+  Element element;
+  Gate gate;
+  std::int64_t rows;
+  std::int64_t width;   ///< of the gate, and of up
+  const void* gate_up;  ///< [rows, 2 width]
+  const void* dout;     ///< [rows, width]; nullptr: forward
+  void* out;            ///< [rows, width], or the gradient [rows, 2 width]
+};
+void Gated(const GatedCall& call, void* stream);
+
+/// Attention scores [rows, keys]; row r belongs to query r % queries.
+struct SoftmaxCall {
+  Element element;
+  std::int64_t rows;
+  std::int64_t keys;
+  std::int64_t queries;
+  std::int64_t own;     ///< the column that query 0 has for itself
+  std::int64_t window;  ///< 0: none
+  float scale;
+  float cap;
+  void* scores;
+};
+void CausalSoftmax(const SoftmaxCall& call, void* stream);
+
+struct SoftmaxBackwardCall {
+  Element element;
+  std::int64_t rows;
+  std::int64_t keys;
+  float scale;
+  const void* p;
+  void* dp;
+};
+void SoftmaxBackward(const SoftmaxBackwardCall& call, void* stream);
+
+struct SoftCapBackwardCall {
+  Element element;
+  std::int64_t count;
+  float scale;
+  float cap;
+  const void* scores;
+  void* dscores;
+};
+void SoftCapBackward(const SoftCapBackwardCall& call, void* stream);
+
+struct CrossEntropyCall {
+  Element element;
+  std::int64_t rows;
+  std::int64_t vocabulary;
+  float cap;                    ///< 0: none
+  const std::int64_t* targets;  ///< [rows]
+  const float* scales;          ///< [rows]; nullptr: logits are left alone
+  float* losses;                ///< [rows]
+  float* hits;                  ///< [rows]: 1 where no logit is larger than the target's, else 0
+  void* logits;                 ///< become their gradient
+};
+void CrossEntropyRows(const CrossEntropyCall& call, void* stream);
+
+/// NF4 or FP4, see quantization/matrix.h. Tables are in host memory.
+struct FourBitCall {
+  Element element;
+  std::int64_t count;
+  const std::uint8_t* codes;
+  const float* values;  ///< 16
+  const float* absmax;  ///< nullptr: quantised, too
+  const std::uint8_t* absmax_codes;
+  const float* nested_absmax;
+  const float* map;  ///< 256
+  float offset;
+  void* out;
+};
+void DequantizeFourBit(const FourBitCall& call, void* stream);
+
+struct Int8Call {
+  Element element;
+  std::int64_t rows;
+  std::int64_t columns;
+  const std::int8_t* codes;
+  const float* absmax;  ///< [rows]
+  void* out;
+};
+void DequantizeInt8(const Int8Call& call, void* stream);
+
+/// What is the same for every element of an update, see optim/kinds.h.
+struct AdamWFactors {
+  float decay;
+  float beta1;
+  float beta2;
+  float rest1;  ///< 1 - beta1
+  float rest2;
+  float step;
+  float root_correction;
+  float epsilon;
+};
+struct AdamWCall {
+  AdamWFactors factors;
+  std::int64_t count;
+  const float* gradient;
+  float* parameters;
+  float* first;
+  float* second;
+};
+void AdamW(const AdamWCall& call, void* stream);
+
+/// A moment in blocks of 256: value = map[code] * maximum of the block.
+struct BlockMoment {
+  const float* map;  ///< 256, rising; in host memory
+  std::uint8_t* codes;
+  float* maxima;
+};
+struct AdamW8BitCall {
+  AdamWFactors factors;
+  std::int64_t count;  ///< elements; the last block may end beyond them
+  const float* gradient;
+  float* parameters;
+  BlockMoment first;
+  BlockMoment second;
+};
+void AdamW8Bit(const AdamW8BitCall& call, void* stream);
+
+}  // namespace lathe::trainer::kernels::cuda
