@@ -29,12 +29,23 @@ struct JobSpec {
   /// Names the configuration's bytes in the store. Equal configurations are kept once.
   std::string configuration_hash;
   std::uint32_t schema_version = 1;  ///< of the schema that those bytes are written in
-  /// What the configuration was made from: `template:NAME`, `saved:OWNER/NAME` or empty.
+  /// What the configuration was made from: `template:NAME`, `saved:OWNER/NAME`, `job:ID` or empty.
   std::string configuration_source;
-  std::string base_model;  ///< the name under which workers register it
+  std::string engine;      ///< that runs it; empty: this cluster
+  std::string base_model;  ///< the name under which workers register it, or the engine knows it
   Blob train;
   std::optional<Blob> validation;
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
+};
+
+/// A job as it stands at an engine beyond this cluster.
+struct RemoteJob {
+  /// The request that starts it may have been sent: it is looked for before it is sent again.
+  bool start_sent = false;
+  std::string id;     ///< the engine's own; empty until it has told one
+  std::string state;  ///< in the engine's words
+  std::string model;  ///< the fine-tuned model's name there
+  friend bool operator==(const RemoteJob&, const RemoteJob&) = default;
 };
 
 struct Job {
@@ -54,6 +65,7 @@ struct Job {
   Progress progress;
   Checkpoint checkpoint;  ///< where the next attempt goes on
   Manifest adapter;       ///< set when succeeded
+  RemoteJob remote;       ///< of a job of an engine
 
   bool cancel_requested = false;
   std::string cancel_reason;  ///< a person's words; may be empty

@@ -1,5 +1,6 @@
 #pragma once
-// A worker's machine as it is stored. What it holds at the moment follows from the jobs.
+// A worker's machine, or an engine beyond the cluster, as it is stored. What it holds at the moment
+// follows from the jobs.
 
 #include <cstdint>
 #include <string>
@@ -26,6 +27,9 @@ struct NodeDescription {
   std::string worker_version;
   NodeResources resources;
   std::vector<std::string> models;  ///< names of the base models it has, sorted
+  /// Not a machine but the way to this engine: its jobs run elsewhere and go on whether or not
+  /// anybody here looks. Empty: a worker's machine.
+  std::string engine;
   friend bool operator==(const NodeDescription&, const NodeDescription&) = default;
 };
 

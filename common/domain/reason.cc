@@ -28,12 +28,16 @@ Text TextOf(ReasonCode code) {
       return {"attempt_lost", "Its worker came back without it; waits to be started again."};
     case ReasonCode::kInterrupted:
       return {"interrupted", "Left with a checkpoint; waits to go on from it."};
+    case ReasonCode::kWaitingForEngine:
+      return {"waiting_for_engine", "Waits for its engine, which can't be used at the moment."};
     case ReasonCode::kAssigned:
       return {"assigned", "A worker is preparing it."};
     case ReasonCode::kTraining:
       return {"training", "Trains."};
     case ReasonCode::kCancelling:
       return {"cancelling", "Is being cancelled; waits for the trainer to leave."};
+    case ReasonCode::kEngineAway:
+      return {"engine_away", "Its engine doesn't answer; it is asked again."};
     case ReasonCode::kSucceeded:
       return {"succeeded", "Finished; the adapter is stored."};
     case ReasonCode::kUserError:

@@ -20,10 +20,12 @@ enum class ReasonCode : std::uint8_t {
   kNodeLost = 7,             ///< its node went silent; it waits to go on elsewhere
   kAttemptLost = 8,          ///< its node came back without it
   kInterrupted = 9,          ///< its trainer was told to leave and wrote a checkpoint
+  kWaitingForEngine = 10,    ///< the engine that it is for can't be used at the moment
   // starting, running
   kAssigned = 20,
   kTraining = 21,
   kCancelling = 22,
+  kEngineAway = 23,  ///< the engine that has it doesn't answer
   // final
   kSucceeded = 40,
   kUserError = 41,  ///< plan, model or data is wrong

@@ -41,7 +41,9 @@ void OnStarted(Transaction& tx, const domain::JobId& id) {
 }
 
 void OnSucceeded(Transaction& tx, const domain::JobId& id, const domain::AttemptReport& report) {
-  Job& job = tx.ChangeState(id, Trigger::kSucceeded, {ReasonCode::kSucceeded, ""});
+  const bool at_engine = !tx.Find(id)->spec.engine.empty();
+  Job& job = tx.ChangeState(id, Trigger::kSucceeded,
+                            {ReasonCode::kSucceeded, at_engine ? report.message : ""});
   job.adapter = report.adapter;
 }
 
@@ -94,7 +96,19 @@ void OnEnded(Transaction& tx, const domain::JobId& id, const domain::AttemptRepo
   if (report.phase == AttemptPhase::kSucceeded) return OnSucceeded(tx, id, report);
   if (tx.Find(id)->cancel_requested) return CompleteCancel(tx, id);
   if (report.phase == AttemptPhase::kFailed) return OnFailed(tx, id, report);
+  if (!tx.Find(id)->spec.engine.empty()) {
+    // Nobody here asked for it: somebody has cancelled it at the engine. It can't go on from there.
+    tx.ChangeState(id, Trigger::kCancelled, {ReasonCode::kCancelled, report.message});
+    return;
+  }
   tx.ChangeState(id, Trigger::kInterrupted, {ReasonCode::kInterrupted, ""});
+}
+
+domain::Reason ReasonAtEngine(const Job& job, const RemoteReported& event) {
+  if (job.cancel_requested) return {ReasonCode::kCancelling, event.away ? event.detail : ""};
+  if (event.away) return {ReasonCode::kEngineAway, event.detail};
+  const bool starting = job.state == JobState::kStarting;
+  return {starting ? ReasonCode::kAssigned : ReasonCode::kTraining, event.detail};
 }
 
 /// A stale trainer is of no use; but while its job waits, its checkpoint and folder are.
@@ -107,6 +121,10 @@ StopMode ModeForStale(const Job* job) {
 
 bool IsCurrent(const Job* job, const domain::AttemptKey& key, const domain::NodeId& node) {
   return job != nullptr && IsLive(job->state) && job->attempt == key.attempt && job->node == node;
+}
+
+StartAttempt OrderFor(const Job& job) {
+  return {job.attempt, job.spec, job.checkpoint, job.gpus, job.remote};
 }
 
 void HandleReport(Transaction& tx, const NodeEntry& node, const domain::AttemptReport& report) {
@@ -147,6 +165,22 @@ void OnAttemptReported(Transaction& tx, const AttemptReported& event) {
 void OnCheckpointStored(Transaction& tx, const CheckpointStored& event) {
   if (!IsCurrent(tx.Find(event.attempt.job), event.attempt, event.node)) return;
   KeepCheckpoint(tx, event.attempt.job, event.checkpoint);
+}
+
+void OnRemoteReported(Transaction& tx, RemoteReported& event) {
+  const domain::JobId& id = event.attempt.job;
+  const Job* job = tx.Find(id);
+  if (!IsCurrent(job, event.attempt, event.node)) {
+    return tx.Reply(event.ticket,
+                    Failure(ErrorCode::kAborted, "this attempt of job " + id.value() + " is over"));
+  }
+  domain::Reason reason = ReasonAtEngine(*job, event);
+  if (job->remote != event.remote || job->reason != reason) {
+    Job& changed = tx.Change(id);
+    changed.remote = std::move(event.remote);
+    changed.reason = std::move(reason);
+  }
+  tx.Reply(event.ticket, *tx.Find(id));
 }
 
 void OnEventsStored(Transaction& tx, const EventsStored& event) {

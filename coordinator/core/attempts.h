@@ -9,6 +9,9 @@ namespace lathe::core {
 /// Whether that is the job's live attempt, on that node. Everything else is stale.
 bool IsCurrent(const domain::Job* job, const domain::AttemptKey& key, const domain::NodeId& node);
 
+/// The command that brings a job's live attempt to its node.
+StartAttempt OrderFor(const domain::Job& job);
+
 /// Records what a node says of an attempt, or refuses it as stale; acknowledges it in both cases.
 void HandleReport(Transaction& tx, const NodeEntry& node, const domain::AttemptReport& report);
 

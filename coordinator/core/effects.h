@@ -47,6 +47,9 @@ struct StartAttempt {
   domain::JobSpec spec;
   domain::Checkpoint checkpoint;
   std::vector<std::uint32_t> gpus;
+  /// Of a job of an engine: what is known of it there. Not empty when the attempt is not new: it is
+  /// to be followed.
+  domain::RemoteJob remote;
 };
 
 enum class StopMode : std::uint8_t {

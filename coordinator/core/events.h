@@ -43,11 +43,13 @@ struct CancelRequested {
   std::string reason;  ///< a person's words; may be empty
 };
 
-/// A worker opened a stream. Any older stream of the same node is over.
+/// A worker opened a stream, or the way to an engine is open. Any older stream of the same node is
+/// over.
 struct NodeRegistered {
   domain::SessionId session;
   domain::NodeDescription description;
-  /// What the node still has in hand: running, or ended without an acknowledgement.
+  /// What the node still has in hand: running, or ended without an acknowledgement. Empty for an
+  /// engine: it is told of its jobs.
   std::vector<domain::AttemptReport> attempts;
 };
 
@@ -77,6 +79,18 @@ struct CheckpointStored {
   domain::Checkpoint checkpoint;
 };
 
+/// What is known of a job at its engine has changed. Answered once it is durable, with the job:
+/// whoever starts it there sees whether it has been cancelled meanwhile. kAborted when the attempt
+/// is over.
+struct RemoteReported {
+  Ticket ticket;
+  domain::NodeId node;
+  domain::AttemptKey attempt;
+  domain::RemoteJob remote;
+  bool away = false;   ///< the engine doesn't answer
+  std::string detail;  ///< one sentence for people
+};
+
 /// Events of an attempt went into the job's stream; here is what they say for the job's view.
 struct EventsStored {
   domain::AttemptKey attempt;
@@ -89,8 +103,8 @@ struct Ticked {};
 /// The answer to RequestSchedule, not sooner than the scheduling interval after the last one.
 struct ScheduleDue {};
 
-using Event =
-    std::variant<JobSubmitted, CancelRequested, NodeRegistered, HeartbeatReceived, NodeDisconnected,
-                 AttemptReported, CheckpointStored, EventsStored, Ticked, ScheduleDue>;
+using Event = std::variant<JobSubmitted, CancelRequested, NodeRegistered, HeartbeatReceived,
+                           NodeDisconnected, AttemptReported, CheckpointStored, RemoteReported,
+                           EventsStored, Ticked, ScheduleDue>;
 
 }  // namespace lathe::core

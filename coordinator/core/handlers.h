@@ -14,6 +14,7 @@ void OnHeartbeatReceived(Transaction& tx, const HeartbeatReceived& event);
 void OnNodeDisconnected(Transaction& tx, const NodeDisconnected& event);
 void OnAttemptReported(Transaction& tx, const AttemptReported& event);
 void OnCheckpointStored(Transaction& tx, const CheckpointStored& event);
+void OnRemoteReported(Transaction& tx, RemoteReported& event);
 void OnEventsStored(Transaction& tx, const EventsStored& event);
 void OnTicked(Transaction& tx);
 void OnScheduleDue(Transaction& tx);

@@ -20,8 +20,8 @@ struct Usage {
 bool ReasonFits(const Job& job) {
   const ReasonCode code = job.reason.code;
   if (IsFinal(job.state)) return code >= ReasonCode::kSucceeded;
-  if (IsLive(job.state)) return code >= ReasonCode::kAssigned && code <= ReasonCode::kCancelling;
-  return code <= ReasonCode::kInterrupted;
+  if (IsLive(job.state)) return code >= ReasonCode::kAssigned && code < ReasonCode::kSucceeded;
+  return code < ReasonCode::kAssigned;
 }
 
 void CheckJob(const Job& job, Findings& broken) {
@@ -67,6 +67,15 @@ void CheckNode(const NodeEntry& entry, const Usage& usage, Findings& broken) {
   if (lost && entry.connected()) broken.push_back(name + " is lost and connected");
 }
 
+void CheckEngines(const State& state, Findings& broken) {
+  for (const auto& [id, entry] : state.nodes) {
+    for (const domain::JobId& job : entry.jobs) {
+      if (state.jobs.at(job).spec.engine == entry.node.description.engine) continue;
+      broken.push_back("job " + job.value() + " is on " + id.value() + ", which is not its engine");
+    }
+  }
+}
+
 void CheckQueue(const State& state, std::size_t pending, Findings& broken) {
   if (state.queue.size() != pending) broken.push_back("the queue is not the pending jobs");
   for (const QueueEntry& entry : state.queue) {
@@ -97,6 +106,7 @@ std::vector<std::string> CheckInvariants(const State& state) {
     if (!state.nodes.contains(id)) broken.push_back("jobs run on unknown node " + id.value());
   }
   for (const auto& [id, entry] : state.nodes) CheckNode(entry, usages[id], broken);
+  CheckEngines(state, broken);
   CheckQueue(state, pending, broken);
   return broken;
 }

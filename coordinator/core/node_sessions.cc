@@ -55,6 +55,20 @@ void Reconcile(Transaction& tx, NodeEntry& entry,
   }
 }
 
+/// The jobs of an engine go on whether or not anybody here looks: none is lost with a session, and
+/// each is followed by the next one.
+void HandOver(Transaction& tx, const NodeEntry& entry) {
+  for (const JobId& id : entry.jobs) {
+    const Job& job = *tx.Find(id);
+    tx.Send(entry, OrderFor(job));
+    if (job.cancel_requested) tx.Send(entry, StopAttempt{job.key(), StopMode::kCheckpoint});
+  }
+}
+
+bool IsMachine(const NodeEntry& entry) {
+  return entry.node.description.engine.empty();
+}
+
 void LoseNode(Transaction& tx, NodeEntry& entry) {
   domain::Node& node = tx.Change(entry);
   node.state = NodeState::kLost;
@@ -74,7 +88,11 @@ void OnNodeRegistered(Transaction& tx, NodeRegistered& event) {
   Hear(tx, entry);
   Describe(tx, entry, std::move(event.description));
   tx.Send(entry, Welcome{});
-  Reconcile(tx, entry, event.attempts);
+  if (IsMachine(entry)) {
+    Reconcile(tx, entry, event.attempts);
+  } else {
+    HandOver(tx, entry);
+  }
   tx.RequestSchedule();
 }
 
@@ -96,7 +114,8 @@ void OnTicked(Transaction& tx) {
   State& state = tx.state();
   const MonotonicInstant now = tx.now().monotonic;
   for (auto& [id, entry] : state.nodes) {
-    if (entry.node.state == NodeState::kReady && entry.lease.OverAt(now)) LoseNode(tx, entry);
+    const bool leased = IsMachine(entry) && entry.node.state == NodeState::kReady;
+    if (leased && entry.lease.OverAt(now)) LoseNode(tx, entry);
   }
   for (auto retry = state.retry_at.begin(); retry != state.retry_at.end();) {
     if (retry->second > now) {

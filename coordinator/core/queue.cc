@@ -22,9 +22,14 @@ void Dequeue(State& state, const domain::Job& job) {
   state.retry_at.erase(job.id());
 }
 
+scheduler::Shape ShapeFor(const domain::JobSpec& spec) {
+  if (!spec.engine.empty()) return {spec.resources, "", spec.engine};
+  return {spec.resources, spec.base_model, ""};
+}
+
 std::uint32_t ShapeOf(State& state, const domain::JobSpec& spec) {
   const auto number = static_cast<std::uint32_t>(state.shape_by_number.size());
-  const auto [entry, added] = state.shapes.try_emplace({spec.resources, spec.base_model}, number);
+  const auto [entry, added] = state.shapes.try_emplace(ShapeFor(spec), number);
   if (added) state.shape_by_number.push_back(&entry->first);
   return entry->second;
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/core/attempts.h"
 #include "coordinator/core/explain.h"
 #include "coordinator/core/handlers.h"
+#include "coordinator/core/queue.h"
 #include "coordinator/scheduler/scheduler.h"
 
 namespace lathe::core {
@@ -61,7 +63,7 @@ bool StillHolds(Transaction& tx, const scheduler::Placement& placement) {
 void Start(Transaction& tx, scheduler::Placement placement) {
   NodeEntry& node = tx.state().nodes.at(placement.node);
   const Job& job = tx.Assign(placement.job, node, std::move(placement.gpus));
-  tx.Send(node, StartAttempt{job.attempt, job.spec, job.checkpoint, job.gpus});
+  tx.Send(node, OrderFor(job));
 }
 
 void ExplainHead(Transaction& tx) {
@@ -110,7 +112,7 @@ domain::Reason Explain(const State& state, const Job& job, const Now& now) {
   if (job.state != domain::JobState::kPending) return job.reason;
   const auto retry = state.retry_at.find(job.id());
   if (retry != state.retry_at.end() && retry->second > now.monotonic) return job.reason;
-  return scheduler::Explain(ViewNodes(state), {job.spec.resources, job.spec.base_model});
+  return scheduler::Explain(ViewNodes(state), ShapeFor(job.spec));
 }
 
 }  // namespace lathe::core

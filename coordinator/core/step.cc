@@ -25,6 +25,7 @@ struct Dispatch {
   void operator()(const NodeDisconnected& e) { OnNodeDisconnected(tx, e); }
   void operator()(const AttemptReported& e) { OnAttemptReported(tx, e); }
   void operator()(const CheckpointStored& e) { OnCheckpointStored(tx, e); }
+  void operator()(RemoteReported& e) { OnRemoteReported(tx, e); }
   void operator()(const EventsStored& e) { OnEventsStored(tx, e); }
   void operator()(const Ticked&) { OnTicked(tx); }
   void operator()(const ScheduleDue&) { OnScheduleDue(tx); }

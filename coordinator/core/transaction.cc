@@ -78,7 +78,9 @@ domain::Job& Transaction::Assign(const domain::JobId& id, NodeEntry& node,
   node.jobs.insert(id);
   node.gpus_in_use.insert(job.gpus.begin(), job.gpus.end());
   node.cpu_slots_in_use += job.spec.resources.cpu_slots;
-  return ChangeState(id, Trigger::kAssigned, {domain::ReasonCode::kAssigned, ""});
+  std::string detail;
+  if (!job.spec.engine.empty()) detail = node.node.description.hostname + " is about to get it.";
+  return ChangeState(id, Trigger::kAssigned, {domain::ReasonCode::kAssigned, std::move(detail)});
 }
 
 void Transaction::ReleaseResources(domain::Job& job) {

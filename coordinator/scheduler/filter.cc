@@ -25,9 +25,11 @@ bool SuitsByIndex(const NodeView& node, const Shape& shape, std::uint32_t index)
   return gpu != nullptr && domain::Suits(*gpu, shape.resources);
 }
 
-bool HasModel(const NodeView& node, const std::string& base_model) {
+bool Offers(const NodeView& node, const Shape& shape) {
+  if (node.description->engine != shape.engine) return false;
   const auto& models = node.description->models;
-  return std::binary_search(models.begin(), models.end(), base_model);
+  return !shape.engine.empty() ||
+         std::binary_search(models.begin(), models.end(), shape.base_model);
 }
 
 std::uint32_t FreeUnits(const NodeView& node, const Shape& shape) {
@@ -48,7 +50,7 @@ std::uint32_t TotalUnits(const NodeView& node, const Shape& shape) {
 }
 
 bool Fits(const NodeView& node, const Shape& shape) {
-  return FreeUnits(node, shape) >= WantedUnits(shape) && HasModel(node, shape.base_model);
+  return Offers(node, shape) && FreeUnits(node, shape) >= WantedUnits(shape);
 }
 
 }  // namespace lathe::scheduler

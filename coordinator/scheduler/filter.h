@@ -1,5 +1,5 @@
 #pragma once
-// Which nodes can take a job of a shape: base model, GPU type and memory, room.
+// Which nodes can take a job of a shape: engine, base model, GPU type and memory, room.
 
 #include <cstdint>
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace lathe::scheduler {
 
-bool HasModel(const NodeView& node, const std::string& base_model);
+/// Whether the node is the shape's engine, or a machine that has its base model.
+bool Offers(const NodeView& node, const Shape& shape);
 
 /// Whether that GPU of the node is of the type and memory asked for.
 bool SuitsByIndex(const NodeView& node, const Shape& shape, std::uint32_t index);

@@ -35,16 +35,28 @@ std::optional<std::size_t> PreferredNode(const std::vector<NodeView>& nodes, con
   return FindNode(nodes, *job.preferred);
 }
 
+/// There is one node for an engine, or none.
+std::optional<std::size_t> EngineNode(const std::vector<NodeView>& nodes, const Shape& shape,
+                                      ShapeMemory& memory) {
+  const auto found = std::find_if(nodes.begin(), nodes.end(),
+                                  [&](const NodeView& node) { return Fits(node, shape); });
+  memory.blocked = found == nodes.end();
+  if (memory.blocked) return std::nullopt;
+  return static_cast<std::size_t>(found - nodes.begin());
+}
+
 }  // namespace
 
 NodesByRoom::NodesByRoom(const std::vector<NodeView>& nodes) {
   for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (!nodes[i].description->engine.empty()) continue;
     Put(by_gpus_, nodes[i].free_gpus.size(), i);
     Put(by_cpu_slots_, nodes[i].free_cpu_slots, i);
   }
 }
 
 void NodesByRoom::Move(std::size_t node, const NodeView& before, const NodeView& after) {
+  if (!before.description->engine.empty()) return;
   by_gpus_[before.free_gpus.size()].erase(node);
   by_cpu_slots_[before.free_cpu_slots].erase(node);
   Put(by_gpus_, after.free_gpus.size(), node);
@@ -65,6 +77,7 @@ std::vector<const std::set<std::size_t>*> NodesByRoom::BestFirst(const Shape& sh
 std::optional<std::size_t> Best(const std::vector<NodeView>& nodes, const NodesByRoom& room,
                                 const Shape& shape, const JobView& job, ShapeMemory& memory) {
   if (memory.blocked) return std::nullopt;
+  if (!shape.engine.empty()) return EngineNode(nodes, shape, memory);
   const auto preferred = PreferredNode(nodes, job);
   if (preferred && CanTake(nodes, *preferred, shape, memory)) return preferred;
   const auto avoided = job.avoided == nullptr ? std::nullopt : FindNode(nodes, *job.avoided);

@@ -14,8 +14,8 @@
 
 namespace lathe::scheduler {
 
-/// The nodes of a pass by what is free on them, so that the best one is found without looking at
-/// all.
+/// The machines of a pass by what is free on them, so that the best one is found without looking at
+/// all. Engines are not among them.
 class NodesByRoom {
  public:
   explicit NodesByRoom(const std::vector<NodeView>& nodes);

@@ -35,6 +35,21 @@ class Pass {
   std::vector<ShapeMemory> memories_;
 };
 
+domain::Reason ExplainEngine(const std::vector<NodeView>& nodes, const Shape& shape) {
+  using domain::ReasonCode;
+  const auto node = std::find_if(nodes.begin(), nodes.end(),
+                                 [&](const NodeView& each) { return Offers(each, shape); });
+  if (node == nodes.end() || node->description->resources.cpu_slots == 0) {
+    return {ReasonCode::kWaitingForEngine, "The coordinator has no key of the engine " +
+                                               shape.engine +
+                                               " any more; goes on when it has one."};
+  }
+  if (node->free_cpu_slots >= shape.resources.cpu_slots) return {ReasonCode::kQueued, ""};
+  return {ReasonCode::kWaitingForResources,
+          node->description->hostname + " has as many jobs of this cluster as it may, " +
+              std::to_string(node->description->resources.cpu_slots) + "; waits for one to end."};
+}
+
 }  // namespace
 
 Plan MakePlan(Snapshot snapshot) {
@@ -49,13 +64,17 @@ Plan MakePlan(Snapshot snapshot) {
 
 domain::Reason Explain(const std::vector<NodeView>& nodes, const Shape& shape) {
   using domain::ReasonCode;
-  if (nodes.empty()) return {ReasonCode::kWaitingForNode, ""};
+  if (!shape.engine.empty()) return ExplainEngine(nodes, shape);
+  const bool any_machine = std::any_of(nodes.begin(), nodes.end(), [](const NodeView& node) {
+    return node.description->engine.empty();
+  });
+  if (!any_machine) return {ReasonCode::kWaitingForNode, ""};
   const std::uint32_t wanted = WantedUnits(shape);
   std::uint32_t largest = 0;
   std::uint32_t largest_free = 0;
   bool model_known = false;
   for (const NodeView& node : nodes) {
-    if (!HasModel(node, shape.base_model)) continue;
+    if (!Offers(node, shape)) continue;
     model_known = true;
     largest = std::max(largest, TotalUnits(node, shape));
     largest_free = std::max(largest_free, FreeUnits(node, shape));

@@ -13,7 +13,7 @@
 
 namespace lathe::scheduler {
 
-/// A connected node.
+/// A connected node: a machine, or the way to an engine, whose slots are jobs that it may have.
 struct NodeView {
   const domain::NodeDescription* description = nullptr;
   std::vector<std::uint32_t>
@@ -24,7 +24,8 @@ struct NodeView {
 /// All that a placement depends on. Jobs of one shape fit, or do not, alike.
 struct Shape {
   domain::ResourceRequest resources;
-  std::string base_model;
+  std::string base_model;  ///< empty for an engine's
+  std::string engine;      ///< empty: a machine of the cluster
   friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 

@@ -7,7 +7,12 @@
 namespace lathe::storage {
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
+
+/// An older program would give a job of an engine to the cluster's own nodes.
+std::uint32_t VersionFor(const std::string& engine) {
+  return engine.empty() ? 1 : kVersion;
+}
 
 // ---- parts ----
 
@@ -71,6 +76,17 @@ domain::NodeResources Decode(const v1::NodeResources& in) {
   return resources;
 }
 
+void Encode(const domain::RemoteJob& remote, v1::RemoteJobRecord& out) {
+  out.set_start_sent(remote.start_sent);
+  out.set_id(remote.id);
+  out.set_state(remote.state);
+  out.set_model(remote.model);
+}
+
+domain::RemoteJob Decode(const v1::RemoteJobRecord& in) {
+  return {in.start_sent(), in.id(), in.state(), in.model()};
+}
+
 void Encode(const domain::Progress& progress, v1::ProgressRecord& out) {
   out.set_step(progress.step);
   out.set_total_steps(progress.total_steps);
@@ -113,6 +129,7 @@ void EncodeSpec(const domain::JobSpec& spec, v1::JobRecord& out) {
   // Not set is 1: records from before the version was kept.
   if (spec.schema_version != 1) out.set_schema_version(spec.schema_version);
   out.set_configuration_source(spec.configuration_source);
+  out.set_engine(spec.engine);
   out.set_base_model(spec.base_model);
   Encode(spec.train, *out.mutable_train());
   if (spec.validation) Encode(*spec.validation, *out.mutable_validation());
@@ -130,6 +147,7 @@ domain::JobSpec DecodeSpec(const v1::JobRecord& in) {
   spec.configuration_hash = in.configuration_hash();
   spec.schema_version = in.schema_version() == 0 ? 1 : in.schema_version();
   spec.configuration_source = in.configuration_source();
+  spec.engine = in.engine();
   spec.base_model = in.base_model();
   spec.train = Decode(in.train());
   if (in.has_validation()) spec.validation = Decode(in.validation());
@@ -141,12 +159,14 @@ void EncodeProgressMade(const domain::Job& job, v1::JobRecord& out) {
   out.mutable_checkpoint()->set_step(job.checkpoint.step);
   Encode(job.checkpoint.files, *out.mutable_checkpoint()->mutable_files());
   Encode(job.adapter, *out.mutable_adapter());
+  if (job.remote != domain::RemoteJob{}) Encode(job.remote, *out.mutable_remote());
 }
 
 void DecodeProgressMade(const v1::JobRecord& in, domain::Job& job) {
   job.progress = Decode(in.progress());
   job.checkpoint = {in.checkpoint().step(), Decode(in.checkpoint().files())};
   job.adapter = Decode(in.adapter());
+  job.remote = Decode(in.remote());
 }
 
 bool Plausible(const v1::JobRecord& in) {
@@ -171,7 +191,7 @@ Status Parse(std::string_view bytes, std::string_view kind, Record& record) {
 
 std::string EncodeJob(const domain::Job& job) {
   v1::JobRecord out;
-  out.set_version(kVersion);
+  out.set_version(VersionFor(job.spec.engine));
   EncodeSpec(job.spec, out);
   out.set_revision(job.revision);
   out.set_state(static_cast<std::uint32_t>(job.state));
@@ -216,12 +236,13 @@ Result<domain::Job> DecodeJob(std::string_view bytes) {
 
 std::string EncodeNode(const domain::Node& node) {
   v1::NodeRecord out;
-  out.set_version(kVersion);
+  out.set_version(VersionFor(node.description.engine));
   out.set_id(node.id().value());
   out.set_hostname(node.description.hostname);
   out.set_worker_version(node.description.worker_version);
   Encode(node.description.resources, *out.mutable_resources());
   for (const std::string& model : node.description.models) out.add_models(model);
+  out.set_engine(node.description.engine);
   out.set_revision(node.revision);
   out.set_state(static_cast<std::uint32_t>(node.state));
   out.set_reason(node.reason);
@@ -238,6 +259,7 @@ Result<domain::Node> DecodeNode(std::string_view bytes) {
   node.description.worker_version = in.worker_version();
   node.description.resources = Decode(in.resources());
   node.description.models.assign(in.models().begin(), in.models().end());
+  node.description.engine = in.engine();
   node.revision = in.revision();
   node.state = static_cast<domain::NodeState>(in.state());
   node.reason = in.reason();

@@ -57,12 +57,14 @@ void SimCoordinator::Start() {
   }
   state_ = core::Recover({}, std::move(records), world_.now());
   Tick();
+  if (engine_ != nullptr) engine_->Open(domain::SessionId(++last_session_));
 }
 
 void SimCoordinator::Crash() {
   if (!alive()) return;
   ++life_;
   state_.reset();
+  if (engine_ != nullptr) engine_->Die();
   queue_.clear();
   tickets_.clear();
   paused_ = committing_ = schedule_planned_ = false;
@@ -124,6 +126,18 @@ bool SimCoordinator::Cancel(const domain::JobId& job,
   if (!alive()) return false;
   Enqueue(core::CancelRequested{NewTicket(std::move(reply)), job, "simulated"});
   return true;
+}
+
+void SimCoordinator::Report(core::RemoteReported event,
+                            std::function<void(const Result<domain::Job>&)> reply) {
+  event.ticket = NewTicket(std::move(reply));
+  Enqueue(std::move(event));
+}
+
+bool SimCoordinator::Append(const storage::EventBatch& batch) {
+  const auto results = store_->AppendEvents({&batch, 1});
+  if (!results) world_.Violation("append failed");
+  return results.has_value() && !world_.Chance(store_trouble_);
 }
 
 void SimCoordinator::OnUp(const std::shared_ptr<Link>& link, const Up& message) {
@@ -192,6 +206,7 @@ void SimCoordinator::Observe(const core::Commit& commit) {
 
 void SimCoordinator::Run(const core::Effect& effect) {
   if (const auto* send = std::get_if<core::SendToNode>(&effect)) {
+    if (engine_ != nullptr && engine_->Owns(send->session)) return engine_->On(send->command);
     const auto link = links_.find(send->session);
     if (link != links_.end()) RunCommand(*send, *link->second);
   } else if (const auto* close = std::get_if<core::CloseSession>(&effect)) {

@@ -14,6 +14,7 @@
 #include "coordinator/core/step.h"
 #include "coordinator/storage/memory_store.h"
 #include "tests/sim/link.h"
+#include "tests/sim/sim_engine.h"
 #include "tests/sim/world.h"
 
 namespace lathe::sim {
@@ -27,6 +28,16 @@ class SimCoordinator {
   void Pause(Duration duration);
   /// Each round trip to the store fails with this probability, before or after it took effect.
   void set_store_trouble(double probability) { store_trouble_ = probability; }
+
+  /// Before the first start. It must outlive this.
+  void Attach(SimEngine& engine) { engine_ = &engine; }
+
+  // ---- for the engine's followers, which live in this process ----
+  void Post(core::Event event) { Enqueue(std::move(event)); }
+  /// Ticketed here.
+  void Report(core::RemoteReported event, std::function<void(const Result<domain::Job>&)> reply);
+  /// False when the store does not answer.
+  bool Append(const storage::EventBatch& batch);
 
   /// null when nobody answers.
   std::shared_ptr<Link> Connect(const domain::NodeId& node);
@@ -55,6 +66,7 @@ class SimCoordinator {
   core::Ticket NewTicket(std::function<void(const Result<domain::Job>&)> reply);
 
   World& world_;
+  SimEngine* engine_ = nullptr;
   std::shared_ptr<storage::MemoryDatabase> database_;
   std::unique_ptr<storage::Store> disk_;  ///< a reader beside the process, for the checks
   std::unique_ptr<storage::Store> store_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/sim/sim_coordinator.h"
+#include "tests/sim/sim_engine.h"
 #include "tests/sim/sim_node.h"
 #include "tests/sim/world.h"
 
@@ -24,14 +25,17 @@ constexpr MonotonicInstant kPatienceEnds{std::chrono::hours(2)};
 
 class Simulation {
  public:
-  explicit Simulation(std::uint64_t seed) : world_(seed), coordinator_(world_) {}
+  explicit Simulation(std::uint64_t seed) : world_(seed), coordinator_(world_) {
+    coordinator_.Attach(engine_);
+  }
 
   struct Result {
-    std::size_t succeeded = 0, failed = 0, cancelled = 0, retried = 0;
+    std::size_t succeeded = 0, failed = 0, cancelled = 0, retried = 0, at_engine = 0;
     bool sound = true;
   };
 
   Result Run() {
+    engine_.set_trouble(world_.Chance(0.7) ? 0.1 : 0, world_.Chance(0.3) ? 0.01 : 0);
     coordinator_.Start();
     MakeNodes();
     MakeJobs();
@@ -83,6 +87,10 @@ class Simulation {
       spec.train = {"data", 1 + world_.Below(40)};
       spec.resources.gpus = static_cast<std::uint32_t>(world_.Below(5));
       spec.resources.cpu_slots = spec.resources.gpus == 0 ? 1 : 0;
+      if (world_.Chance(0.3)) {
+        spec.engine = SimEngine::kName;
+        spec.resources = {.cpu_slots = 1};
+      }
       world_.After(world_.Between({}, 60 * kSecond), [this, i] { Submit(requests_[i]); });
       if (world_.Chance(0.25)) {
         world_.After(world_.Between({}, 120 * kSecond), [this, i] { Cancel(requests_[i]); });
@@ -143,6 +151,7 @@ class Simulation {
 
   void EndFaults() {
     coordinator_.set_store_trouble(0);
+    engine_.set_trouble(0, 0);
     for (const auto& node : nodes_) node->set_trouble({});
   }
 
@@ -167,6 +176,13 @@ class Simulation {
       result.failed += job.state == JobState::kFailed;
       result.cancelled += job.state == JobState::kCancelled;
       result.retried += job.attempt > domain::AttemptNumber(1);
+      result.at_engine += !job.spec.engine.empty();
+      if (!job.spec.engine.empty() && job.attempt > domain::AttemptNumber(1)) {
+        world_.Violation("job " + job.id().value() + " was given to its engine twice");
+      }
+    }
+    if (engine_.running() > 0 && world_.violations() == 0) {
+      world_.Violation("a job runs at the engine that has ended here");
     }
     result.sound = world_.violations() == 0;
     return result;
@@ -196,6 +212,7 @@ class Simulation {
 
   World world_;
   SimCoordinator coordinator_;
+  SimEngine engine_{world_, coordinator_};
   LiveTrainers live_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<Request> requests_;
@@ -219,14 +236,17 @@ TEST(Simulation, EveryAcknowledgedJobEndsExactlyOnce) {
     total.failed += result.failed;
     total.cancelled += result.cancelled;
     total.retried += result.retried;
+    total.at_engine += result.at_engine;
   }
   std::cout << total.succeeded << " succeeded, " << total.failed << " failed, " << total.cancelled
-            << " cancelled, " << total.retried << " tried more than once\n";
+            << " cancelled, " << total.retried << " tried more than once, " << total.at_engine
+            << " at an engine\n";
   if (only == 0) {
     // A simulation in which nothing goes wrong proves nothing.
     EXPECT_GT(total.retried, last);
     EXPECT_GT(total.failed, 0U);
     EXPECT_GT(total.cancelled, 0U);
+    EXPECT_GT(total.at_engine, last);
   }
 }
 

@@ -56,6 +56,13 @@ Job FullJob() {
   return job;
 }
 
+Job EngineJob() {
+  Job job = FullJob();
+  job.spec.engine = "openai";
+  job.remote = {.start_sent = true, .id = "ftjob-1", .state = "queued", .model = "ft:model"};
+  return job;
+}
+
 Node FullNode() {
   Node node;
   node.description = {.id = domain::NodeId("node-1"),
@@ -67,6 +74,12 @@ Node FullNode() {
   node.state = domain::NodeState::kLost;
   node.reason = "reason";
   node.last_seen = FromMicros(5);
+  return node;
+}
+
+Node EngineNode() {
+  Node node = FullNode();
+  node.description.engine = "openai";
   return node;
 }
 
@@ -104,6 +117,15 @@ TEST(RecordCodec, VersionOneIsReadAndWritten) {
   EXPECT_EQ(EncodeNode(FullNode()), node);
 }
 
+TEST(RecordCodec, VersionTwoIsWrittenForEnginesAlone) {
+  const std::string job = Golden("job.v2.bin", EncodeJob(EngineJob()));
+  EXPECT_EQ(*DecodeJob(job), EngineJob());
+  EXPECT_EQ(EncodeJob(EngineJob()), job);
+  const std::string node = Golden("node.v2.bin", EncodeNode(EngineNode()));
+  EXPECT_EQ(*DecodeNode(node), EngineNode());
+  EXPECT_EQ(EncodeNode(EngineNode()), node);
+}
+
 TEST(RecordCodec, DamageIsNamed) {
   EXPECT_EQ(DecodeJob("\xff\xff").error().code, ErrorCode::kDataLoss);
   EXPECT_EQ(DecodeJob("").error().code, ErrorCode::kDataLoss);
@@ -114,7 +136,7 @@ TEST(RecordCodec, DamageIsNamed) {
 TEST(RecordCodec, NewerVersionsAreRefused) {
   std::string bytes = EncodeJob(FullJob());
   ASSERT_EQ(bytes.substr(0, 2), std::string("\x08\x01"));
-  bytes[1] = 2;
+  bytes[1] = 3;
   const auto refused = DecodeJob(bytes);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kFailedPrecondition);
