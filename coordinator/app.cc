@@ -8,10 +8,10 @@
 #include "common/base/file_io.h"
 #include "common/base/log.h"
 #include "common/base/version.h"
-#include "common/secrets/sealed_configuration.h"
 #include "common/telemetry/telemetry.h"
 #include "coordinator/api/server.h"
 #include "coordinator/data_folder.h"
+#include "coordinator/engine_jobs/engine_jobs.h"
 #include "coordinator/leadership.h"
 #include "coordinator/resources/configuration_library.h"
 #include "coordinator/resources/schema_publication.h"
@@ -69,20 +69,18 @@ class Leader {
     log::Info("records_loaded", {{"jobs", records->jobs.size()}, {"nodes", records->nodes.size()}});
     loop_ = std::make_unique<runtime::Loop>(
         runtime::LoopOptions{}, core::Recover(settings, std::move(*records), now),
-        runtime::LoopContext{store_, clock_, view_, hub_, telemetry_,
-                             [this](const domain::JobId& job, std::string stored) {
-                               return secrets::OpenStored(
-                                   std::move(stored), secrets::JobRecordId(job.value()), Keyring());
-                             }});
+        runtime::LoopContext{store_, clock_, view_, gateways_, telemetry_});
     const auto post = [this](core::Event event) { return loop_->Post(std::move(event)); };
     appender_ =
         std::make_unique<sessions::EventAppender>(store_, view_.signals(), telemetry_, post);
     hub_.Attach(post, *appender_);
+    MakeEngineJobs(post);
     loop_->Start([this, &stop](const Error& error) {
       fatal_ = error;
       failed_ = true;
       stop.Notify();
     });
+    engine_jobs_->Open();
     const int exit_code = Serve(stop);
     Stop();
     if (failed_) return Report(fatal_, kExitFailed);
@@ -110,12 +108,27 @@ class Leader {
     return 0;
   }
 
+  void MakeEngineJobs(const engine_jobs::PostEvent& post) {
+    engine_jobs_ = std::make_unique<engine_jobs::EngineJobs>(
+        engine_jobs::House{.blobs = data_.blobs,
+                           .keyring = Keyring(),
+                           .store = store_,
+                           .appender = *appender_,
+                           .clock = clock_,
+                           .post = post,
+                           .call = [this](const auto& event) { return loop_->Call(event); },
+                           .timing = config_.engine_timing},
+        config_.engines, view_, [this] { return hub_.DrawSession(); });
+    gateways_.Attach(*engine_jobs_);
+  }
+
   const secrets::Keyring* Keyring() const { return config_.keyring ? &*config_.keyring : nullptr; }
 
   void Stop() {
     stopping_ = true;
     hub_.Detach();
     if (server_) server_->Stop(kGracefulStop);
+    engine_jobs_->Stop();
     appender_->Stop();
     loop_->Stop();
     std::error_code ignored;
@@ -131,11 +144,13 @@ class Leader {
   runtime::MeasuredStore store_;
   runtime::View view_;
   sessions::SessionHub hub_;
+  engine_jobs::Gateways gateways_{hub_};
   api::ConfigurationCache configurations_;
   estimation::DataSamples samples_;
   resources::ConfigurationLibrary library_;
   std::unique_ptr<runtime::Loop> loop_;
   std::unique_ptr<sessions::EventAppender> appender_;
+  std::unique_ptr<engine_jobs::EngineJobs> engine_jobs_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> failed_{false};
   Error fatal_;  // written before failed_ is set

@@ -52,6 +52,11 @@ std::vector<Key> Keys() {
       {"lease_grace", Kind::kSeconds, "5", "Further wait before jobs go to another node", 0.1,
        kHour},
       {"max_attempts", Kind::kInteger, "3", "Tries of a job without a new checkpoint", 1, 1000},
+      {"providers.poll_interval", Kind::kSeconds, "10",
+       "Pause between questions for a job at a service; longer while nothing changes", 0.05, kHour},
+      {"providers.start_settle", Kind::kSeconds, "60",
+       "How long a start at a service that may have been lost is looked for before it is repeated",
+       0.05, kHour},
       {"address_file", Kind::kPath, "", "File that gets the bound address once serving"},
       {"log_level",
        Kind::kText,
@@ -129,6 +134,8 @@ Result<Config> MakeConfig(const daemon_config::Values& values) {
   config.tls = {values.Path("tls.cert"), values.Path("tls.key"), values.Path("tls.client_ca")};
   config.lease = {values.Seconds("heartbeat_interval"), values.Seconds("lease"),
                   values.Seconds("lease_grace")};
+  config.engine_timing = {values.Seconds("providers.poll_interval"),
+                          values.Seconds("providers.start_settle")};
   config.prices = {values.Number("price.cpu_slot_hour"), values.Number("price.gpu_hour")};
   config.max_attempts = static_cast<std::uint32_t>(values.Integer("max_attempts"));
   config.address_file = values.Path("address_file");

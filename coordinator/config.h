@@ -10,6 +10,7 @@
 #include "common/domain/lease.h"
 #include "common/rpc/credentials.h"
 #include "common/secrets/keyring.h"
+#include "coordinator/engine_jobs/pace.h"
 #include "coordinator/estimation/estimation.h"
 #include "coordinator/providers/settings.h"
 
@@ -26,6 +27,7 @@ struct Config {
   rpc::TlsFiles tls;
   std::optional<secrets::Keyring> keyring;  ///< of secrets_key_file; none: secrets are refused
   providers::Settings engines;              ///< addresses and keys of services that fine-tune
+  engine_jobs::Timing engine_timing;
   estimation::Prices prices;
   domain::LeaseTerms lease;
   std::uint32_t max_attempts = 3;

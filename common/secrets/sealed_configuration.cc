@@ -172,16 +172,10 @@ Result<v1::JobConfiguration> Open(const v1::JobConfiguration& configuration,
   return opened;
 }
 
-Result<std::string> OpenStored(std::string json, std::string_view record_id,
-                               const Keyring* keyring) {
-  if (json.find(kPrefix) == std::string::npos) return json;
-  const schema::Parsed stored = schema::FromJson(json);
-  if (HasErrors(stored.findings)) {
-    return Failure(
-        Error{ErrorCode::kDataLoss, "a stored configuration is damaged", stored.findings});
-  }
-  LATHE_ASSIGN_OR_RETURN(const auto opened, Open(stored.configuration, record_id, keyring));
-  return schema::ToJson(opened);
+bool DropSecrets(v1::JobConfiguration& configuration) {
+  const std::vector<Place> places = FindSecrets(configuration);
+  for (const Place& place : places) place.Clear();
+  return !places.empty();
 }
 
 std::string JobRecordId(std::string_view job_id) {

@@ -33,10 +33,8 @@ Result<v1::JobConfiguration> Seal(const v1::JobConfiguration& configuration,
 Result<v1::JobConfiguration> Open(const v1::JobConfiguration& configuration,
                                   std::string_view record_id, const Keyring* keyring);
 
-/// Open for a configuration as it is stored, in JSON. Text without a sealed value comes back as it
-/// is, at the cost of looking; also kDataLoss when it is no configuration.
-Result<std::string> OpenStored(std::string json, std::string_view record_id,
-                               const Keyring* keyring);
+/// Unsets every secret, sealed or not; whether there was one.
+bool DropSecrets(v1::JobConfiguration& configuration);
 
 /// The record of a job's configuration.
 std::string JobRecordId(std::string_view job_id);

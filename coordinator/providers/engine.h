@@ -99,6 +99,10 @@ struct EventTemplate {
   std::string time;
   std::string message;
   bool newest_first = false;
+  // Of a list that comes in pages, newest first: what asks for the events before one, and whether
+  // there are any.
+  std::string page_parameter;
+  std::string more;
   std::map<std::string, std::string> metrics;
 };
 

@@ -175,6 +175,8 @@ EventTemplate ReadEvents(const Json& json) {
       .Get("time", out.time)
       .Get("message", out.message)
       .Get("newestFirst", out.newest_first)
+      .Get("pageParameter", out.page_parameter)
+      .Get("more", out.more)
       .Get("metrics", out.metrics)
       .Finish();
   if (in_query) return out;

@@ -125,6 +125,12 @@ HttpError TransportError(const HttpRequest& request, CURLcode code, const char* 
   return {{kind, "no answer from " + HostOf(request.url) + ": " + detail, {}}, !never_connected};
 }
 
+/// Ends a transfer when the caller is to stop: a service that hangs must not hold up its end.
+int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  const auto& wait = *static_cast<const std::function<bool(Duration)>*>(user);
+  return wait(Duration::zero()) ? 0 : 1;
+}
+
 /// Seconds, or milliseconds in retry-after-ms; nothing where there is no such header. The form with
 /// a date is rare and not used by these services.
 std::optional<Duration> RetryAfter(const HttpResponse& response) {
@@ -144,13 +150,17 @@ std::optional<Duration> RetryAfter(const HttpResponse& response) {
 /// Everything of one transfer that must outlive it.
 class Transfer {
  public:
-  Transfer(const HttpRequest& request, const HttpOptions& options)
+  Transfer(const HttpRequest& request, const HttpOptions& options,
+           const std::function<bool(Duration)>& wait)
       : request_(request),
         curl_(curl_easy_init(), &curl_easy_cleanup),
         mime_(nullptr, &curl_mime_free),
         file_(nullptr, &std::fclose) {
     answer_.limit = options.max_answer;
     SetUp(options);
+    Set(CURLOPT_NOPROGRESS, 0L);
+    Set(CURLOPT_XFERINFOFUNCTION, &OnProgress);
+    Set(CURLOPT_XFERINFODATA, &wait);
   }
 
   HttpResult Run() {
@@ -272,7 +282,7 @@ HttpClient::HttpClient(HttpOptions options, std::function<bool(Duration)> wait, 
     : options_(options), wait_(std::move(wait)), seed_(seed) {}
 
 HttpResult HttpClient::TryOnce(const HttpRequest& request) const {
-  return Transfer(request, options_).Run();
+  return Transfer(request, options_, wait_).Run();
 }
 
 HttpResult HttpClient::Send(const HttpRequest& request) const {
@@ -283,6 +293,7 @@ HttpResult HttpClient::Send(const HttpRequest& request) const {
     if (result) {
       if (IsExpected(request, result->status)) return result;
       asked = RetryAfter(*result);
+      if (asked && options_.on_busy) options_.on_busy(*asked);
       result = tl::unexpected(StatusError(request, *result));
     }
     if (left <= 1 || !MayTryAgain(request, result.error())) return result;

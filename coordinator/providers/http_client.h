@@ -56,11 +56,14 @@ struct HttpOptions {
   int tries = 5;
   Duration first_wait = std::chrono::milliseconds(500);
   Duration longest_wait = std::chrono::seconds(30);
+  /// Told when a service asks to come back only after that long; may be empty.
+  std::function<void(Duration)> on_busy;
 };
 
 class HttpClient {
  public:
-  /// `wait` waits that long and says false when the caller is to stop; `seed` is of the jitter.
+  /// `wait` waits that long and says false when the caller is to stop; it is also asked, with no
+  /// time, while a transfer lasts, which then ends at once. `seed` is of the jitter.
   HttpClient(HttpOptions options, std::function<bool(Duration)> wait, std::uint64_t seed);
 
   /// The answer, if its status is among those expected. Errors: kUnauthenticated 401,

@@ -8,6 +8,8 @@ namespace lathe::providers {
 namespace {
 
 constexpr std::string_view kHeader = "header:";
+/// A service that always has one more page must not keep us for ever.
+constexpr int kMostPages = 1000;
 
 Result<Json> ParseAnswer(const Engine& engine, const HttpResponse& response) {
   Json json = Json::parse(response.body, nullptr, false);
@@ -88,7 +90,7 @@ Result<Json> RemoteEngine::CallForJson(const RequestTemplate& request,
   return ParseAnswer(engine_, *answer);
 }
 
-Result<std::string> RemoteEngine::Find(const Placeholders& placeholders) const {
+Result<std::string> RemoteEngine::FindMarked(const Placeholders& placeholders) const {
   if (!engine_.find) return std::string();
   LATHE_ASSIGN_OR_RETURN(const Json answer, CallForJson(*engine_.find, placeholders));
   for (const Json& entry : ListAt(answer, engine_.find->list)) {
@@ -147,7 +149,7 @@ Result<std::string> RemoteEngine::Create(const v1::JobConfiguration& configurati
   if (!answer && !exists) {
     if (!answer.error().may_have_happened) return Failure(answer.error().error);
     // The answer is lost, perhaps the job is not.
-    auto found = Find(placeholders);
+    auto found = FindMarked(placeholders);
     if (found && !found->empty()) return found;
     return Failure(ErrorCode::kUnavailable,
                    "nobody knows whether " + engine_.title +
@@ -159,25 +161,58 @@ Result<std::string> RemoteEngine::Create(const v1::JobConfiguration& configurati
   const auto id = placeholders.find("job_id");
   if (id != placeholders.end()) return id->second;
   // It is started: its id can only be looked for.
-  LATHE_ASSIGN_OR_RETURN(std::string found, Find(placeholders));
+  LATHE_ASSIGN_OR_RETURN(std::string found, FindMarked(placeholders));
   if (!found.empty()) return found;
   return Failure(ErrorCode::kDataLoss, engine_.title + " answered without the job's id");
 }
 
 Result<std::string> RemoteEngine::Start(const v1::JobConfiguration& configuration,
                                         const std::string& marker,
-                                        const std::map<std::string, DataFile>& files) const {
+                                        const std::map<std::string, DataFile>& files,
+                                        const BeforeCreate& before_create) const {
   Placeholders placeholders = KnownPlaceholders(engine_, configuration);
   placeholders["marker"] = marker;
-  LATHE_ASSIGN_OR_RETURN(std::string known, Find(placeholders));
+  LATHE_ASSIGN_OR_RETURN(std::string known, FindMarked(placeholders));
   if (!known.empty()) return known;
   for (const auto& [role, file] : files) {
     LATHE_ASSIGN_OR_RETURN(placeholders[role + "_file"], Upload(role, file, placeholders));
   }
+  if (before_create) LATHE_RETURN_IF_ERROR(before_create());
   return Create(configuration, std::move(placeholders));
 }
 
-Result<RemoteJob> RemoteEngine::Query(const std::string& job_id) const {
+Result<std::string> RemoteEngine::Find(const v1::JobConfiguration& configuration,
+                                       const std::string& marker) const {
+  Placeholders placeholders = KnownPlaceholders(engine_, configuration);
+  placeholders["marker"] = marker;
+  const auto known = engine_.create->known.find("job_id");
+  if (engine_.find || known == engine_.create->known.end()) return FindMarked(placeholders);
+  // Its id there is ours.
+  std::string id = Fill(known->second, placeholders);
+  const auto job = Query(id);
+  if (job) return id;
+  if (job.error().code == ErrorCode::kNotFound) return std::string();
+  return Failure(job.error());
+}
+
+Result<std::vector<RemoteEvent>> RemoteEngine::Events(Placeholders placeholders,
+                                                      const KnowsEvent& knows) const {
+  const EventTemplate& form = *engine_.events;
+  RequestTemplate request = *form.request;
+  std::vector<RemoteEvent> all;
+  for (int page = 0; page < kMostPages; ++page) {
+    LATHE_ASSIGN_OR_RETURN(const Json answer, CallForJson(request, placeholders));
+    const std::vector<RemoteEvent> events = ReadEvents(form, answer);
+    all.insert(all.begin(), events.begin(), events.end());
+    const bool more = knows && !form.more.empty() && !events.empty() && IsTrueAt(answer, form.more);
+    if (!more || std::any_of(events.begin(), events.end(), knows)) break;
+    placeholders["event_id"] = events.front().id;
+    request.path = form.request->path + "&" + form.page_parameter + "={event_id}";
+  }
+  return all;
+}
+
+Result<RemoteJob> RemoteEngine::Query(const std::string& job_id, const KnowsEvent& knows) const {
   const Placeholders placeholders = {{"job_id", job_id}};
   LATHE_ASSIGN_OR_RETURN(const Json answer, CallForJson(*engine_.query, placeholders));
   RemoteJob job = ReadJob(engine_, answer);
@@ -190,8 +225,7 @@ Result<RemoteJob> RemoteEngine::Query(const std::string& job_id) const {
     job.events = ReadEvents(*engine_.events, answer);
     return job;
   }
-  LATHE_ASSIGN_OR_RETURN(const Json events, CallForJson(*engine_.events->request, placeholders));
-  job.events = ReadEvents(*engine_.events, events);
+  LATHE_ASSIGN_OR_RETURN(job.events, Events(placeholders, knows));
   return job;
 }
 

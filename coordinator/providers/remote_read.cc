@@ -56,6 +56,11 @@ std::optional<double> NumberAt(const Json& json, const std::string& pointer) {
   return found->get<double>();
 }
 
+bool IsTrueAt(const Json& json, const std::string& pointer) {
+  const Json* found = At(json, pointer);
+  return found != nullptr && found->is_boolean() && found->get<bool>();
+}
+
 std::vector<Json> ListAt(const Json& json, const std::string& pointer) {
   const Json* found = At(json, pointer);
   if (found == nullptr || !found->is_array()) return {};
@@ -83,9 +88,10 @@ std::vector<RemoteEvent> ReadEvents(const EventTemplate& events, const Json& ans
     return found == events.metrics.end() ? std::string() : found->second;
   };
   for (const Json& entry : ListAt(answer, events.list)) {
-    out.push_back({TimeAt(entry, events.time), TextAt(entry, events.message),
-                   CountAt(entry, place("step")), CountAt(entry, place("totalSteps")),
-                   NumberAt(entry, place("loss")), NumberAt(entry, place("evaluationLoss"))});
+    out.push_back({TextAt(entry, events.id), TimeAt(entry, events.time),
+                   TextAt(entry, events.message), CountAt(entry, place("step")),
+                   CountAt(entry, place("totalSteps")), NumberAt(entry, place("loss")),
+                   NumberAt(entry, place("evaluationLoss"))});
   }
   if (events.newest_first) std::reverse(out.begin(), out.end());
   return out;

@@ -14,6 +14,9 @@ namespace lathe::providers {
 std::string TextAt(const Json& json, const std::string& pointer);
 std::optional<double> NumberAt(const Json& json, const std::string& pointer);
 
+/// Whether `true` stands at a pointer.
+bool IsTrueAt(const Json& json, const std::string& pointer);
+
 /// The list at a pointer; empty when there is none.
 std::vector<Json> ListAt(const Json& json, const std::string& pointer);
 

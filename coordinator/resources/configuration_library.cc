@@ -259,7 +259,7 @@ Result<SavedConfiguration> ConfigurationLibrary::Copy(
   copy.fields.set_name(request.name());
   copy.fields.clear_project();
   copy.content.configuration = source.configuration();
-  if (source.owner() != caller.user) DropSecrets(copy.content.configuration);
+  if (source.owner() != caller.user) secrets::DropSecrets(copy.content.configuration);
   copy.request_id = request.request_id();
   return Create(caller, std::move(copy));
 }
@@ -318,7 +318,7 @@ Result<UsableConfiguration> ConfigurationLibrary::GetForUse(
     const domain::Caller& caller, const v1::SavedConfigurationName& name) {
   LATHE_ASSIGN_OR_RETURN(SavedConfiguration saved, FindOpen(caller, name));
   UsableConfiguration usable{saved.configuration(), KeyOf(saved), {}};
-  if (saved.owner() != caller.user && DropSecrets(usable.configuration)) {
+  if (saved.owner() != caller.user && secrets::DropSecrets(usable.configuration)) {
     usable.warnings.push_back(LeftOut(saved.owner()));
   }
   return usable;

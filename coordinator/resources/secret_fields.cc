@@ -47,28 +47,10 @@ void Keep(const Message& stored, Message& changed) {
   }
 }
 
-bool Drop(Message& message) {
-  bool any = false;
-  const auto& reflection = *message.GetReflection();
-  for (const FieldDescriptor* field : SetFields(message)) {
-    if (IsSecret(*field)) {
-      reflection.ClearField(&message, field);
-      any = true;
-    } else if (IsPlainSection(*field)) {
-      any = Drop(*reflection.MutableMessage(&message, field)) || any;
-    }
-  }
-  return any;
-}
-
 }  // namespace
 
 void KeepSecrets(const v1::JobConfiguration& stored, v1::JobConfiguration& changed) {
   Keep(stored, changed);
-}
-
-bool DropSecrets(v1::JobConfiguration& configuration) {
-  return Drop(configuration);
 }
 
 }  // namespace lathe::resources

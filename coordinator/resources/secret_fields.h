@@ -9,7 +9,4 @@ namespace lathe::resources {
 /// where that has none.
 void KeepSecrets(const v1::JobConfiguration& stored, v1::JobConfiguration& changed);
 
-/// Unsets every secret; whether there was one.
-bool DropSecrets(v1::JobConfiguration& configuration);
-
 }  // namespace lathe::resources

@@ -214,10 +214,8 @@ void Loop::StartAttempt(const core::SendToNode& send, const core::StartAttempt& 
 
 Result<StartOrder> Loop::MakeOrder(const core::StartAttempt& start) {
   StartOrder order{start, "", 0};
-  LATHE_ASSIGN_OR_RETURN(std::string stored,
-                         context_.store.ReadConfiguration(start.spec.configuration_hash));
   LATHE_ASSIGN_OR_RETURN(order.configuration,
-                         context_.open_configuration(start.spec.id, std::move(stored)));
+                         context_.store.ReadConfiguration(start.spec.configuration_hash));
   if (start.attempt.value() > 1) {
     LATHE_ASSIGN_OR_RETURN(order.reported_step, context_.store.HighestMetricStep(start.spec.id));
   }

@@ -44,9 +44,6 @@ struct LoopContext {
   View& view;
   NodeGateway& nodes;
   telemetry::Telemetry& telemetry;
-  /// Turns a job's stored configuration into what its worker gets: secrets are opened. Called from
-  /// the loop's thread.
-  std::function<Result<std::string>(const domain::JobId&, std::string)> open_configuration;
 };
 
 class Loop {

@@ -1,5 +1,6 @@
 #pragma once
-// The loop's way to the workers' streams. Implemented by coordinator/sessions.
+// The loop's way to the workers' streams and to engines. Implemented by coordinator/sessions and
+// coordinator/engine_jobs.
 
 #include <cstdint>
 #include <string>
@@ -12,7 +13,7 @@ namespace lathe::runtime {
 /// A core::StartAttempt with what only the store knows.
 struct StartOrder {
   core::StartAttempt start;
-  std::string configuration;        ///< the bytes behind spec.configuration_hash
+  std::string configuration;        ///< the bytes behind spec.configuration_hash; secrets sealed
   std::uint64_t reported_step = 0;  ///< the highest step whose metric is stored
 };
 

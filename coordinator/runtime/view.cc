@@ -64,7 +64,9 @@ std::vector<JobPtr> View::List(const std::optional<ListPosition>& after, std::si
 std::vector<NodeView> View::Nodes() const {
   const std::lock_guard lock(mutex_);
   std::map<domain::NodeId, NodeView> views;
-  for (const auto& [id, node] : nodes_) views[id].node = node;
+  for (const auto& [id, node] : nodes_) {
+    if (node.description.engine.empty()) views[id].node = node;
+  }
   for (const domain::JobId& id : live_) {
     const domain::Job& job = *jobs_.at(id);
     const auto view = views.find(job.node);

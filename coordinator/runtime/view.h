@@ -56,6 +56,7 @@ class View {
   /// Up to `limit` jobs after a position for which `accept` holds, newest first.
   std::vector<JobPtr> List(const std::optional<ListPosition>& after, std::size_t limit,
                            const std::function<bool(const domain::Job&)>& accept) const;
+  /// Machines; engines beyond the cluster are none.
   std::vector<NodeView> Nodes() const;
   /// Jobs in a state.
   std::size_t Count(domain::JobState state) const;

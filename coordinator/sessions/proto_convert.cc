@@ -7,6 +7,7 @@
 #include "common/rpc/status.h"
 #include "common/schema/configuration.h"
 #include "common/schema/migrate.h"
+#include "common/secrets/sealed_configuration.h"
 
 namespace lathe::sessions {
 namespace {
@@ -173,11 +174,13 @@ v1::CoordinatorMessage ToMessage(const core::AcknowledgeReport& acknowledge) {
 Result<v1::CoordinatorMessage> ToMessage(const runtime::StartOrder& order,
                                          const domain::NodeResources& node) {
   const domain::JobSpec& spec = order.start.spec;
-  const auto configuration =
+  auto configuration =
       schema::ReadStored(order.configuration, static_cast<int>(spec.schema_version));
   if (!configuration) {
     return Failure(configuration.error().WithContext("job " + spec.id.value()));
   }
+  // A trainer reads what lies on its node and reports to its worker alone: no secret is for it.
+  secrets::DropSecrets(*configuration);
   v1::CoordinatorMessage message;
   auto& start = *message.mutable_start_attempt();
   start.set_job_id(spec.id.value());

@@ -31,7 +31,8 @@ v1::CoordinatorMessage MakeWelcome(const domain::LeaseTerms& terms);
 v1::CoordinatorMessage ToMessage(const core::AcknowledgeHeartbeat& acknowledge);
 v1::CoordinatorMessage ToMessage(const core::StopAttempt& stop);
 v1::CoordinatorMessage ToMessage(const core::AcknowledgeReport& acknowledge);
-/// The configuration is resolved here; `node` tells how many cores a CPU slot has.
+/// The configuration is resolved here and loses its secrets; `node` tells how many cores a CPU slot
+/// has.
 Result<v1::CoordinatorMessage> ToMessage(const runtime::StartOrder& order,
                                          const domain::NodeResources& node);
 

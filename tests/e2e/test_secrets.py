@@ -1,5 +1,5 @@
-"""A secret in a configuration is seen by the worker that runs the job and by nobody else: not in Redis, in
-no log, in no answer. Keys rotate; without one, secrets are refused and everything else works."""
+"""A secret in a configuration is seen by nobody on this cluster: not in Redis, in no log, in no answer, and
+on no worker, since trainers need none. Keys rotate; without one, secrets are refused and everything else works."""
 import json
 import unittest
 
@@ -29,22 +29,20 @@ class SecretsTest(unittest.TestCase):
         self.cluster.secrets_keys = keys
         self.cluster.start_coordinator()
 
-    def assert_found_only_in_the_job_folder(self) -> None:
-        """Every file of the cluster: the store's dump and append-only file, logs, data folders."""
+    def assert_found_nowhere(self) -> None:
+        """In no file of the cluster: the store's dump and append-only file, logs, data folders, plans."""
         self.cluster.redis("SAVE")
-        seen_by_worker = 0
+        plans = list(self.cluster.folder.glob("worker-1/jobs/*/plan.json"))
+        self.assertTrue(plans, "the worker has a plan")
         for path in self.cluster.folder.rglob("*"):
             if not path.is_file() or path.name == "job.json":  # the user's own file
                 continue
             data = path.read_bytes()
-            if WANDB_KEY.encode() not in data and HUB_TOKEN.encode() not in data:
-                continue
-            self.assertEqual(path.relative_to(self.cluster.folder).parts[:2], ("worker-1", "jobs"))
-            seen_by_worker += 1
-        self.assertGreater(seen_by_worker, 0, "the worker gets the secrets")
+            self.assertNotIn(WANDB_KEY.encode(), data, path)
+            self.assertNotIn(HUB_TOKEN.encode(), data, path)
         self.assertEqual((self.cluster.folder / "worker-1/jobs").stat().st_mode & 0o777, 0o700)
 
-    def test_secrets_reach_the_worker_and_nothing_else(self):
+    def test_secrets_reach_nobody(self):
         self.cluster.start_worker()
         job = self.cluster.submit(with_secrets(tiny_configuration(2000)), self.dataset)
         self.cluster.wait_for_step(job, 1)
@@ -53,12 +51,12 @@ class SecretsTest(unittest.TestCase):
         for text in (shown, json.dumps(self.cluster.events(job))):
             self.assertNotIn(WANDB_KEY, text)
             self.assertNotIn(HUB_TOKEN, text)
-        self.assert_found_only_in_the_job_folder()
+        self.assert_found_nowhere()
         stored = self.cluster.redis("HVALS", "lathe:configurations")
         self.assertIn("lathe-sealed:v1:k1:", stored)
         self.assertIn("llama_tiny", stored, "what is no secret stays readable")
 
-    def test_a_job_outlives_a_rotation_and_names_a_key_that_is_gone(self):
+    def test_a_job_outlives_a_rotation_and_a_key_that_is_gone(self):
         waiting = self.cluster.submit(with_secrets(tiny_configuration(2)), self.dataset)
         self.restart_coordinator(NEW_KEY + OLD_KEY)
         newer = self.cluster.submit(with_secrets(tiny_configuration(3)), self.dataset)
@@ -66,8 +64,7 @@ class SecretsTest(unittest.TestCase):
         self.restart_coordinator(NEW_KEY)
         self.cluster.start_worker()
         self.assertEqual(self.cluster.wait_for_end(newer), "succeeded")
-        self.assertEqual(self.cluster.wait_for_end(waiting), "failed")
-        self.assertIn("key k1", self.cluster.job(waiting)["reason"])
+        self.assertEqual(self.cluster.wait_for_end(waiting), "succeeded", "its trainer needs no secret")
 
     def test_without_a_key_secrets_are_refused_and_all_else_works(self):
         self.restart_coordinator("")

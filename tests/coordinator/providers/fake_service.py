@@ -1,10 +1,15 @@
 """A service that fine-tunes, on loopback: answers as the engines' public references say, and holds each
 request that creates a job against the type of the engine's own Python client, where that is installed.
 
-    fake_service.py ADDRESS_FILE LOG_FILE
+    fake_service.py ADDRESS_FILE LOG_FILE [STEERING_FILE]
 
 A base URL is http://127.0.0.1:PORT/SCENARIO/ENGINE. The scenario says what goes wrong; each has jobs of its
 own. Every request is a line of JSON in the log.
+
+The scenario `steered` (as OpenAI answers) does what stands in the steering file at the time, a JSON object:
+`state` of all jobs, in the service's words; `steps` that they have done; `error`; `down`: nobody answers;
+`upload` and `create`: `hold` answers nothing until it stands there no more (a created job is there
+meanwhile), `drop` loses the request on the way, `refuse` is a 400.
 """
 from __future__ import annotations
 
@@ -76,6 +81,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(2)
 
+    def steering(self) -> dict:
+        if self.scenario != "steered":
+            return {}
+        with open(sys.argv[3], encoding="utf-8") as file:
+            return json.load(file)
+
+    def hold(self, what: str) -> None:
+        """Keeps the caller waiting; whatever it hears then, it has gone or gives up."""
+        while self.steering().get(what) == "hold":
+            time.sleep(0.02)
+        self.drop()
+
     def handle_any(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         self.body = self.rfile.read(length)
@@ -87,6 +104,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             log.write(json.dumps({"scenario": self.scenario, "engine": self.engine, "method": self.command,
                                   "path": self.place, "key": self.headers.get("Authorization", ""),
                                   "idempotency": self.headers.get("Idempotency-Key", "")}) + "\n")
+        if self.steering().get("down"):
+            return self.drop()
         if self.place.startswith("/storage/"):
             WORLD.files[self.place] = self.body.decode()
             return self.answer(200)
@@ -118,6 +137,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {})
         if self.place.endswith("/preprocess"):
             return self.answer(200, {"id": self.place.split("/")[3]})
+        if self.steering().get("upload") == "hold":
+            return self.hold("upload")
         form = form_of(self.headers, self.body)
         if form["purpose"] != b"fine-tune":
             return self.answer(400, {"error": {"message": "purpose"}})
@@ -142,11 +163,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found = client_types.problems(body, client_types.request_type(self.engine, self.place))
             if found:
                 return self.answer(PROBLEM_STATUS, {"error": {"message": "; ".join(found)}})
-        if self.scenario == "refused":
+        if self.steering().get("create") == "drop":
+            return self.drop()
+        if self.scenario == "refused" or self.steering().get("create") == "refuse":
             return self.answer(400, {"error": {"message": "Model some-model is not available."}})
         job = self.new_job(body)
         if job is None:
             return self.answer(409, {"message": "already exists"})
+        if self.steering().get("create") == "hold":
+            return self.hold("create")
         if self.scenario == "lost" and earlier == 0:
             return self.drop()
         if self.scenario == "broken" and earlier == 0:
@@ -189,7 +214,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if STATES[self.engine][1] in job.values():
             return self.answer(400, {"error": {"message": "Job has already completed."}})
         self.set_state(job, 2)
-        return self.answer(200, job)
+        job["cancelled"] = True
+        return self.answer(200, self.steered(job))
+
+    def steered(self, job: dict) -> dict:
+        """As the steering file has it, where it has a say."""
+        steering = self.steering()
+        if not steering:
+            return job
+        state = "cancelled" if job.get("cancelled") else steering["state"]
+        return {**job, "status": state,
+                "fine_tuned_model": f"ft:some-model:{job['id']}" if state == "succeeded" else None,
+                "error": {"message": steering.get("error", "")} if state == "failed" else None}
 
     def read(self) -> None:
         if self.is_create():  # the list
@@ -204,6 +240,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.read_job(job)
 
     def events(self) -> None:
+        if self.scenario == "steered":
+            after = self.query.get("after", "").removeprefix("ftevent-")
+            newest = int(after) - 1 if after else self.steering().get("steps", 0)
+            page = [self.step(n) for n in range(newest, max(newest - 100, 0), -1)]
+            return self.answer(200, {"data": page, "has_more": newest > 100})
         if self.engine == "openai":
             entries = [{"id": f"e{n}", "created_at": 1700000000 + n, "level": "info", "message": f"Step {n}/2",
                         "object": "fine_tuning.job.event", "type": "metrics",
@@ -212,6 +253,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             entries = [{"created_at": f"2026-01-01T00:00:0{n}.5Z", "message": f"Epoch {n}", "type": "epoch_complete",
                         "object": "fine-tune-event", "step": n, "total_steps": 2} for n in (1, 2)]
         self.answer(200, {"data": entries})
+
+    def step(self, number: int) -> dict:
+        return {"id": f"ftevent-{number}", "created_at": 1700000000 + number, "level": "info",
+                "message": f"Step {number}", "object": "fine_tuning.job.event", "type": "metrics",
+                "data": {"step": number, "total_steps": 400, "train_loss": 2.0 / number}}
 
     def read_job(self, job: dict) -> None:
         earlier = WORLD.count(self.scenario, self.engine, "query", job["number"])
@@ -239,7 +285,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                    "created_at": 1700000000}]
         if self.engine == "fireworks":
             job["jobProgress"] = {"percent": 40}
-        return self.answer(200, job)
+        return self.answer(200, self.steered(job))
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -98,7 +98,8 @@ class RemoteJobTest : public testing::Test {
   }
   Result<std::string> Start(const RemoteEngine& remote, const std::string& marker = kMarker) {
     return remote.Start(Configuration(), marker,
-                        {{"training", {service_->MakeFile("{\"messages\":[]}\n"), "ab12"}}});
+                        {{"training", {service_->MakeFile("{\"messages\":[]}\n"), "ab12"}}},
+                        nullptr);
   }
   int Count(const std::string& scenario, const std::string& engine, const std::string& request) {
     const auto all = service_->Requests(scenario, engine);
@@ -114,7 +115,7 @@ class RemoteJobTest : public testing::Test {
                           .first_wait = std::chrono::milliseconds(10),
                           .longest_wait = std::chrono::milliseconds(200)},
                          [this](Duration time) {
-                           waits_.push_back(time);
+                           if (time > Duration::zero()) waits_.push_back(time);
                            return true;
                          },
                          7};
@@ -140,10 +141,31 @@ TEST_F(RemoteJobTest, StartsAsksAndCancelsEverywhere) {
             "accounts/acme/supervisedFineTuningJobs/attempt-0001");
 }
 
+TEST_F(RemoteJobTest, WhatAStartMadeIsFoundByItsMarker) {
+  for (const std::string engine : {"openai", "together", "fireworks", "mistral"}) {
+    const RemoteEngine remote = Remote("find", engine);
+    EXPECT_EQ(*remote.Find(Configuration(), kMarker), "") << engine;
+    const std::string id = *Start(remote);
+    EXPECT_EQ(*remote.Find(Configuration(), kMarker), id) << engine;
+    EXPECT_EQ(*remote.Find(Configuration(), "attempt-0002"), "") << engine;
+  }
+  EXPECT_FALSE(Remote("unauthorized", "openai").Find(Configuration(), kMarker));
+}
+
+TEST_F(RemoteJobTest, NothingIsStartedAgainstTheCallersWill) {
+  const RemoteEngine remote = Remote("unwilling", "openai");
+  const auto id =
+      remote.Start(Configuration(), kMarker, {{"training", {service_->MakeFile("{}\n"), "ab"}}},
+                   [] { return Failure(ErrorCode::kCancelled, "not any more"); });
+  EXPECT_EQ(id.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(Count("unwilling", "openai", "POST /v1/files"), 1);
+  EXPECT_EQ(Count("unwilling", "openai", "POST /v1/fine_tuning/jobs"), 0);
+}
+
 TEST_F(RemoteJobTest, DpoJobsOfFireworksStandElsewhere) {
   const RemoteEngine remote = Remote("dpo", "fireworks");
   const auto id = remote.Start(Configuration(R"(,"objective":{"type":"dpo"})"), kMarker,
-                               {{"training", {service_->MakeFile("{}\n"), "ab"}}});
+                               {{"training", {service_->MakeFile("{}\n"), "ab"}}}, nullptr);
   ASSERT_TRUE(id) << ToString(id.error());
   EXPECT_EQ(*id, "accounts/acme/dpoJobs/attempt-0001");
   EXPECT_EQ(remote.Query(*id)->state, RemoteState::kRunning);
@@ -222,7 +244,7 @@ TEST_F(RemoteJobTest, PassingFailuresOfQuestionsAreTriedAgain) {
 TEST_F(RemoteJobTest, ASlowAnswerIsATimeOut) {
   const HttpClient impatient{{.limit = std::chrono::milliseconds(100), .tries = 3},
                              [this](Duration time) {
-                               waits_.push_back(time);
+                               if (time > Duration::zero()) waits_.push_back(time);
                                return true;
                              },
                              7};

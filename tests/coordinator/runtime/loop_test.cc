@@ -101,8 +101,7 @@ class LoopTest : public testing::Test {
     options.reply_limit = std::chrono::milliseconds(500);
     loop_ = std::make_unique<Loop>(
         options, core::Recover(core::Settings{}, {}, {clock_.Now(), clock_.MonotonicNow()}),
-        LoopContext{measured_, clock_, view_, nodes_, telemetry_,
-                    [](const domain::JobId&, std::string stored) { return stored; }});
+        LoopContext{measured_, clock_, view_, nodes_, telemetry_});
     loop_->Start([this](const Error& error) { fatal_.set_value(error); });
   }
   Result<domain::Job> Submit(const std::string& id) {

@@ -76,5 +76,14 @@ TEST_F(ViewTest, NodesShowWhatLiveJobsHold) {
   EXPECT_EQ(view_.Nodes().at(0).cpu_slots_in_use, 0U);
 }
 
+TEST_F(ViewTest, AnEngineIsNoNodeOfTheCluster) {
+  core::Commit commit;
+  commit.sequence = 1;
+  commit.nodes.emplace_back().description = {.id = domain::NodeId("engine:x"), .engine = "x"};
+  commit.nodes.emplace_back().description = {.id = domain::NodeId("m")};
+  view_.Apply(commit);
+  for (const NodeView& node : view_.Nodes()) EXPECT_NE(node.node.id(), domain::NodeId("engine:x"));
+}
+
 }  // namespace
 }  // namespace lathe::runtime

@@ -52,6 +52,11 @@ TEST(ProtoConvert, AStartIsFullyResolved) {
   EXPECT_EQ(start.reported_step(), 17U);
   EXPECT_FALSE(start.has_validation());
   EXPECT_THAT(start.configuration_json(), testing::HasSubstr("\"epochs\":3"));
+  order.configuration =
+      R"({"integrations":{"wandb":{"apiKey":"lathe-sealed:v1:k:x","project":"p"}}})";
+  const auto bare = ToMessage(order, node).value().start_attempt().configuration_json();
+  EXPECT_THAT(bare, testing::HasSubstr("\"project\":\"p\""));
+  EXPECT_THAT(bare, testing::Not(testing::HasSubstr("apiKey")));
   order.configuration = "{";
   EXPECT_EQ(ToMessage(order, node).error().code, ErrorCode::kDataLoss);
 }
