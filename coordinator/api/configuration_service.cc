@@ -10,6 +10,7 @@
 #include "common/schema/templates.h"
 #include "coordinator/access/caller_of.h"
 #include "coordinator/api/configuration_input.h"
+#include "coordinator/providers/check.h"
 
 namespace lathe::api {
 namespace {
@@ -48,7 +49,14 @@ Result<v1::ValidateConfigurationResponse> Validate(
       Layer(std::move(below), std::move(read.configuration), request.set());
   read.configuration = layers.together;
   read.findings.insert(read.findings.end(), layers.findings.begin(), layers.findings.end());
-  const std::vector<Finding> findings = schema::AllFindings(read);
+  std::vector<Finding> findings = schema::AllFindings(read);
+  if (!request.provider().empty()) {
+    LATHE_ASSIGN_OR_RETURN(const providers::Engine* engine,
+                           providers::FindEngine(request.provider()));
+    for (Finding& finding : providers::CheckEngine(*engine, read.configuration)) {
+      findings.push_back(std::move(finding));
+    }
+  }
   v1::ValidateConfigurationResponse response;
   response.set_valid(!HasErrors(findings));
   AddFindings(findings, *response.mutable_findings());

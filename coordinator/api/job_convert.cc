@@ -45,7 +45,15 @@ Result<v1::Job> ToProto(const domain::Job& job, const std::string& configuration
   out.set_priority(job.spec.priority);
   *out.mutable_resources() = sessions::ToProto(job.spec.resources);
   out.set_attempt(job.attempt.value());
-  out.set_node_id(job.node.value());
+  if (job.spec.engine.empty()) {
+    out.set_provider("lathe");
+    out.set_node_id(job.node.value());
+  } else {
+    out.set_provider(job.spec.engine);
+    out.set_provider_job_id(job.remote.id);
+    out.set_provider_state(job.remote.state);
+    out.set_provider_model(job.remote.model);
+  }
   *out.mutable_create_time() = ToTimestamp(job.created);
   if (job.started) *out.mutable_start_time() = ToTimestamp(*job.started);
   if (job.ended) *out.mutable_end_time() = ToTimestamp(*job.ended);

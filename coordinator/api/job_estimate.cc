@@ -27,6 +27,8 @@ std::vector<estimation::Candidate> CandidatesFor(const Context& context,
 
 std::optional<JobEstimate> EstimateJob(const Context& context, const Submission& submission) {
   const domain::JobSpec& spec = submission.spec;
+  // What a service takes for a job, it does not tell beforehand.
+  if (!spec.engine.empty()) return std::nullopt;
   const auto shape = context.sessions.facts().ShapeOf(spec.base_model);
   const auto training = context.samples.Of(spec.train.sha256);
   if (!shape || !training) return std::nullopt;

@@ -16,7 +16,7 @@ struct JobEstimate {
   std::vector<Finding> warnings;
 };
 
-/// nullopt while no worker has told the shape of the job's base model.
+/// nullopt while no worker has told the shape of the job's base model, and for other engines.
 std::optional<JobEstimate> EstimateJob(const Context& context, const Submission& submission);
 
 }  // namespace lathe::api

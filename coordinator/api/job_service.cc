@@ -38,10 +38,18 @@ Status JobService::Create(const grpc::ServerContext& call, const v1::CreateJobRe
     LATHE_ASSIGN_OR_RETURN(const auto named, access::NamedCallerOf(call));
     LATHE_ASSIGN_OR_RETURN(saved, context_.library.GetForUse(named, request.saved_configuration()));
   }
+  std::optional<SourceJob> source;
+  if (!request.source_job().empty()) {
+    LATHE_ASSIGN_OR_RETURN(source, ReadSourceJob(context_, request.source_job(), caller.user));
+  }
   const auto nodes = context_.view.Nodes();
   LATHE_ASSIGN_OR_RETURN(Submission submission,
-                         CheckSubmission({request, saved ? &*saved : nullptr, caller.user,
-                                          TrainersOf(context_, nodes)},
+                         CheckSubmission({.request = request,
+                                          .saved = saved ? &*saved : nullptr,
+                                          .owner = caller.user,
+                                          .trainers = TrainersOf(context_, nodes),
+                                          .source = source ? &*source : nullptr,
+                                          .engines = &context_.engines},
                                          nodes, context_.blobs, context_.keyring));
   for (const Finding& warning : submission.warnings) {
     *response.add_findings() = rpc::ToProto(warning);

@@ -13,6 +13,7 @@
 #include "common/schema/parameters.h"
 #include "common/secrets/sealed_configuration.h"
 #include "coordinator/api/configuration_input.h"
+#include "coordinator/api/job_engine.h"
 #include "coordinator/api/model_names.h"
 #include "coordinator/providers/check.h"
 #include "coordinator/providers/cluster.h"
@@ -43,6 +44,7 @@ std::string Quoted(const std::string& text) {
 
 std::string SourceOf(const SubmissionRequest& submitted) {
   if (submitted.saved != nullptr) return "saved:" + submitted.saved->key;
+  if (submitted.source != nullptr) return "job:" + submitted.request.source_job();
   const std::string& name = submitted.request.template_();
   return name.empty() ? "" : "template:" + name;
 }
@@ -61,6 +63,7 @@ std::string PayloadHash(const SubmissionRequest& submitted, const domain::JobSpe
     // What is unset above it leaves no other trace.
     for (const std::string& set : request.set()) text += "\n" + set.substr(0, set.find('='));
   }
+  if (!spec.engine.empty()) text += "\nengine " + spec.engine;
   const std::string fingerprint = secrets::Fingerprint(asked, keyring);
   return Hash(Hash(text) + "\n" + std::to_string(spec.priority) + "\n" + spec.name +
               (fingerprint.empty() ? "" : "\n" + fingerprint));
@@ -90,14 +93,20 @@ class Checker {
           "a name that ListTemplates gives");
     }
     if (submitted.saved != nullptr) Append(submitted.saved->warnings);
+    if (submitted.source != nullptr) Append(submitted.source->warnings);
     LayeredConfiguration layers = Layer(std::move(below), ReadGiven(submitted), request.set());
     Append(std::move(layers.findings));
     return layers;
   }
 
-  void CheckValues(const v1::JobConfiguration& configuration,
+  void CheckValues(const v1::JobConfiguration& configuration, const EngineChoice& choice,
                    const std::vector<v1::TrainerCapabilities>& trainers) {
+    Append(choice.findings);
     Append(schema::Validate(configuration));
+    if (choice.engine == nullptr) return;
+    if (choice.is_service()) {
+      return Append(CheckForService(*choice.engine, configuration, findings_));
+    }
     CheckCluster(configuration, trainers);
     if (configuration.model().has_base_model()) {
       if (auto finding = CheckBaseModel(configuration.model().base_model(), nodes_)) {
@@ -156,16 +165,17 @@ class Checker {
   v1::JobConfiguration ReadGiven(const SubmissionRequest& submitted) {
     const v1::CreateJobRequest& request = submitted.request;
     const bool as_text = !request.configuration_json().empty();
-    const int forms =
-        int{as_text} + int{request.has_configuration()} + int{request.has_saved_configuration()};
+    const int forms = int{as_text} + int{request.has_configuration()} +
+                      int{request.has_saved_configuration()} + int{!request.source_job().empty()};
     if (forms > 1 || (forms == 0 && request.template_().empty())) {
       Add("configuration", "required",
-          "Exactly one of configuration, configuration_json and saved_configuration must be set, "
-          "or a template.",
+          "Exactly one of configuration, configuration_json, saved_configuration and source_job "
+          "must be set, or a template.",
           "", "one of these");
       return {};
     }
     if (submitted.saved != nullptr) return submitted.saved->configuration;
+    if (submitted.source != nullptr) return submitted.source->configuration;
     if (!as_text) return request.configuration();
     schema::Parsed parsed = schema::FromJson(request.configuration_json());
     Append(std::move(parsed.findings));
@@ -208,7 +218,8 @@ Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
   const LayeredConfiguration layers = checker.ReadConfiguration(submitted);
   const v1::JobConfiguration& configuration = layers.together;
   // Values are looked at even when the structure is wrong elsewhere: all findings at once.
-  checker.CheckValues(configuration, submitted.trainers);
+  const EngineChoice choice = ChooseEngine(request.provider(), submitted.engines);
+  checker.CheckValues(configuration, choice, submitted.trainers);
   Submission out;
   const auto& datasets = configuration.datasets();
   if (datasets.has_training_file_id()) {
@@ -244,7 +255,9 @@ Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
   out.spec.schema_version = schema::kSchemaVersion;
   out.spec.configuration_source = SourceOf(submitted);
   out.spec.priority = request.priority();
-  out.spec.resources = checker.Resources(configuration.hardware());
+  if (choice.is_service()) out.spec.engine = choice.engine->id;
+  out.spec.resources = choice.is_service() ? domain::ResourceRequest{.cpu_slots = 1}
+                                           : checker.Resources(configuration.hardware());
   out.spec.request_id = request.request_id();
   out.spec.configuration_hash = Hash(out.configuration);
   out.spec.base_model = configuration.model().base_model();

@@ -10,7 +10,9 @@
 #include "common/base/result.h"
 #include "common/domain/job.h"
 #include "common/secrets/keyring.h"
+#include "coordinator/api/source_job.h"
 #include "coordinator/core/events.h"
+#include "coordinator/providers/settings.h"
 #include "coordinator/resources/configuration_library.h"
 #include "coordinator/runtime/view.h"
 #include "lathe/v1/job_service.pb.h"
@@ -27,13 +29,16 @@ struct Submission {
   std::optional<core::UsedResource> used;  ///< the saved configuration that it was made from
 };
 
-/// A request, the saved configuration that it names (null when it names none), and who makes it.
+/// A request, the saved configuration and the job that it names (null when it names none), who
+/// makes it, and the engines' addresses and keys (null: none).
 struct SubmissionRequest {
   const v1::CreateJobRequest& request;
   const resources::UsableConfiguration* saved = nullptr;
   std::string owner;
   /// What the trainers of the nodes tell of themselves.
   std::vector<v1::TrainerCapabilities> trainers = {};
+  const SourceJob* source = nullptr;
+  const providers::Settings* engines = nullptr;
 };
 
 /// `nodes` are those that ever registered: what they have decides which base models are known and

@@ -12,6 +12,22 @@ namespace {
 
 constexpr char kJobHelp[] = "Job id, or as much of its beginning as is unique";
 
+/// What is changed of it.
+void AddChanges(CLI::App& command, SubmitOptions& options) {
+  command.add_option("--dataset", options.dataset, "Training examples (JSON lines), sent if new")
+      ->type_name("FILE");
+  command.add_option("--validation", options.validation, "Validation examples, sent if new")
+      ->type_name("FILE");
+  command.add_option("--set", options.set, "Set one parameter; may be given several times")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
+  command
+      .add_option("--provider", options.provider,
+                  "The engine that runs it, as `lathe provider list` shows it; this cluster unless "
+                  "given")
+      ->type_name("ENGINE");
+}
+
 /// What a job is made from.
 void AddSources(CLI::App& command, SubmitOptions& options) {
   CLI::Option* file = command.add_option("-f,--file", options.file,
@@ -23,13 +39,22 @@ void AddSources(CLI::App& command, SubmitOptions& options) {
   file->type_name("FILE");
   from_template->type_name("NAME")->excludes(file);
   saved->type_name("[OWNER/]NAME")->excludes(file)->excludes(from_template);
-  command.add_option("--dataset", options.dataset, "Training examples (JSON lines), sent if new")
-      ->type_name("FILE");
-  command.add_option("--validation", options.validation, "Validation examples, sent if new")
-      ->type_name("FILE");
-  command.add_option("--set", options.set, "Set one parameter; may be given several times")
-      ->type_name("PATH=VALUE")
-      ->allow_extra_args(false);
+  AddChanges(command, options);
+}
+
+/// How the new job is queued and followed.
+void AddQueueing(CLI::App& command, SubmitOptions& options) {
+  command.add_option("--name", options.name, "A name to recognise the job by")->type_name("NAME");
+  command.add_option("--priority", options.priority, "Larger runs first; 0 unless given")
+      ->type_name("N");
+  command.add_flag("--watch", options.watch, "Then follow it as `lathe watch` does");
+  command.add_flag("--dry-run", options.dry_run,
+                   "Check everything and show the resolved configuration; queue nothing "
+                   "(datasets are sent, so that they can be checked)");
+  command
+      .add_option("--request-id", options.request_id,
+                  "Name of this request; the same one never makes a second job")
+      ->type_name("ID");
 }
 
 void ChooseSubmit(CLI::App& command, Run& chosen, const std::shared_ptr<SubmitOptions>& options) {
@@ -43,24 +68,28 @@ void ChooseSubmit(CLI::App& command, Run& chosen, const std::shared_ptr<SubmitOp
 
 void AddSubmit(CLI::App& app, Run& chosen) {
   const auto options = std::make_shared<SubmitOptions>();
-  CLI::App* command = AddCommand(app, "submit", "Queue a fine-tuning job; prints its id",
-                                 "  lathe submit -f job.yaml --dataset train.jsonl --watch\n"
-                                 "  lathe submit -f job.yaml --set schedule.epochs=5 --dry-run\n"
-                                 "  lathe submit --config my-lora --dataset train.jsonl\n"
-                                 "  cat job.json | lathe submit -f -");
+  CLI::App* command =
+      AddCommand(app, "submit", "Queue a fine-tuning job; prints its id",
+                 "  lathe submit -f job.yaml --dataset train.jsonl --watch\n"
+                 "  lathe submit -f job.yaml --set schedule.epochs=5 --dry-run\n"
+                 "  lathe submit --config my-lora --dataset train.jsonl\n"
+                 "  lathe submit -f job.yaml --dataset chats.jsonl --provider openai\n"
+                 "  cat job.json | lathe submit -f -");
   AddSources(*command, *options);
-  command->add_option("--name", options->name, "A name to recognise the job by")->type_name("NAME");
-  command->add_option("--priority", options->priority, "Larger runs first; 0 unless given")
-      ->type_name("N");
-  command->add_flag("--watch", options->watch, "Then follow it as `lathe watch` does");
-  command->add_flag("--dry-run", options->dry_run,
-                    "Check everything and show the resolved configuration; queue nothing "
-                    "(datasets are sent, so that they can be checked)");
-  command
-      ->add_option("--request-id", options->request_id,
-                   "Name of this request; the same one never makes a second job")
-      ->type_name("ID");
+  AddQueueing(*command, *options);
   ChooseSubmit(*command, chosen, options);
+}
+
+void AddRestart(CLI::App& app, Run& chosen) {
+  const auto options = std::make_shared<SubmitOptions>();
+  CLI::App* command = AddCommand(
+      app, "restart", "Queue a job's configuration again, as a new job; prints its id",
+      "  lathe restart job-k3x --watch\n"
+      "  lathe restart job-k3x --provider openai --set model.baseModel=gpt-4.1-mini-2025-04-14");
+  command->add_option("JOB", options->source_job, kJobHelp)->required();
+  AddChanges(*command, *options);
+  AddQueueing(*command, *options);
+  OnChosen(command, chosen, options, &RunSubmit);
 }
 
 void AddEstimate(CLI::App& app, Run& chosen) {
@@ -94,6 +123,12 @@ void AddGetAndCancel(CLI::App& app, Run& chosen) {
                                  "  lathe get job-k3x\n  lathe get job-k3x -o json");
   command->add_option("JOB", get->job, kJobHelp)->required();
   OnChosen(command, chosen, get, &RunGet);
+
+  const auto explain = std::make_shared<ExplainOptions>();
+  command = AddCommand(app, "explain", "Why a job is in its state: what it waits for, why it ended",
+                       "  lathe explain job-k3x");
+  command->add_option("JOB", explain->job, kJobHelp)->required();
+  OnChosen(command, chosen, explain, &RunExplain);
 
   const auto cancel = std::make_shared<CancelOptions>();
   command = AddCommand(app, "cancel", "End a job; what it has trained so far is not kept",
@@ -185,6 +220,7 @@ void AddGenerate(CLI::App& app, Run& chosen) {
 
 void AddJobCommands(CLI::App& app, Run& chosen) {
   AddSubmit(app, chosen);
+  AddRestart(app, chosen);
   AddEstimate(app, chosen);
   AddList(app, chosen);
   AddGetAndCancel(app, chosen);

@@ -93,6 +93,13 @@ fs::path TargetOf(const AdapterPullOptions& options, const v1::Job& job) {
 }
 
 Error WithoutAdapter(const v1::Job& job) {
+  if (!IsOnCluster(job)) {
+    return {ErrorCode::kFailedPrecondition,
+            "the job " + job.id() + " leaves no adapter here: its model stays at " +
+                job.provider() +
+                (job.provider_model().empty() ? "" : " as " + job.provider_model()),
+            {}};
+  }
   return {ErrorCode::kFailedPrecondition,
           "the job " + job.id() + " has no adapter — it is " + StateToken(job.state()),
           {},

@@ -35,7 +35,14 @@ std::string TextOf(const Context& context, const v1::Job& job) {
                             : "");
   line("attempt      ", job.attempt() > 0 ? std::to_string(job.attempt()) : "");
   line("node         ", job.node_id());
-  line("needs        ", Resources(job.resources()));
+  if (IsOnCluster(job)) {
+    line("needs        ", Resources(job.resources()));
+  } else {
+    line("engine       ", job.provider());
+    line("its id       ", job.provider_job_id());
+    line("its state    ", job.provider_state());
+    line("model        ", job.provider_model());
+  }
   line("owner        ", job.owner());
   line("made from    ", job.configuration_source());
   line("priority     ", std::to_string(job.priority()));
@@ -55,6 +62,19 @@ Outcome RunGet(Context& context, const GetOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const std::string id, ResolveJobId(*client, options.job));
   LATHE_ASSIGN_OR_RETURN(const v1::Job job, client->GetJob(id));
   PrintResult(context, ToDocument(job), TextOf(context, job));
+  return ExitCode::kOk;
+}
+
+Outcome RunExplain(Context& context, const ExplainOptions& options) {
+  LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
+  LATHE_ASSIGN_OR_RETURN(const std::string id, ResolveJobId(*client, options.job));
+  LATHE_ASSIGN_OR_RETURN(const v1::Job job, client->GetJob(id));
+  PrintResult(context,
+              {{"id", job.id()},
+               {"state", StateToken(job.state())},
+               {"reason", job.reason()},
+               {"reasonCode", job.reason_code()}},
+              ColoredState(context.terminal, job.state()) + ": " + job.reason() + "\n");
   return ExitCode::kOk;
 }
 

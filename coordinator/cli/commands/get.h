@@ -1,5 +1,5 @@
 #pragma once
-// lathe get, lathe cancel: one job.
+// lathe get, lathe explain, lathe cancel: one job.
 
 #include <string>
 
@@ -18,5 +18,11 @@ struct CancelOptions {
 };
 /// Cancelling a cancelled job succeeds; one that has ended otherwise is a conflict.
 Outcome RunCancel(Context& context, const CancelOptions& options);
+
+struct ExplainOptions {
+  std::string job;
+};
+/// Why a job is in its state.
+Outcome RunExplain(Context& context, const ExplainOptions& options);
 
 }  // namespace lathe::cli

@@ -44,6 +44,15 @@ std::string ProgressText(const v1::Progress& progress) {
          FormatPercent(progress.fraction()) + ")";
 }
 
+bool IsOnCluster(const v1::Job& job) {
+  return job.provider().empty() || job.provider() == "lathe";
+}
+
+std::string PlaceText(const v1::Job& job) {
+  if (IsOnCluster(job)) return job.node_id();
+  return job.provider() + (job.provider_job_id().empty() ? "" : " " + job.provider_job_id());
+}
+
 std::int64_t NowSeconds() {
   return ToMicros(SystemClock().Now()) / 1000000;
 }

@@ -18,6 +18,12 @@ std::string ColoredState(const Terminal& terminal, v1::JobState state);
 /// "42/84 (50 %)", or empty before the first step.
 std::string ProgressText(const v1::Progress& progress);
 
+/// Whether this cluster runs it, not an engine beyond it.
+bool IsOnCluster(const v1::Job& job);
+
+/// Where it is: its node, or the engine with its own id of the job; empty before it is anywhere.
+std::string PlaceText(const v1::Job& job);
+
 /// "2m 05s ago"; empty when the time is not set.
 std::string AgeText(const google::protobuf::Timestamp& time, std::int64_t now_seconds);
 

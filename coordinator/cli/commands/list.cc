@@ -52,8 +52,8 @@ std::string TableOf(const Context& context, const std::vector<v1::Job>& jobs) {
   for (const v1::Job& job : jobs) {
     table.AddRow({job.id(), FitWidth(job.name(), 24), StateToken(job.state()),
                   ProgressText(job.progress()),
-                  job.progress().has_loss() ? FormatLoss(job.progress().loss()) : "", job.node_id(),
-                  AgeText(job.create_time(), NowSeconds()), job.reason()});
+                  job.progress().has_loss() ? FormatLoss(job.progress().loss()) : "",
+                  PlaceText(job), AgeText(job.create_time(), NowSeconds()), job.reason()});
   }
   return table.Render(context.terminal.out ? context.terminal.width : 0);
 }

@@ -10,6 +10,7 @@
 #include "coordinator/cli/client/configuration_file.h"
 #include "coordinator/cli/client/configuration_source.h"
 #include "coordinator/cli/client/coordinator_client.h"
+#include "coordinator/cli/client/job_reference.h"
 #include "coordinator/cli/client/request_id.h"
 #include "coordinator/cli/commands/estimate_view.h"
 #include "coordinator/cli/commands/watch.h"
@@ -104,17 +105,20 @@ void AddAssignments(const SubmitOptions& options, const v1::JobConfiguration& co
   }
 }
 
-Result<Prepared> PrepareSaved(const SubmitOptions& options) {
+/// From what the coordinator has.
+Result<Prepared> PrepareStored(const SubmitOptions& options) {
   Prepared prepared;
   v1::JobConfiguration datasets;
   LATHE_ASSIGN_OR_RETURN(prepared.datasets, Describe(options, datasets));
-  *prepared.request.mutable_saved_configuration() = ParseSavedName(options.saved);
+  if (!options.saved.empty()) {
+    *prepared.request.mutable_saved_configuration() = ParseSavedName(options.saved);
+  }
   AddAssignments(options, datasets, prepared.request);
   return prepared;
 }
 
 Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
-  if (!options.saved.empty()) return PrepareSaved(options);
+  if (!options.saved.empty() || !options.source_job.empty()) return PrepareStored(options);
   LATHE_ASSIGN_OR_RETURN(schema::Parsed parsed, ReadGiven(context, options));
   std::vector<Finding> set_findings;
   for (const std::string& assignment : options.set) {
@@ -160,6 +164,7 @@ void Complete(const SubmitOptions& options, v1::CreateJobRequest& request) {
   request.set_priority(options.priority);
   request.set_request_id(options.request_id.empty() ? NewRequestId() : options.request_id);
   request.set_validate_only(options.dry_run || options.estimate_only);
+  request.set_provider(options.provider);
 }
 
 std::vector<Finding> FindingsOf(const v1::CreateJobResponse& response) {
@@ -201,6 +206,12 @@ void PrintDryRun(Context& context, const v1::CreateJobResponse& response) {
 }
 
 Status PrintEstimate(Context& context, const v1::CreateJobResponse& response) {
+  if (response.job().provider() != "lathe") {
+    return Failure(ErrorCode::kFailedPrecondition,
+                   "the configuration can go to " + response.job().provider() +
+                       ", which does not tell beforehand what a job takes; estimates are for jobs "
+                       "of this cluster");
+  }
   if (!response.has_estimate()) {
     return Failure(Error{ErrorCode::kUnavailable,
                          "no worker has told the shape of this base model yet",
@@ -227,6 +238,10 @@ Outcome RunSubmit(Context& context, const SubmitOptions& options) {
   LATHE_ASSIGN_OR_RETURN(Prepared prepared, Prepare(context, options));
   Complete(options, prepared.request);
   LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
+  if (!options.source_job.empty()) {
+    LATHE_ASSIGN_OR_RETURN(std::string source, ResolveJobId(*client, options.source_job));
+    prepared.request.set_source_job(std::move(source));
+  }
   LATHE_RETURN_IF_ERROR(Upload(context, *client, prepared.datasets));
   const v1::CreateJobRequest& request = prepared.request;
   LATHE_ASSIGN_OR_RETURN(const v1::CreateJobResponse response,

@@ -23,7 +23,8 @@ std::string Title(const v1::Job& job) {
   if (!job.name().empty()) text += "  " + job.name();
   text += "  " + StateToken(job.state());
   if (job.attempt() > 1) text += "  attempt " + std::to_string(job.attempt());
-  if (!job.node_id().empty()) text += "  on " + job.node_id();
+  const std::string place = PlaceText(job);
+  if (!place.empty()) text += "  on " + place;
   return text;
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/base/temp_dir.h"
+#include "common/schema/configuration.h"
 
 namespace lathe::api {
 namespace {
@@ -66,6 +67,65 @@ TEST_F(SubmissionTest, ExactlyOneConfiguration) {
   request.set_name("a\nb");
   EXPECT_EQ(CheckSubmission({request}, nodes_, blobs_, nullptr).error().findings.at(0).path,
             "name");
+}
+
+TEST_F(SubmissionTest, AnEngineHasItsSayBesideEverythingElse) {
+  const providers::Settings keys = {{"openai", {"https://example.com", "key"}}};
+  auto request = Request(R"({"device":"cuda","numGPUs":4}, "method":{"type":"prefix"},)"
+                         R"("schedule":{"epochs":1000})");
+  request.set_provider("openai");
+  const auto wrong =
+      CheckSubmission({.request = request, .engines = &keys}, nodes_, blobs_, nullptr);
+  std::set<std::string> found;
+  for (const Finding& finding : wrong.error().findings)
+    found.insert(finding.path + ":" + finding.code);
+  EXPECT_TRUE(found.contains("method.type:unsupported_by_engine"));
+  EXPECT_TRUE(found.contains("schedule.epochs:out_of_range"));
+  EXPECT_TRUE(found.contains("hardware.numGPUs:left_out"));
+
+  request = Request(R"({"device":"cuda","numGPUs":4})");
+  const std::string here = CheckSubmission({request}, nodes_, blobs_, nullptr)->spec.payload_hash;
+  request.set_provider("openai");
+  const auto good =
+      CheckSubmission({.request = request, .engines = &keys}, nodes_, blobs_, nullptr);
+  ASSERT_TRUE(good) << ToString(good.error());
+  EXPECT_EQ(good->spec.engine, "openai");
+  EXPECT_EQ(good->spec.resources.cpu_slots, 1U) << "a place at the engine, nothing of the cluster";
+  EXPECT_EQ(good->spec.resources.gpus, 0U);
+  EXPECT_NE(good->spec.payload_hash, here) << "another engine is another request";
+}
+
+TEST_F(SubmissionTest, AnEngineThatCannotStartIsRefusedWithItsReason) {
+  const auto refusal = [&](const std::string& provider) {
+    auto request = Request("{}");
+    request.set_provider(provider);
+    const auto checked = CheckSubmission({request}, nodes_, blobs_, nullptr);
+    if (checked) return std::string("accepted");
+    const Finding& finding = checked.error().findings.at(0);
+    return finding.path + ":" + finding.code + ": " + finding.message;
+  };
+  EXPECT_EQ(refusal("lathe"), "accepted");
+  EXPECT_EQ(refusal("deepseek").substr(0, 22), "provider:cannot_start:");
+  EXPECT_NE(refusal("openai").find("providers.openai.api_key_file"), std::string::npos);
+  EXPECT_NE(refusal("opnai").find("did you mean `openai`"), std::string::npos);
+}
+
+TEST_F(SubmissionTest, AnEarlierJobIsAConfigurationToo) {
+  v1::CreateJobRequest request;
+  request.set_source_job("job-1");
+  request.add_set("seed=9");
+  SourceJob source;
+  source.configuration = schema::FromJson(Request("{}").configuration_json()).configuration;
+  source.warnings.push_back({"integrations", Severity::kWarning, "left_out", "secrets", "", ""});
+  const auto again =
+      CheckSubmission({.request = request, .source = &source}, nodes_, blobs_, nullptr);
+  ASSERT_TRUE(again) << ToString(again.error());
+  EXPECT_EQ(again->spec.configuration_source, "job:job-1");
+  EXPECT_NE(again->configuration.find("\"seed\":9"), std::string::npos);
+  EXPECT_EQ(again->warnings.at(0).code, "left_out");
+  *request.mutable_configuration() = source.configuration;
+  EXPECT_FALSE(CheckSubmission({.request = request, .source = &source}, nodes_, blobs_, nullptr))
+      << "only one of the two";
 }
 
 TEST_F(SubmissionTest, IdsAreDrawn) {

@@ -41,6 +41,7 @@ TEST_P(DeadAddress, FailsWithJson) {
 INSTANTIATE_TEST_SUITE_P(
     Commands, DeadAddress,
     ::testing::Values(Words{"list"}, Words{"get", "job-aaaaaaaaaaaa"}, Words{"get", "a"},
+                      Words{"explain", "job-aaaaaaaaaaaa"}, Words{"restart", "job-aaaaaaaaaaaa"},
                       Words{"cancel", "job-aaaaaaaaaaaa"}, Words{"watch", "job-aaaaaaaaaaaa"},
                       Words{"logs", "job-aaaaaaaaaaaa"}, Words{"logs", "-f", "job-aaaaaaaaaaaa"},
                       Words{"metrics", "job-aaaaaaaaaaaa"},

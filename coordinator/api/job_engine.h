@@ -1,0 +1,33 @@
+#pragma once
+// The engine that a job is for, and what it says of a configuration before anything is stored.
+// Pure.
+
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "coordinator/providers/engine.h"
+#include "coordinator/providers/settings.h"
+#include "lathe/v1/job_configuration.pb.h"
+
+namespace lathe::api {
+
+struct EngineChoice {
+  /// Null when there is no such engine: then the only finding says so.
+  const providers::Engine* engine = nullptr;
+  std::vector<Finding> findings;  ///< why it can't start jobs
+
+  /// An engine beyond this cluster.
+  bool is_service() const { return engine != nullptr && !engine->is_cluster(); }
+};
+
+/// By id; empty is this cluster. `settings` may be null: then there are no keys.
+EngineChoice ChooseEngine(const std::string& id, const providers::Settings* settings);
+
+/// What a service says of the configuration, without what stands in `earlier` of the same
+/// parameters.
+std::vector<Finding> CheckForService(const providers::Engine& engine,
+                                     const v1::JobConfiguration& configuration,
+                                     const std::vector<Finding>& earlier);
+
+}  // namespace lathe::api
