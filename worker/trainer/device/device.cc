@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -18,6 +19,12 @@ std::int64_t ResidentBytes() {
   std::int64_t resident = 0;
   statm >> total >> resident;
   return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+std::int64_t PeakAllocatedBytes(const at::Device& device) {
+  const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)]
+      .peak;
 }
 
 Result<at::Device> OpenCuda(const std::string& name, int index) {
@@ -53,10 +60,14 @@ Result<at::Device> Open(const std::string& name) {
 }
 
 std::int64_t MemoryBytes(const at::Device& device) {
-  if (device.is_cpu()) return ResidentBytes();
-  const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
-  return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)]
-      .current;
+  return device.is_cpu() ? ResidentBytes() : PeakAllocatedBytes(device);
+}
+
+std::int64_t PeakMemoryBytes(const at::Device& device) {
+  if (!device.is_cpu()) return PeakAllocatedBytes(device);
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
 int Threads() {

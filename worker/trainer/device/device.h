@@ -13,8 +13,11 @@ namespace lathe::trainer::device {
 /// built for CPUs alone, or the machine has no such GPU.
 Result<at::Device> Open(const std::string& name);
 
-/// Bytes in use now: the process's resident set on a CPU, what tensors occupy on a GPU.
+/// The process's resident set on a CPU, now; on a GPU the most that tensors have occupied so far.
 std::int64_t MemoryBytes(const at::Device& device);
+
+/// The same, on a CPU too the most so far.
+std::int64_t PeakMemoryBytes(const at::Device& device);
 
 /// Threads that operations divide their work among.
 int Threads();

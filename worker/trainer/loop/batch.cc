@@ -1,19 +1,8 @@
 #include "worker/trainer/loop/batch.h"
 
-#include <ATen/ops/empty.h>
-
-#include <algorithm>
+#include "worker/trainer/device/transfer.h"
 
 namespace lathe::trainer::loop {
-namespace {
-
-at::Tensor ToTensor(const std::vector<std::int64_t>& values, const at::Device& device) {
-  at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kLong);
-  std::copy(values.begin(), values.end(), static_cast<std::int64_t*>(tensor.data_ptr()));
-  return tensor.to(device);
-}
-
-}  // namespace
 
 Batch MakeBatch(const std::vector<Example>& examples, std::span<const std::size_t> indices,
                 const at::Device& device) {
@@ -38,10 +27,10 @@ Batch MakeBatch(const std::vector<Example>& examples, std::span<const std::size_
     batch.targets.per_sequence.push_back(static_cast<std::int64_t>(rows.size() - targets_before));
     batch.reference.push_back(example.reference);
   }
-  batch.inputs.tokens = ToTensor(tokens, device);
-  batch.inputs.positions = ToTensor(positions, device);
-  batch.targets.rows = ToTensor(rows, device);
-  batch.targets.labels = ToTensor(labels, device);
+  batch.inputs.tokens = device::Upload(tokens, device);
+  batch.inputs.positions = device::Upload(positions, device);
+  batch.targets.rows = device::Upload(rows, device);
+  batch.targets.labels = device::Upload(labels, device);
   return batch;
 }
 

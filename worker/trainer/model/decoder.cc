@@ -15,6 +15,9 @@ namespace {
 
 LayerPass MakeLayerPass(const PassContext& pass) {
   LayerPass layers{pass.decoder, pass.additions, {}, pass.options.dropout_seed};
+  if (pass.decoder.device().is_cuda()) {
+    layers.starts = StartsOf(pass.batch.lengths, pass.decoder.device());
+  }
   const std::int64_t before = pass.additions.prefix.length();
   const at::Tensor positions = before == 0 ? pass.batch.positions : pass.batch.positions + before;
   for (const Rope& rope : pass.decoder.ropes) {
@@ -44,6 +47,9 @@ at::Tensor RunForward(const PassContext& pass, const LayerPass& layers, std::siz
   const AttentionShape shape = ShapeOf(pass.decoder.description, layer);
   const PrefixLayer* prefix = pass.additions.prefix.Find(layer);
   return ForwardLayer(layers, layer, x, tape, [&](const at::Tensor& qkv) {
+    if (prefix == nullptr && CanPack(shape, qkv)) {
+      return PackedForward(shape, layers.starts, qkv, tape == nullptr ? nullptr : &tape->packed);
+    }
     at::Tensor out = at::empty({qkv.size(0), shape.heads * shape.head_dim}, qkv.options());
     ForSequences(pass.batch, [&](std::size_t, std::int64_t begin, std::int64_t length) {
       at::Tensor rows = out.narrow(0, begin, length);
@@ -64,6 +70,10 @@ void RunBackward(const PassContext& pass, const LayerPass& layers, const Backwar
   const AttentionShape shape = ShapeOf(pass.decoder.description, step.layer);
   const PrefixLayer* prefix = pass.additions.prefix.Find(step.layer);
   const AttendBackward attend = [&](const at::Tensor& dattention) {
+    if (tape.packed.log_sums.defined()) {
+      return PackedBackward(shape, layers.starts,
+                            {tape.qkv, tape.attention, dattention, tape.packed});
+    }
     at::Tensor dqkv = at::empty_like(tape.qkv);
     ForSequences(pass.batch, [&](std::size_t i, std::int64_t begin, std::int64_t length) {
       at::Tensor rows = dqkv.narrow(0, begin, length);
@@ -137,6 +147,7 @@ std::vector<at::Tensor*> WeightTensors(Decoder& decoder) {
 
 at::Tensor ForwardLayers(const PassContext& pass, Tape* tape) {
   const LayerPass layers = MakeLayerPass(pass);
+  Offloader offloader(pass.decoder.device());
   at::Tensor x = Embed(pass.decoder, pass.batch.tokens);
   for (std::size_t layer = 0; layer < pass.decoder.layers.size(); ++layer) {
     LayerTape layer_tape;
@@ -147,7 +158,7 @@ at::Tensor ForwardLayers(const PassContext& pass, Tape* tape) {
       layer_tape = LayerTape{};
       layer_tape.input = input;
     }
-    if (pass.options.offload) Offload(layer_tape);
+    if (pass.options.offload) offloader.Store(layer_tape);
     tape->layers.push_back(std::move(layer_tape));
   }
   return x;
@@ -157,10 +168,15 @@ void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx) {
   const LayerPass layers = MakeLayerPass(pass);
   const std::size_t lowest = LowestTrained(pass);
   const bool full = !pass.additions.weights.empty();
+  Offloader offloader(pass.decoder.device());
+  if (pass.options.offload && !tape.layers.empty()) offloader.StartFetch(tape.layers.back());
   for (std::size_t layer = pass.decoder.layers.size(); layer > lowest; --layer) {
     LayerTape current = std::move(tape.layers[layer - 1]);
     tape.layers.pop_back();  // Its memory goes when `current` does.
-    if (pass.options.offload) Fetch(current, pass.decoder.device());
+    if (pass.options.offload) {
+      offloader.FinishFetch();
+      if (layer - 1 > lowest) offloader.StartFetch(tape.layers.back());  // Beside this one's work.
+    }
     if (pass.options.recompute) {
       const at::Tensor input = current.input;
       current = LayerTape{};

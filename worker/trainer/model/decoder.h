@@ -13,6 +13,7 @@
 #include "worker/trainer/model/additions.h"
 #include "worker/trainer/model/description.h"
 #include "worker/trainer/model/linear.h"
+#include "worker/trainer/model/packed_attention.h"
 #include "worker/trainer/model/rope.h"
 
 namespace lathe::trainer::model {
@@ -80,7 +81,8 @@ struct LayerTape {
   at::Tensor query_rstd;  ///< [N, heads]
   at::Tensor key_rstd;    ///< [N, kv_heads]
   at::Tensor qkv;         ///< normed and rotated
-  std::vector<at::Tensor> probabilities;  ///< one a sequence
+  std::vector<at::Tensor> probabilities;  ///< one a sequence; none of packed attention
+  PackedTape packed;
   at::Tensor attention;
   at::Tensor attention_added;  ///< what attention adds, before its norm; undefined without one
   at::Tensor attention_added_rstd;

@@ -18,6 +18,7 @@ struct LayerPass {
   const Additions& additions;
   std::vector<RopeTable> ropes;  ///< the angles of the pass's tokens, for each of the model's ropes
   std::uint64_t dropout_seed = 0;
+  SequenceStarts starts = {};  ///< where attention may be packed
 };
 
 /// From a layer's q, k, v [N, QkvWidth], normed and rotated, to what its heads see [N, QueryWidth].

@@ -6,19 +6,11 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include "worker/trainer/model/gradient.h"
 #include "worker/trainer/model/product.h"
 
 namespace lathe::trainer::model {
 namespace {
-
-/// gradient (fp32) += left right, whatever their type.
-void Accumulate(at::Tensor gradient, const at::Tensor& left, const at::Tensor& right) {
-  if (left.scalar_type() == gradient.scalar_type()) {
-    gradient.addmm_(left, right);
-  } else {
-    gradient.add_(at::mm(left, right));
-  }
-}
 
 at::Tensor Dropped(const at::Tensor& x, const LinearTape& tape) {
   return tape.dropout_mask.defined() ? x * tape.dropout_mask : x;
@@ -62,7 +54,7 @@ at::Tensor BackwardThroughB(const LowRankGroup& group, const LinearBackward& arg
     at::mm_out(dz_part, dy_part, part.b);
     dz_part.mul_(part.scale);
     const at::Tensor z = arguments.tape.low_rank.narrow(1, part.offset, part.rank);
-    Accumulate(part.b_gradient, dy_part.t(), z * part.scale);
+    AddProduct(part.b_gradient, dy_part.t(), z * part.scale);
   }
   return dz;
 }
@@ -77,7 +69,7 @@ void AddBiasGradients(const LowRankGroup& group, const at::Tensor& dy) {
 /// What follows the gradient of the low-rank products dz: A's gradient and the input's.
 void BackwardThroughA(const LowRankGroup& group, const LinearBackward& arguments,
                       const at::Tensor& dz, at::Tensor& dx) {
-  Accumulate(group.a_gradient, dz.t(), Dropped(arguments.x, arguments.tape));
+  AddProduct(group.a_gradient, dz.t(), Dropped(arguments.x, arguments.tape));
   if (!arguments.input_gradient) return;
   if (arguments.tape.dropout_mask.defined()) {
     dx.add_(at::mm(dz, group.a).mul_(arguments.tape.dropout_mask));

@@ -91,7 +91,8 @@ ObjectiveOutput Compute(const PreferenceSettings& settings, const ObjectiveInput
     scored.output.dhidden = TargetLossesWithGradient(pass, hidden, targets, scales).dhidden;
     return std::move(scored.output);
   }
-  const at::Tensor scales = at::full({targets.rows.size(0)}, scale, at::kFloat);
+  const at::Tensor scales =
+      at::full({targets.rows.size(0)}, scale, hidden.options().dtype(at::kFloat));
   auto [losses, dhidden] = TargetLossesWithGradient(pass, hidden, targets, scales);
   Scored scored = Score(settings, input, losses);
   at::Tensor factors = at::zeros({hidden.size(0)}, hidden.options().dtype(at::kFloat));

@@ -20,7 +20,8 @@ ObjectiveOutput Compute(const ObjectiveInput& input) {
             .measures = {},
             .dhidden = {}};
   }
-  const at::Tensor scales = at::full({targets.rows.size(0)}, scale, at::kFloat);
+  const at::Tensor scales =
+      at::full({targets.rows.size(0)}, scale, hidden.options().dtype(at::kFloat));
   auto [losses, dhidden] = TargetLossesWithGradient(pass, hidden, targets, scales);
   return {.loss = Sum(losses), .measures = {}, .dhidden = std::move(dhidden)};
 }

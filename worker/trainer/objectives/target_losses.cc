@@ -12,10 +12,11 @@
 namespace lathe::trainer::objectives {
 namespace {
 
-/// Rows at a time: few enough that their logits stay near 64 MB, enough to keep the cores busy.
-std::int64_t ChunkRows(std::int64_t vocabulary) {
-  constexpr std::int64_t kLogits = std::int64_t{1} << 24;
-  return std::clamp<std::int64_t>(kLogits / vocabulary, 16, 4096);
+/// Rows at a time: few enough that their logits stay near 64 MB, enough to keep the cores busy. A
+/// GPU is busy with 512 MB.
+std::int64_t ChunkRows(std::int64_t vocabulary, const at::Device& device) {
+  const std::int64_t logits = std::int64_t{1} << (device.is_cpu() ? 24 : 28);
+  return std::clamp<std::int64_t>(logits / vocabulary, 16, 4096);
 }
 
 const model::LowRankGroup* HeadGroup(const model::PassContext& pass) {
@@ -44,14 +45,17 @@ struct Request {
 };
 
 LossesAndGradient Compute(const Request& request) {
-  const auto& [pass, hidden, targets, mode, scales] = request;
+  const auto& [pass, hidden, targets, mode, host_scales] = request;
   const model::Decoder& decoder = pass.decoder;
   const model::LowRankGroup* group = HeadGroup(pass);
   const std::int64_t rows_in_all = targets.rows.size(0);
   LossesAndGradient result;
-  result.losses = at::empty({rows_in_all}, at::kFloat);
+  // They come to the host together, once: in between nothing waits for the device.
+  at::Tensor losses = at::empty({rows_in_all}, hidden.options().dtype(at::kFloat));
+  const at::Tensor scales =
+      host_scales.defined() ? host_scales.to(hidden.device(), /*non_blocking=*/true) : at::Tensor();
   if (scales.defined()) result.dhidden = at::zeros_like(hidden);
-  const std::int64_t step = ChunkRows(decoder.description.vocabulary);
+  const std::int64_t step = ChunkRows(decoder.description.vocabulary, decoder.device());
   for (std::int64_t begin = 0; begin < rows_in_all; begin += step) {
     const std::int64_t count = std::min(step, rows_in_all - begin);
     const at::Tensor rows = targets.rows.narrow(0, begin, count);
@@ -62,8 +66,8 @@ LossesAndGradient Compute(const Request& request) {
     model::LinearTape tape = train ? MakeTape(pass, x, begin) : model::LinearTape{};
     at::Tensor logits = model::Forward(decoder.head, group, normed.y, train ? &tape : nullptr);
     const at::Tensor chunk_scales =
-        scales.defined() ? scales.narrow(0, begin, count).to(logits.device()) : at::Tensor();
-    result.losses.narrow(0, begin, count)
+        scales.defined() ? scales.narrow(0, begin, count) : at::Tensor();
+    losses.narrow(0, begin, count)
         .copy_(kernels::CrossEntropyRows(logits, targets.labels.narrow(0, begin, count),
                                          chunk_scales, decoder.description.logit_cap));
     if (!scales.defined()) continue;
@@ -74,6 +78,7 @@ LossesAndGradient Compute(const Request& request) {
     kernels::AddRmsNormBackward(dnormed, x, norm, normed.rstd, dx);
     result.dhidden.index_copy_(0, rows, dx);
   }
+  result.losses = losses.to(at::kCPU);
   return result;
 }
 

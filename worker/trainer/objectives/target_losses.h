@@ -26,7 +26,8 @@ struct LossesAndGradient {
   at::Tensor losses;   ///< as TargetLosses returns them
   at::Tensor dhidden;  ///< [N, hidden]: gradient of sum(scales * losses)
 };
-/// `scales` is fp32 [M]. Adds to the gradients of what is trained of the head.
+/// `scales` is fp32 [M], where hidden is or on the host. Adds to the gradients of what is trained
+/// of the head.
 LossesAndGradient TargetLossesWithGradient(const model::PassContext& pass, const at::Tensor& hidden,
                                            const Targets& targets, const at::Tensor& scales);
 
