@@ -1,11 +1,13 @@
-"""The trainer on a GPU against the same run on the CPU: losses, gradient norms and the adapter.
+"""The trainer on a GPU against the same run on the CPU, and against itself after an interruption.
 
 Skipped, with the reason, where lathe-trainer finds no GPU that it can use."""
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 SOURCE = pathlib.Path(os.environ["LATHE_SOURCE_DIR"])
@@ -13,44 +15,69 @@ TRAINER = pathlib.Path(os.environ["LATHE_BINARY_DIR"]) / "lathe-trainer"
 STEPS = 20
 
 
-def run(folder: pathlib.Path, device: str, precision: str) -> tuple[int, str, list[dict]]:
-    """Exit code, standard error and metrics of a LoRA run of the tiny model on one device."""
+def configuration(precision: str = "fp32", method: dict | None = None,
+                  optimizations: tuple[str, ...] = (), **schedule) -> dict:
+    """A LoRA run of the tiny model unless told otherwise."""
+    made = {
+        "model": {"baseModel": "llama_tiny", "precision": precision},
+        "datasets": {"format": "tokenized", "shuffle": False, "trainSplit": 1.0},
+        "method": method or {"type": "lora", "loraConfig": {"rank": 8, "alpha": 16}},
+        "schedule": {"maxSteps": STEPS, "batchSize": 2, "gradientAccumulation": 2,
+                     "evaluations": 0, "sequenceLength": 512, **schedule},
+        "optimizer": {"learningRate": 1e-3}}
+    if optimizations:
+        made["optimizations"] = {"enabled": list(optimizations)}
+    return made
+
+
+def write_plan(folder: pathlib.Path, name: str, device: str, settings: dict) -> pathlib.Path:
     rows = folder / "rows.jsonl"
     with rows.open("w") as file:
         for row in range(16):
-            ids = [(row * 31 + i * 7) % 500 + 5 for i in range(40)]
+            ids = [(row * 31 + i * 7) % 500 + 5 for i in range(24 + 3 * row)]
             file.write(json.dumps({"input_ids": ids, "labels": ids}) + "\n")
-    output = folder / device.replace(":", "-")
-    plan = folder / "plan.json"
+    plan = folder / f"{name}.json"
     plan.write_text(json.dumps({
         "planVersion": 1, "jobId": "gpu-test", "attempt": 1, "device": device,
-        "configuration": {
-            "model": {"baseModel": "llama_tiny", "precision": precision},
-            "datasets": {"format": "tokenized", "shuffle": False, "trainSplit": 1.0},
-            "method": {"type": "lora", "loraConfig": {"rank": 8, "alpha": 16}},
-            "schedule": {"maxSteps": STEPS, "batchSize": 2, "gradientAccumulation": 2,
-                         "evaluations": 0},
-            "optimizer": {"learningRate": 1e-3}},
+        "configuration": settings,
         "paths": {"baseModel": str(SOURCE / "tests/golden/models/llama_tiny"), "train": str(rows),
-                  "validation": None, "output": str(output), "initAdapter": None},
+                  "validation": None, "output": str(folder / name), "initAdapter": None},
         "distributed": {"rank": 0, "worldSize": 1, "rendezvous": None}}))
-    answer = subprocess.run([str(TRAINER), "run", str(plan)], capture_output=True, text=True,
-                            timeout=300, check=False)
+    return plan
+
+
+def metrics(output: pathlib.Path) -> list[dict]:
     log = output / "events.jsonl"
     events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    return answer.returncode, answer.stderr, [e for e in events if e["type"] == "metric"]
+    return [event for event in events if event["type"] == "metric"]
+
+
+def run(plan: pathlib.Path) -> subprocess.CompletedProcess:
+    return subprocess.run([str(TRAINER), "run", str(plan)], capture_output=True, text=True,
+                          timeout=300, check=False)
 
 
 class GpuTest(unittest.TestCase):
-    def compare(self, precision: str, tolerance: float) -> None:
-        with tempfile.TemporaryDirectory(prefix="lathe-gpu-") as name:
-            folder = pathlib.Path(name)
-            code, message, gpu = run(folder, "cuda:0", precision)
-            if code != 0 and ("CUDA" in message or "GPU" in message) and not gpu:
-                self.skipTest(message.strip().splitlines()[0])
-            self.assertEqual(code, 0, message)
-            code, message, cpu = run(folder, "cpu", precision)
-            self.assertEqual(code, 0, message)
+    @classmethod
+    def setUpClass(cls):
+        answer = subprocess.run([str(TRAINER), "bench", "--device", "cuda:0", "--seconds", "0.05"],
+                                capture_output=True, text=True, check=False)
+        if answer.returncode != 0:
+            raise unittest.SkipTest(answer.stderr.strip().splitlines()[0])
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="lathe-gpu-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def train(self, name: str, device: str, settings: dict) -> list[dict]:
+        answer = run(write_plan(self.folder, name, device, settings))
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        return metrics(self.folder / name)
+
+    def compare(self, settings: dict, tolerance: float) -> None:
+        gpu = self.train("gpu", "cuda:0", settings)
+        cpu = self.train("cpu", "cpu", settings)
         self.assertEqual(len(gpu), STEPS)
         for mine, reference in zip(gpu, cpu):
             self.assertAlmostEqual(mine["loss"], reference["loss"], delta=tolerance)
@@ -58,10 +85,53 @@ class GpuTest(unittest.TestCase):
                                    delta=10 * tolerance)
 
     def test_fp32_equals_the_cpu(self):
-        self.compare("fp32", 1e-4)
+        self.compare(configuration("fp32"), 1e-4)
 
     def test_bf16_is_near_the_cpu(self):
-        self.compare("bf16", 5e-2)
+        self.compare(configuration("bf16"), 5e-2)
+
+    def test_quantised_weights_equal_the_cpus(self):
+        method = {"type": "qlora", "loraConfig": {"rank": 8, "alpha": 16}}
+        self.compare(configuration("fp32", method), 1e-4)
+
+    def test_full_fine_tuning_equals_the_cpu(self):
+        self.compare(configuration("fp32", {"type": "full"}), 1e-3)
+
+    def test_packed_documents_do_not_see_each_other(self):
+        self.compare(configuration("bf16", optimizations=("sequence_packing",)), 5e-2)
+
+    def test_checkpointed_and_offloaded_activations_change_no_bit(self):
+        plain = self.train("plain", "cuda:0", configuration("bf16"))
+        for name in ("gradient_checkpointing", "activation_offloading"):
+            other = self.train(name, "cuda:0", configuration("bf16", optimizations=(name,)))
+            self.assertEqual([m["loss"] for m in other], [m["loss"] for m in plain])
+
+    def test_an_interrupted_run_ends_with_the_same_bits(self):
+        method = {"type": "lora", "loraConfig": {"rank": 8, "alpha": 16, "dropout": 0.1}}
+        settings = configuration("bf16", method, ("sequence_packing",), maxSteps=300)
+        self.train("whole", "cuda:0", settings)
+        plan = write_plan(self.folder, "parted", "cuda:0", settings)
+        output = self.folder / "parted"
+        # pylint: disable=consider-using-with
+        process = subprocess.Popen([str(TRAINER), "run", str(plan)], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while len(metrics(output)) < 20 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        self.assertLess(len(metrics(output)), 300, "the run was over before it could be stopped")
+        answer = run(plan)
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertEqual([m["loss"] for m in metrics(output)],
+                         [m["loss"] for m in metrics(self.folder / "whole")])
+        name = "adapter/adapter_model.safetensors"
+        self.assertEqual((output / name).read_bytes(), (self.folder / "whole" / name).read_bytes())
+
+    def test_memory_is_the_devices(self):
+        used = self.train("memory", "cuda:0", configuration("bf16"))[-1]["memoryBytes"]
+        self.assertGreater(used, 1 << 16)
+        # The process itself is larger: it holds CUDA's libraries.
+        self.assertLess(used, 256 << 20)
 
 
 if __name__ == "__main__":

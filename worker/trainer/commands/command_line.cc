@@ -5,6 +5,7 @@
 
 #include "common/base/version.h"
 #include "worker/trainer/commands/bench.h"
+#include "worker/trainer/commands/bench_step.h"
 #include "worker/trainer/commands/capabilities.h"
 #include "worker/trainer/commands/estimate.h"
 #include "worker/trainer/commands/generate.h"
@@ -53,6 +54,35 @@ void DescribeGenerate(CLI::App& command, GenerateArguments& arguments) {
   command.add_option("--top-p", arguments.top_p)->check(CLI::Range(0.0, 1.0));
   command.add_option("--seed", arguments.seed);
   command.add_flag("--json", arguments.json, "print lines of JSON as tokens come");
+}
+
+void DescribeBench(CLI::App& command, BenchArguments& arguments) {
+  command.add_option("--device", arguments.device, "cpu or cuda:N");
+  command.add_option("--seconds", arguments.seconds, "for each precision")
+      ->check(CLI::Range(0.05, 60.0));
+  command.add_option("--model", arguments.model, "measure training steps of this model, too");
+  command.add_flag("--json", arguments.json, "print one JSON object");
+}
+
+void DescribeBenchStep(CLI::App& command, BenchStepArguments& arguments) {
+  const auto count = CLI::Range(1, 1 << 20);
+  command.add_option("SHAPE", arguments.shape, "folder with a config.json, or a GGUF file")
+      ->required();
+  command.add_option("--device", arguments.device, "cpu or cuda:N");
+  command.add_option("--precision", arguments.precision)
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
+  command.add_option("--quantization", arguments.quantization, "of the frozen weights")
+      ->check(CLI::IsMember({"none", "nf4", "fp4", "int8"}));
+  command.add_option("--rank", arguments.rank, "of LoRA on every linear layer")->check(count);
+  command.add_option("--sequence-length", arguments.sequence_length)->check(count);
+  command.add_option("--documents", arguments.documents, "packed into each sequence")->check(count);
+  command.add_option("--batch-size", arguments.batch_size, "sequences")->check(count);
+  command.add_option("--accumulation", arguments.accumulation)->check(count);
+  command.add_option("--warmup", arguments.warmup, "steps before the measured ones");
+  command.add_option("--steps", arguments.steps)->check(count);
+  command.add_flag("--gradient-checkpointing", arguments.recompute);
+  command.add_flag("--activation-offloading", arguments.offload);
+  command.add_flag("--json", arguments.json, "print one JSON object");
 }
 
 }  // namespace
@@ -104,15 +134,17 @@ int RunCommandLine(int argc, const char* const* argv) {
   BenchArguments bench_arguments;
   CLI::App* bench =
       app.add_subcommand("bench", "Measure this machine: matrix products, training steps");
-  bench->add_option("--device", bench_arguments.device, "cpu or cuda:N");
-  bench->add_option("--seconds", bench_arguments.seconds, "for each precision")
-      ->check(CLI::Range(0.05, 60.0));
-  bench->add_option("--model", bench_arguments.model, "measure training steps of this model, too");
-  bench->add_flag("--json", bench_arguments.json, "print one JSON object");
+  DescribeBench(*bench, bench_arguments);
   bench->callback([&] { exit_code = RunBench(bench_arguments, std::cout); });
 
   app.add_subcommand("capabilities", "Tell which values of parameters are supported, as JSON")
       ->callback([&] { exit_code = RunCapabilities(std::cout); });
+
+  BenchStepArguments step_arguments;
+  CLI::App* bench_step =
+      app.add_subcommand("bench-step", "Measure training steps with random weights of a shape");
+  DescribeBenchStep(*bench_step, step_arguments);
+  bench_step->callback([&] { exit_code = RunBenchStep(step_arguments, std::cout); });
 
   try {
     app.parse(argc, argv);

@@ -3,11 +3,13 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
 #include "tests/worker/trainer/commands/trainer_fixture.h"
 #include "worker/trainer/commands/bench.h"
+#include "worker/trainer/commands/bench_step.h"
 #include "worker/trainer/commands/estimate.h"
 #include "worker/trainer/commands/inspect.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
@@ -92,6 +94,30 @@ TEST_F(Inspect, TheMachineIsMeasured) {
             0);
   EXPECT_GT(Json::parse(with_model.str())["stepFlops"]["fp32"], 1e3);
   EXPECT_EQ(RunBench({.device = "tpu"}, out), trainer_protocol::kExitInvalid);
+}
+
+TEST_F(Inspect, StepsOfAShapeWithoutItsWeights) {
+  for (const char* quantization : {"none", "nf4", "int8"}) {
+    std::ostringstream out;
+    ASSERT_EQ(RunBenchStep({.shape = parity::Golden("models/llama_tiny"),
+                            .quantization = quantization,
+                            .rank = 4,
+                            .sequence_length = 24,
+                            .documents = 2,
+                            .batch_size = 2,
+                            .warmup = 1,
+                            .steps = 2,
+                            .json = true},
+                           out),
+              0);
+    const Json told = Json::parse(out.str());
+    EXPECT_EQ(told["stepSeconds"].size(), 2U);
+    EXPECT_GT(told["tokensPerSecond"], 0);
+    EXPECT_GT(told["memoryBytes"], 0);
+    // Random weights know nothing: every token is about as likely as another.
+    const auto vocabulary = told["shape"]["vocabulary"].get<double>();
+    EXPECT_NEAR(told["loss"], std::log(vocabulary), 0.5);
+  }
 }
 
 }  // namespace

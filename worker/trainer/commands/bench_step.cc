@@ -1,0 +1,153 @@
+#include "worker/trainer/commands/bench_step.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <ostream>
+
+#include "common/base/random.h"
+#include "worker/trainer/adapters/lora.h"
+#include "worker/trainer/adapters/peft.h"
+#include "worker/trainer/commands/model_shape.h"
+#include "worker/trainer/commands/report.h"
+#include "worker/trainer/device/device.h"
+#include "worker/trainer/device/guard.h"
+#include "worker/trainer/loop/stepper.h"
+#include "worker/trainer/model/random_decoder.h"
+#include "worker/trainer_protocol/trainer_protocol.h"
+
+namespace lathe::trainer::commands {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+at::ScalarType TypeOf(const std::string& precision) {
+  if (precision == "fp32") return at::kFloat;
+  return precision == "fp16" ? at::kHalf : at::kBFloat16;
+}
+
+std::optional<quantization::QuantizationSettings> QuantizationOf(const std::string& name) {
+  using quantization::QuantizationType;
+  if (name == "none") return std::nullopt;
+  const auto type = name == "int8"  ? QuantizationType::kInt8
+                    : name == "fp4" ? QuantizationType::kFp4
+                                    : QuantizationType::kNf4;
+  return quantization::QuantizationSettings{.type = type, .double_quantization = true};
+}
+
+/// Documents of random tokens, as many as one step has.
+std::vector<loop::Example> RandomDocuments(const BenchStepArguments& arguments,
+                                           std::int64_t vocabulary) {
+  Random random(1);
+  std::vector<loop::Example> examples(static_cast<std::size_t>(
+      arguments.documents * arguments.batch_size * arguments.accumulation));
+  const std::int64_t length =
+      std::max<std::int64_t>(2, arguments.sequence_length / arguments.documents);
+  for (loop::Example& example : examples) {
+    for (std::int64_t i = 0; i < length; ++i) {
+      example.tokens.push_back(
+          static_cast<std::int64_t>(random.Next() % static_cast<std::uint64_t>(vocabulary)));
+    }
+    example.labels = example.tokens;
+  }
+  return examples;
+}
+
+std::vector<std::vector<std::size_t>> MicroBatches(const BenchStepArguments& arguments) {
+  const auto size = static_cast<std::size_t>(arguments.documents * arguments.batch_size);
+  std::vector<std::vector<std::size_t>> batches(static_cast<std::size_t>(arguments.accumulation));
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    batches[i].resize(size);
+    std::iota(batches[i].begin(), batches[i].end(), i * size);
+  }
+  return batches;
+}
+
+struct Measured {
+  std::vector<double> seconds;  ///< of each step after the warm-up
+  std::int64_t tokens = 0;      ///< of one step
+  std::int64_t trained = 0;
+  double loss = 0;
+};
+
+Result<Measured> MeasureSteps(const BenchStepArguments& arguments, const model::Decoder& decoder) {
+  LATHE_ASSIGN_OR_RETURN(
+      auto adapter,
+      adapters::LoraAdapter::Create(
+          decoder, {.rank = arguments.rank, .alpha = 2 * static_cast<double>(arguments.rank)},
+          adapters::Purpose::kTraining));
+  adapter.Initialize(1);
+  loop::Stepper stepper(decoder, adapters::ToTrainable(adapter),
+                        {.recompute = arguments.recompute, .offload = arguments.offload});
+  const auto examples = RandomDocuments(arguments, decoder.description.vocabulary);
+  const auto batches = MicroBatches(arguments);
+  Measured measured{.trained = adapter.parameters().numel()};
+  for (std::int64_t step = 0; step < arguments.warmup + arguments.steps; ++step) {
+    const auto begin = Clock::now();
+    // A step ends with its gradient norm on the host: all that it queued is done then.
+    const auto result = stepper.Step(
+        {.step = step, .learning_rate = 1e-4, .examples = examples, .micro_batches = batches},
+        [] { return false; });
+    measured.loss = result->loss;
+    measured.tokens = result->tokens;
+    if (step < arguments.warmup) continue;
+    measured.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  return measured;
+}
+
+Result<Json> Measure(const BenchStepArguments& arguments) {
+  LATHE_ASSIGN_OR_RETURN(const auto description, model::DescribeModel(arguments.shape));
+  LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
+  const model::Decoder decoder =
+      model::RandomDecoder(description, {.dtype = TypeOf(arguments.precision),
+                                         .device = device,
+                                         .max_positions = arguments.sequence_length,
+                                         .quantization = QuantizationOf(arguments.quantization)});
+  const std::int64_t weights = device::MemoryBytes(device);
+  LATHE_ASSIGN_OR_RETURN(const Measured measured, MeasureSteps(arguments, decoder));
+  std::vector<double> sorted = measured.seconds;
+  std::sort(sorted.begin(), sorted.end());
+  const double median = sorted[sorted.size() / 2];
+  const double rate = static_cast<double>(measured.tokens) / median;
+  const auto parameters = static_cast<double>(estimator::Parameters(ShapeOf(description)));
+  return Json{{"shape", ShapeJson(ShapeOf(description))},
+              {"device", arguments.device},
+              {"precision", arguments.precision},
+              {"quantization", arguments.quantization},
+              {"rank", arguments.rank},
+              {"sequenceLength", arguments.sequence_length},
+              {"documents", arguments.documents},
+              {"batchSize", arguments.batch_size},
+              {"accumulation", arguments.accumulation},
+              {"gradientCheckpointing", arguments.recompute},
+              {"activationOffloading", arguments.offload},
+              {"trainableParameters", measured.trained},
+              {"stepSeconds", measured.seconds},
+              {"tokensPerSecond", rate},
+              // 4 for each parameter and token: forward, and backward without weight gradients.
+              {"modelFlops", 4 * parameters * rate},
+              {"weightBytes", weights},
+              {"memoryBytes", device::PeakMemoryBytes(device)},
+              {"loss", measured.loss}};
+}
+
+}  // namespace
+
+int RunBenchStep(const BenchStepArguments& arguments, std::ostream& out) {
+  const auto measured = device::Guard([&] { return Measure(arguments); });
+  if (!measured) return Report(measured.error());
+  if (arguments.json) {
+    out << measured->dump() << '\n';
+    return trainer_protocol::kExitSucceeded;
+  }
+  const auto number = [&](const char* key) { return (*measured)[key].get<double>(); };
+  out << static_cast<std::int64_t>(number("tokensPerSecond")) << " tokens/s, "
+      << number("modelFlops") / 1e12 << " model TFLOP/s (4N), " << number("memoryBytes") / (1 << 30)
+      << " GiB\n";
+  return trainer_protocol::kExitSucceeded;
+}
+
+}  // namespace lathe::trainer::commands
