@@ -45,6 +45,8 @@ std::optional<std::string> FromBase64(std::string_view text) {
   // EVP_DecodeBlock counts the bytes that padding stands for.
   const std::size_t padding = text.ends_with("==") ? 2 : (text.ends_with("=") ? 1 : 0);
   bytes.resize(static_cast<std::size_t>(size) - padding);
+  // The bits of the last character that stand for nothing must be zero: one text for one value.
+  if (ToBase64(bytes) != text) return std::nullopt;
   return bytes;
 }
 
