@@ -47,7 +47,12 @@ std::string JoinedModules(const Json& modules) {
 Json MethodOf(const Json& method) {
   if (method["type"] == "full") return {{"type", "full"}};
   if (method["type"] == "prefix") {
-    return {{"type", "prefix"}, {"prefixLength", method["length"]}};
+    Json prefix = {{"type", "prefix"}, {"prefixLength", method["length"]}};
+    if (method.contains("projection_size")) {
+      prefix["prefixProjection"] = true;
+      prefix["prefixHiddenSize"] = method["projection_size"];
+    }
+    return prefix;
   }
   if (method["type"] == "adapter") {
     return {{"type", "adapter"},
@@ -137,14 +142,16 @@ void ExpectSameSteps(const Json& run, const std::vector<Json>& events) {
   }
 }
 
-std::string WeightsFile(const std::string& method) {
-  if (method == "full") return "model.safetensors";
-  return method == "adapter" ? "adapter.safetensors" : "adapter_model.safetensors";
+/// The file that holds what is trained.
+std::string WeightsFile(const Json& method) {
+  if (method["type"] == "full") return "model.safetensors";
+  if (method.contains("projection_size")) return "prefix_projection.safetensors";
+  return method["type"] == "adapter" ? "adapter.safetensors" : "adapter_model.safetensors";
 }
 
 void ExpectSameWeights(const Json& run, const fs::path& fixture, const fs::path& adapter) {
   const bool full = run["method"]["type"] == "full";
-  const auto got = Open(adapter / WeightsFile(run["method"]["type"]));
+  const auto got = Open(adapter / WeightsFile(run["method"]));
   const auto initial = Open(full ? Golden(run["model"]) / "model.safetensors"
                                  : fixture / "trainable_initial.safetensors");
   const auto want = Open(fixture / "trainable_final.safetensors");
@@ -187,7 +194,8 @@ INSTANTIATE_TEST_SUITE_P(
                       "gemma3_lora_all", "phi3_lora_all", "smollm3_lora_all", "llama_dora_all",
                       "qwen2_qlora_dora_rslora", "qwen2_lora_bias_all", "qwen2_lora_bias_only",
                       "llama_full", "qwen2_full", "llama_prefix", "qwen2_prefix",
-                      "llama_adapter_pfeiffer", "llama_adapter_houlsby", "llama_adapter_parallel"),
+                      "llama_prefix_projected", "llama_adapter_pfeiffer", "llama_adapter_houlsby",
+                      "llama_adapter_parallel"),
     [](const auto& instance) { return std::string(instance.param); });
 
 /// Logits of the first micro-batch with the reference's trained adapter, in its own layout.
@@ -199,8 +207,8 @@ TEST_P(AdapterParity, LogitsAgree) {
   const TempDir folder = TempDir::Create().value();
   const fs::path adapter = folder.path() / "adapter";
   fs::copy(fixture / "initial_adapter", adapter);
-  fs::copy_file(fixture / "trainable_final.safetensors",
-                adapter / WeightsFile(run["method"]["type"]), fs::copy_options::overwrite_existing);
+  fs::copy_file(fixture / "trainable_final.safetensors", adapter / WeightsFile(run["method"]),
+                fs::copy_options::overwrite_existing);
   const auto batches = Open(Golden("runs") / std::string(run["batches"]) / "batches.safetensors");
   std::vector<trainer::formats::TensorInfo> input;
   for (const char* name : {"input_ids", "attention_mask"}) {

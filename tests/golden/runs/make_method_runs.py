@@ -122,6 +122,31 @@ def prefix_run(name, model_name):
     edit_config(name, "base_model_name_or_path", model_name)
 
 
+def projected_prefix_run(name, model_name):
+    from peft import PrefixTuningConfig, TaskType, get_peft_model
+
+    torch.manual_seed(6)
+    model = get_peft_model(load_model(model_name), PrefixTuningConfig(
+        task_type=TaskType.CAUSAL_LM, num_virtual_tokens=LENGTH, prefix_projection=True,
+        encoder_hidden_size=SIZE))
+    encoder = model.prompt_encoder["default"]
+    with torch.no_grad():  # Rows of the size of real keys, so that the prefix matters.
+        encoder.transform[2].weight.normal_(0, 0.3)
+    named = lambda: dict(encoder.named_parameters())
+
+    def save(folder):
+        model.save_pretrained(folder)
+        save_file({key: value.detach().clone() for key, value in named().items()},
+                  folder / "prefix_projection.safetensors")
+
+    record(name, model_name, {"type": "prefix", "length": LENGTH, "projection_size": SIZE}, model,
+           list(encoder.parameters()), save, named)
+    for file in (HERE / name / "initial_adapter").glob("README*"):
+        file.unlink()
+    (HERE / name / "final_logits_mb0.safetensors").unlink()
+    edit_config(name, "base_model_name_or_path", model_name)
+
+
 def adapter_run(variant):
     import adapters
     from adapters.loading import AdapterLoader
@@ -149,6 +174,7 @@ def main():
     if sys.argv[1] == "prefix":
         prefix_run("llama_prefix", "llama_tiny")
         prefix_run("qwen2_prefix", "qwen2_tiny")
+        projected_prefix_run("llama_prefix_projected", "llama_tiny")
     else:
         for variant in VARIANTS:
             adapter_run(variant)

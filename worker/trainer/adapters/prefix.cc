@@ -16,6 +16,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kRows[] = "prompt_embeddings";
+/// The network behind the rows, for runs that go on from a saved folder; PEFT does not read it.
+constexpr char kProjectionFile[] = "prefix_projection.safetensors";
 constexpr std::int64_t kMaxLength = 1 << 16;
 
 /// The views that the passes compute with. gradient may be undefined.
@@ -97,7 +99,7 @@ Trainable StartProjected(const model::Decoder& decoder, const PrefixSettings& se
                       .gradients = projection.storage().gradients,
                       .views = projection.storage().views,
                       .additions = {},
-                      .exact_file = ""};
+                      .exact_file = kProjectionFile};
   const at::Tensor rows = projection.Rows().to(decoder.dtype());
   trainable.inner_gradients = at::zeros_like(rows, rows.options().dtype(at::kFloat));
   trainable.additions.prefix = ViewsOf(decoder, rows, trainable.inner_gradients);
@@ -106,7 +108,13 @@ Trainable StartProjected(const model::Decoder& decoder, const PrefixSettings& se
     projection.AddGradients(gradient);
     gradient.zero_();
   };
-  trainable.save = Saver(decoder, settings, [projection] { return projection.Rows(); });
+  const auto network = NamedTensors(trainable);
+  trainable.save =
+      [network, save_rows = Saver(decoder, settings, [projection] { return projection.Rows(); })](
+          const std::filesystem::path& folder, const std::string& base_model) -> Status {
+    LATHE_RETURN_IF_ERROR(save_rows(folder, base_model));
+    return WriteTensors(folder / kProjectionFile, network);
+  };
   return trainable;
 }
 
