@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "common/base/temp_dir.h"
 #include "tests/parity/support.h"
@@ -15,6 +16,7 @@ namespace lathe::parity {
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::json;
 
 struct Case {
   const char* model;
@@ -131,20 +133,40 @@ TEST_F(MergeForms, AnExportOfAnExportIsTheSame) {
   }
 }
 
-TEST_F(MergeForms, Llama3sRopeIsATensorOfDivisors) {
-  const fs::path model = Golden("models/llama3_tiny");
+/// GGUF files of each family, whose adapters add nothing yet, against the folder's own logits.
+class ExportedFamily : public MergeForms, public testing::WithParamInterface<const char*> {
+ protected:
+  /// A copy of the model's folder. Gemma's scores are scaled as llama.cpp does it.
+  fs::path Model() const {
+    const fs::path folder = folder_.path() / "model";
+    fs::copy(Golden("models") / (std::string(GetParam()) + "_tiny"), folder);
+    Json config = ReadJson(folder / "config.json");
+    if (config.contains("query_pre_attn_scalar")) {
+      config["query_pre_attn_scalar"] = config["head_dim"];
+    }
+    std::ofstream(folder / "config.json") << config.dump();
+    return folder;
+  }
+  std::vector<double> Logits(const fs::path& model, const fs::path& input) const {
+    const fs::path file = folder_.path() / "logits.safetensors";
+    EXPECT_EQ(RunTrainer({"logits", model, input, file}).code, 0);
+    return Values(Open(file), "logits");
+  }
+};
+
+TEST_P(ExportedFamily, ComputesTheSame) {
+  const fs::path model = Model();
   const fs::path merged = folder_.path() / "merged.gguf";
-  const fs::path adapter = Golden("runs/llama3_lora_lmhead/initial_adapter");
+  const std::string run = std::string(GetParam()) == "llama3" ? "_lora_lmhead" : "_lora_all";
+  const fs::path adapter = Golden("runs") / (GetParam() + run) / "initial_adapter";
   ASSERT_EQ(RunTrainer({"merge", model, "--adapter", adapter, "--output", merged, "--format",
                         "gguf", "--precision", "fp32"})
                 .code,
             0);
   const fs::path input = model / "logits.safetensors";
-  const fs::path file = folder_.path() / "logits.safetensors";
-  ASSERT_EQ(RunTrainer({"logits", merged, input, file}).code, 0);
-  const auto got = Values(Open(file), "logits");
+  const auto got = Logits(merged, input);
+  const auto want = Logits(model, input);
   const auto reference = Open(input);
-  const auto want = Values(reference, "logits");
   const auto mask = Values(reference, "attention_mask");
   ASSERT_EQ(got.size(), want.size());
   const std::size_t vocabulary = want.size() / mask.size();
@@ -152,6 +174,23 @@ TEST_F(MergeForms, Llama3sRopeIsATensorOfDivisors) {
     if (mask[i / vocabulary] == 0) continue;
     ASSERT_NEAR(got[i], want[i], 1e-4);
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ExportedFamily,
+                         testing::Values("llama3", "qwen3", "gemma2", "gemma3", "phi3", "smollm3"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+TEST_F(MergeForms, WhatLlamaCppWouldComputeOtherwiseIsNotExported) {
+  const fs::path merged = folder_.path() / "merged.gguf";
+  EXPECT_NE(Merge(Golden("models/gemma2_tiny"), Golden("runs/gemma2_lora_all/initial_adapter"),
+                  merged, "gguf"),
+            0)
+      << "scores scaled in a way that it does not know";
+  EXPECT_NE(Merge(Golden("models/mistral_tiny"), Golden("runs/mistral_lora_all/initial_adapter"),
+                  merged, "gguf"),
+            0)
+      << "a sliding window";
+  EXPECT_FALSE(fs::exists(merged));
 }
 
 TEST_F(MergeForms, WhatDoesNotFitIsRefusedAndLeavesNothing) {

@@ -13,14 +13,11 @@
 
 namespace lathe::trainer::exporting {
 
-/// "float32", "bfloat16" or "float16", as config.json has it.
-const char* TypeName(c10::ScalarType type);
-
-/// Contents by name: config.json, generation_config.json, tokenizer.json, tokenizer_config.json.
+/// Contents by name: config.json, generation_config.json and, where the file has a tokenizer,
+/// tokenizer.json and tokenizer_config.json.
 using FilesOfGguf = std::map<std::string, std::string>;
 
-/// For weights of a type. kInvalidArgument says what of the file cannot be told
-/// there.
+/// For weights of a type. kInvalidArgument says what of the file cannot be told there.
 Result<FilesOfGguf> MakeFilesOfGguf(const std::filesystem::path& gguf,
                                     const model::ModelDescription& description,
                                     c10::ScalarType type);

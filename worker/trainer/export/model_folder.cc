@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/file_io.h"
+#include "worker/trainer/export/config_json.h"
 #include "worker/trainer/export/gguf_files.h"
 #include "worker/trainer/formats/safetensors.h"
 #include "worker/trainer/model/weight_plan.h"

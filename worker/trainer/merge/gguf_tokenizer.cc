@@ -1,4 +1,6 @@
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "common/base/file_io.h"
 #include "worker/trainer/merge/writers.h"
@@ -9,7 +11,14 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-enum TokenType : std::int32_t { kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5 };
+enum TokenType : std::int32_t {
+  kNormal = 1,
+  kUnknown = 2,
+  kControl = 3,
+  kUserDefined = 4,
+  kUnused = 5,
+  kByte = 6,
+};
 
 Result<Json> ReadObject(const fs::path& path) {
   LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
@@ -94,6 +103,84 @@ std::vector<std::string> ReadMerges(const Json& merges) {
   return list;
 }
 
+bool IsByte(const std::string& token) {
+  return token.size() == 6 && token.starts_with("<0x") && token.back() == '>';
+}
+
+/// What SentencePiece would have learned: a piece made by an earlier merge has a larger score.
+/// Pieces that no merge makes are single characters, or never come up.
+std::vector<float> ScoresOf(const std::vector<std::string>& merges, const Vocabulary& vocabulary) {
+  std::map<std::string, std::size_t> ranks;
+  for (std::size_t i = 0; i < merges.size(); ++i) {
+    std::string made = merges[i];
+    const std::size_t space = made.find(' ', 1);
+    if (space != std::string::npos) made.erase(space, 1);
+    ranks.try_emplace(std::move(made), i);
+  }
+  std::vector<float> scores;
+  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    const auto rank = ranks.find(vocabulary.tokens[id]);
+    const bool merged = rank != ranks.end() && vocabulary.types[id] == kNormal;
+    // Exact in fp32 up to 16 million merges.
+    scores.push_back(merged ? -static_cast<float>(rank->second) : -1e9F);
+  }
+  return scores;
+}
+
+/// Whether texts get a mark before them; nullopt when the file does more or less to them than
+/// turning spaces into marks.
+std::optional<bool> AddsSpacePrefix(const Json& tokenizer) {
+  const Json normalizer = tokenizer.value("normalizer", Json());
+  const Json pre = tokenizer.value("pre_tokenizer", Json());
+  const Json replace = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
+  const Json prepend = {{"type", "Prepend"}, {"prepend", "\u2581"}};
+  if (normalizer == replace) {
+    // A split at spaces, of which none is left.
+    const bool plain = pre.is_null() || (pre.is_object() && pre.value("type", "") == "Split" &&
+                                         pre.value("pattern", Json()) == Json{{"String", " "}});
+    return plain ? std::optional(false) : std::nullopt;
+  }
+  if (!pre.is_null() || !normalizer.is_object()) return std::nullopt;
+  if (normalizer.value("normalizers", Json()) == Json::array({prepend, replace})) return true;
+  return std::nullopt;
+}
+
+/// SentencePiece's BPE, which GGUF calls llama.
+Status AddPieces(const Json& tokenizer, Vocabulary vocabulary, formats::GgufMetadata& metadata) {
+  const auto prefix = AddsSpacePrefix(tokenizer);
+  if (!prefix) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "tokenizer.json: its normalizer and pre-tokenizer are not those of "
+                   "SentencePiece, so that it has no spelling in GGUF");
+  }
+  const Json& model = tokenizer.at("model");
+  const auto merges = ReadMerges(model.at("merges"));
+  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
+    std::int32_t& type = vocabulary.types[id];
+    if (IsByte(vocabulary.tokens[id])) type = kByte;
+    if (Json(vocabulary.tokens[id]) == model.value("unk_token", Json())) type = kUnknown;
+  }
+  const std::vector<float> scores = ScoresOf(merges, vocabulary);
+  metadata.SetText("tokenizer.ggml.model", "llama");
+  metadata.SetText("tokenizer.ggml.pre", "default");
+  metadata.SetTexts("tokenizer.ggml.tokens", vocabulary.tokens);
+  metadata.SetNumbers("tokenizer.ggml.scores", scores);
+  metadata.SetIntegers("tokenizer.ggml.token_type", vocabulary.types);
+  metadata.SetFlag("tokenizer.ggml.add_space_prefix", *prefix);
+  return {};
+}
+
+Status AddByteLevel(const Json& tokenizer, const Vocabulary& vocabulary,
+                    formats::GgufMetadata& metadata) {
+  LATHE_ASSIGN_OR_RETURN(const std::string pattern, PatternName(tokenizer));
+  metadata.SetText("tokenizer.ggml.model", "gpt2");
+  metadata.SetText("tokenizer.ggml.pre", pattern);
+  metadata.SetTexts("tokenizer.ggml.tokens", vocabulary.tokens);
+  metadata.SetIntegers("tokenizer.ggml.token_type", vocabulary.types);
+  metadata.SetTexts("tokenizer.ggml.merges", ReadMerges(tokenizer.at("model").at("merges")));
+  return {};
+}
+
 /// tokenizer_config.json names a token by its text or as an object.
 std::string TokenText(const Json& config, const char* key) {
   const Json value = config.value(key, Json());
@@ -140,8 +227,9 @@ Status AddTokenizer(const fs::path& folder, const model::ModelDescription& descr
     if (fs::exists(folder / "tokenizer.model", ignored)) {
       return Failure(ErrorCode::kInvalidArgument,
                      folder.string() +
-                         ": a SentencePiece tokenizer is not exported to GGUF; merge "
-                         "into a folder and use llama.cpp's own converter");
+                         ": a tokenizer.model without a tokenizer.json is not exported to GGUF; "
+                         "let transformers make the latter, or merge into a folder and use "
+                         "llama.cpp's own converter");
     }
     metadata.SetText("tokenizer.ggml.model", "no_vocab");
     return {};
@@ -150,20 +238,15 @@ Status AddTokenizer(const fs::path& folder, const model::ModelDescription& descr
   LATHE_ASSIGN_OR_RETURN(const Json config, ReadOptional(folder / "tokenizer_config.json"));
   try {
     const Json& model = tokenizer.at("model");
-    if (model.value("type", "BPE") != "BPE" || model.value("byte_fallback", false)) {
+    if (model.value("type", "BPE") != "BPE") {
       return Failure(ErrorCode::kInvalidArgument,
-                     folder.string() +
-                         ": tokenizer.json is not byte-level BPE, which alone is "
-                         "exported to GGUF");
+                     folder.string() + ": tokenizer.json is no BPE, which alone is exported");
     }
-    LATHE_ASSIGN_OR_RETURN(const std::string pattern, PatternName(tokenizer));
     LATHE_ASSIGN_OR_RETURN(const Vocabulary vocabulary,
                            ReadVocabulary(tokenizer, description.vocabulary));
-    metadata.SetText("tokenizer.ggml.model", "gpt2");
-    metadata.SetText("tokenizer.ggml.pre", pattern);
-    metadata.SetTexts("tokenizer.ggml.tokens", vocabulary.tokens);
-    metadata.SetIntegers("tokenizer.ggml.token_type", vocabulary.types);
-    metadata.SetTexts("tokenizer.ggml.merges", ReadMerges(model.at("merges")));
+    const bool pieces = model.value("byte_fallback", false);
+    LATHE_RETURN_IF_ERROR(pieces ? AddPieces(tokenizer, vocabulary, metadata)
+                                 : AddByteLevel(tokenizer, vocabulary, metadata));
     SetSpecialIds(config, vocabulary, metadata);
     return SetChatTemplate(folder, config, metadata);
   } catch (const Json::exception& error) {

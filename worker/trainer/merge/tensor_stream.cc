@@ -52,7 +52,7 @@ Status ReadRows(const OutputTensor& tensor, formats::RowRange rows, std::span<fl
 
 bool IsCopy(const OutputTensor& tensor, bool changed) {
   return !changed && tensor.spec.dtype == tensor.source->dtype &&
-         tensor.source_interleaved == tensor.output_interleaved;
+         tensor.source_interleaved == tensor.output_interleaved && tensor.offset == 0;
 }
 
 }  // namespace
@@ -80,6 +80,9 @@ Status StreamTensor(const OutputTensor& tensor, const adapters::MergedWeights& m
     if (layer != nullptr) adapters::MergeRows(*layer, model_rows, chunk);
     if (bias != nullptr && bias->numel() == width) {
       std::copy_n(static_cast<const float*>(bias->data_ptr()), chunk.size(), chunk.begin());
+    }
+    if (tensor.offset != 0) {
+      for (float& value : chunk) value += static_cast<float>(tensor.offset);
     }
     encoded.clear();
     formats::Encode(tensor.spec.dtype, chunk, encoded);

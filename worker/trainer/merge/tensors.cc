@@ -137,7 +137,8 @@ Result<std::vector<OutputTensor>> GgufTensors(const model::ModelFile& source,
     tensors.push_back({.spec = {gguf_name, GgufType(shape, precision), shape},
                        .source = stored,
                        .source_interleaved = source.is_gguf() ? placement.interleaved_head_dim : 0,
-                       .output_interleaved = placement.interleaved_head_dim});
+                       .output_interleaved = placement.interleaved_head_dim,
+                       .offset = source.is_gguf() ? 0 : placement.gguf_offset});
     SetLayer(placement.name, tensors.back());
     return {};
   };

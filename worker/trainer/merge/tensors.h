@@ -22,6 +22,7 @@ struct OutputTensor {
   /// Head sizes by which rows lie in the order of interleaved rotary pairs; 0: half-split order.
   std::int64_t source_interleaved = 0;
   std::int64_t output_interleaved = 0;
+  double offset = 0;  ///< what the output holds is larger by this
 };
 
 /// The type that a precision's name stands for; nullopt for an empty one.

@@ -1,11 +1,11 @@
 #include <ATen/core/Tensor.h>
 
-#include <cmath>
+#include <span>
 
+#include "worker/trainer/merge/gguf_keys.h"
 #include "worker/trainer/merge/tensor_stream.h"
 #include "worker/trainer/merge/writers.h"
 #include "worker/trainer/model/loader.h"
-#include "worker/trainer/model/rope.h"
 
 namespace lathe::trainer::merge {
 namespace {
@@ -35,20 +35,6 @@ Result<formats::GgufMetadata> MetadataOf(const MergeOptions& options,
   return metadata;
 }
 
-/// Llama 3's stretching lives in a tensor of divisors.
-std::vector<float> RopeDivisors(const model::ModelDescription& description) {
-  std::vector<float> divisors;
-  const model::RopeDescription& rope = description.ropes.front();
-  if (!std::holds_alternative<model::Llama3RopeScaling>(rope.scaling)) return divisors;
-  const std::vector<float> frequencies = model::RopeFrequencies(rope, description.context);
-  for (std::size_t i = 0; i < frequencies.size(); ++i) {
-    const double exponent = static_cast<double>(2 * i) / static_cast<double>(rope.dimensions);
-    const double plain = std::pow(rope.theta, -exponent);
-    divisors.push_back(static_cast<float>(plain / static_cast<double>(frequencies[i])));
-  }
-  return divisors;
-}
-
 }  // namespace
 
 Status WriteGguf(const MergeOptions& options, const model::ModelFile& source,
@@ -60,16 +46,15 @@ Status WriteGguf(const MergeOptions& options, const model::ModelFile& source,
   LATHE_ASSIGN_OR_RETURN(auto metadata, MetadataOf(options, source, description));
   metadata.SetInteger("general.file_type", FileType(precision));
   std::vector<formats::TensorSpec> specs;
-  const std::vector<float> divisors =
-      source.is_gguf() ? std::vector<float>() : RopeDivisors(description);
-  if (!divisors.empty()) {
-    specs.push_back(
-        {"rope_freqs.weight", DType::kF32, {static_cast<std::int64_t>(divisors.size())}});
+  // A GGUF file has them among its tensors.
+  const auto ropes = source.is_gguf() ? std::vector<RopeTensor>() : RopeTensors(description);
+  for (const RopeTensor& rope : ropes) {
+    specs.push_back({rope.name, DType::kF32, {static_cast<std::int64_t>(rope.values.size())}});
   }
   for (const OutputTensor& tensor : tensors) specs.push_back(tensor.spec);
   LATHE_ASSIGN_OR_RETURN(auto file, formats::GgufWriter::Create(options.output, metadata, specs));
-  if (!divisors.empty()) {
-    LATHE_RETURN_IF_ERROR(file.Write(std::as_bytes(std::span(divisors))));
+  for (const RopeTensor& rope : ropes) {
+    LATHE_RETURN_IF_ERROR(file.Write(std::as_bytes(std::span(rope.values))));
     LATHE_RETURN_IF_ERROR(file.EndTensor());
   }
   for (const OutputTensor& tensor : tensors) {

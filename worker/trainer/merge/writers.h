@@ -19,8 +19,8 @@ Status WriteGguf(const MergeOptions& options, const model::ModelFile& source,
 Result<formats::GgufMetadata> FolderMetadata(const std::filesystem::path& folder,
                                              const model::ModelDescription& description);
 
-/// Adds the tokenizer's part: byte-level BPE from tokenizer.json. A folder without a tokenizer gets
-/// a vocabulary without words.
+/// Adds the tokenizer's part: byte-level BPE or SentencePiece's BPE, from tokenizer.json. A folder
+/// without a tokenizer gets a vocabulary without words.
 Status AddTokenizer(const std::filesystem::path& folder, const model::ModelDescription& description,
                     formats::GgufMetadata& metadata);
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "worker/trainer/tokenizer/gguf_words.h"
+#include "worker/trainer/tokenizer/sentencepiece.h"
 
 namespace lathe::trainer::tokenizer {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 using formats::Gguf;
 using Json = nlohmann::ordered_json;
 using Strings = std::vector<std::string_view>;
+
+/// SentencePiece's space.
+constexpr char kMark[] = "\xE2\x96\x81";
 
 Json ByteLevel(bool trim_offsets) {
   return {{"type", "ByteLevel"},
@@ -109,33 +113,112 @@ Json ConfigJson(const Gguf& gguf, const Strings& tokens) {
   return config;
 }
 
+/// Where texts get the beginning-of-text token before them, its text and id.
+struct FirstToken {
+  std::optional<std::string> text;
+  std::int64_t id = 0;
+};
+FirstToken FirstTokenOf(const Gguf& gguf, const Strings& tokens, bool by_default) {
+  constexpr char kKey[] = "tokenizer.ggml.bos_token_id";
+  const auto* add = gguf.FindAs<bool>("tokenizer.ggml.add_bos_token");
+  if (!(add != nullptr ? *add : by_default)) return {};
+  FirstToken first{TokenAt(gguf, tokens, kKey), 0};
+  if (first.text) first.id = *gguf.FindAs<std::int64_t>(kKey);
+  return first;
+}
+
+Result<Json> ByteLevelJson(const Gguf& gguf, const Strings& tokens) {
+  const auto* merges = gguf.FindAs<Strings>("tokenizer.ggml.merges");
+  if (merges == nullptr) {
+    return Failure(ErrorCode::kDataLoss, "tokenizer.ggml.merges is missing");
+  }
+  LATHE_ASSIGN_OR_RETURN(const NamedPreTokenizer named, PreTokenizerOf(gguf));
+  LATHE_ASSIGN_OR_RETURN(Json bpe, ModelJson(tokens, *merges, named.ignore_merges));
+  const FirstToken first = FirstTokenOf(gguf, tokens, named.ignore_merges);
+  return Json{{"version", "1.0"},
+              {"truncation", nullptr},
+              {"padding", nullptr},
+              {"added_tokens", AddedTokens(gguf, tokens)},
+              {"normalizer", named.nfc ? Json{{"type", "NFC"}} : Json()},
+              {"pre_tokenizer", PreTokenizerJson(named)},
+              {"post_processor", PostProcessorJson(first.text, first.id)},
+              {"decoder", ByteLevel(true)},
+              {"model", std::move(bpe)}};
+}
+
+Json MarkJson(const char* pattern, const char* content) {
+  return {{"type", "Replace"}, {"pattern", {{"String", pattern}}}, {"content", content}};
+}
+
+Json PiecesNormalizer(bool add_space_prefix) {
+  const Json replace = MarkJson(" ", kMark);
+  if (!add_space_prefix) return replace;
+  return {{"type", "Sequence"},
+          {"normalizers", Json::array({Json{{"type", "Prepend"}, {"prepend", kMark}}, replace})}};
+}
+
+Json PiecesDecoder(bool add_space_prefix) {
+  Json steps =
+      Json::array({MarkJson(kMark, " "), Json{{"type", "ByteFallback"}}, Json{{"type", "Fuse"}}});
+  if (add_space_prefix) {
+    steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
+  }
+  return {{"type", "Sequence"}, {"decoders", std::move(steps)}};
+}
+
+/// SentencePiece's scores as the merges that they amount to.
+Result<Json> PiecesJson(const Gguf& gguf, const Strings& tokens) {
+  LATHE_ASSIGN_OR_RETURN(const SentencePieceModel pieces, ReadPieces(gguf));
+  LATHE_ASSIGN_OR_RETURN(const TokenizerParts parts, PartsOf(pieces));
+  Json vocabulary = Json::object();
+  for (std::size_t i = 0; i < tokens.size(); ++i) vocabulary[std::string(tokens[i])] = i;
+  Json merges = Json::array();
+  for (const auto& [left, right] : parts.model.merges) merges.push_back({left, right});
+  Json added = Json::array();
+  for (const AddedToken& token : parts.added_tokens) {
+    added.push_back({{"id", token.id},
+                     {"content", token.content},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", token.special}});
+  }
+  const auto& unknown = parts.model.unknown;
+  const FirstToken first = FirstTokenOf(gguf, tokens, true);
+  return Json{{"version", "1.0"},
+              {"truncation", nullptr},
+              {"padding", nullptr},
+              {"added_tokens", std::move(added)},
+              {"normalizer", PiecesNormalizer(pieces.add_space_prefix)},
+              {"pre_tokenizer", nullptr},
+              {"post_processor", first.text ? PostProcessorJson(first.text, first.id) : Json()},
+              {"decoder", PiecesDecoder(pieces.add_space_prefix)},
+              {"model",
+               {{"type", "BPE"},
+                {"dropout", nullptr},
+                {"unk_token", unknown ? Json(tokens[static_cast<std::size_t>(*unknown)]) : Json()},
+                {"continuing_subword_prefix", nullptr},
+                {"end_of_word_suffix", nullptr},
+                {"fuse_unk", true},
+                {"byte_fallback", parts.model.byte_fallback},
+                {"ignore_merges", false},
+                {"vocab", std::move(vocabulary)},
+                {"merges", std::move(merges)}}}};
+}
+
 Result<TokenizerFiles> Make(const Gguf& gguf) {
   LATHE_ASSIGN_OR_RETURN(const std::string_view model, gguf.String("tokenizer.ggml.model"));
   const auto* tokens = gguf.FindAs<Strings>("tokenizer.ggml.tokens");
-  const auto* merges = gguf.FindAs<Strings>("tokenizer.ggml.merges");
-  if (model != "gpt2" || tokens == nullptr || merges == nullptr) {
+  if ((model != "gpt2" && model != "llama") || tokens == nullptr) {
     return Failure(ErrorCode::kInvalidArgument,
                    "tokenizer.ggml.model is \"" + std::string(model) +
-                       "\": tokenizer.json can be made of byte-level BPE (gpt2) only; use the "
-                       "model's Hugging Face folder instead");
+                       "\": tokenizer.json can be made of byte-level BPE (gpt2) and "
+                       "SentencePiece's BPE (llama) only; use the model's Hugging Face folder "
+                       "instead");
   }
-  LATHE_ASSIGN_OR_RETURN(const NamedPreTokenizer named, PreTokenizerOf(gguf));
-  LATHE_ASSIGN_OR_RETURN(Json bpe, ModelJson(*tokens, *merges, named.ignore_merges));
-  const auto* add_bos = gguf.FindAs<bool>("tokenizer.ggml.add_bos_token");
-  std::optional<std::string> first;
-  if (add_bos != nullptr ? *add_bos : named.ignore_merges) {
-    first = TokenAt(gguf, *tokens, "tokenizer.ggml.bos_token_id");
-  }
-  const std::int64_t first_id = first ? *gguf.Integer("tokenizer.ggml.bos_token_id") : 0;
-  const Json json = {{"version", "1.0"},
-                     {"truncation", nullptr},
-                     {"padding", nullptr},
-                     {"added_tokens", AddedTokens(gguf, *tokens)},
-                     {"normalizer", named.nfc ? Json{{"type", "NFC"}} : Json()},
-                     {"pre_tokenizer", PreTokenizerJson(named)},
-                     {"post_processor", PostProcessorJson(first, first_id)},
-                     {"decoder", ByteLevel(true)},
-                     {"model", std::move(bpe)}};
+  LATHE_ASSIGN_OR_RETURN(
+      const Json json, model == "gpt2" ? ByteLevelJson(gguf, *tokens) : PiecesJson(gguf, *tokens));
   return TokenizerFiles{json.dump() + "\n", ConfigJson(gguf, *tokens).dump(2) + "\n"};
 }
 

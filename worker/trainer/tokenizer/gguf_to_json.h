@@ -14,7 +14,7 @@ struct TokenizerFiles {
   std::string config;     ///< tokenizer_config.json, with the chat template
 };
 
-/// kInvalidArgument for other tokenizers than byte-level BPE.
+/// kInvalidArgument for other tokenizers than byte-level BPE and SentencePiece's BPE.
 Result<TokenizerFiles> TokenizerFilesOf(const formats::Gguf& gguf);
 
 }  // namespace lathe::trainer::tokenizer

@@ -38,6 +38,9 @@ struct SentencePieceModel {
   std::optional<std::int32_t> pad;
 };
 
+/// The list in a GGUF file's metadata, without the ids; kDataLoss, kInvalidArgument.
+Result<SentencePieceModel> ReadPieces(const formats::Gguf& gguf);
+
 /// Everything but prefix and suffix. Texts of control, unknown and user-defined pieces are cut out
 /// of the text like added tokens. kDataLoss when the list is empty or a text occurs twice.
 Result<TokenizerParts> PartsOf(const SentencePieceModel& model);

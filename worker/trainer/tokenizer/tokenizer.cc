@@ -54,10 +54,33 @@ std::string TextOfToken(const std::string& token, const TokenizerParts& parts) {
   return text;
 }
 
+/// The largest id plus one. An added token may take the text of another one, whose id stays.
+std::int32_t SizeOf(const TokenizerParts& parts) {
+  std::int32_t size = 0;
+  for (const auto& [token, id] : parts.model.vocabulary) size = std::max(size, id + 1);
+  for (const AddedToken& token : parts.added_tokens) size = std::max(size, token.id + 1);
+  return size;
+}
+
+/// What is put before and behind texts must be tokens.
+Status CheckEnds(const TokenizerParts& parts, std::int32_t size) {
+  for (const auto* ids : {&parts.prefix, &parts.suffix}) {
+    for (const std::int32_t id : *ids) {
+      if (id >= 0 && id < size) continue;
+      return Failure(ErrorCode::kDataLoss, "texts begin or end with token " + std::to_string(id) +
+                                               ", which is outside the vocabulary of " +
+                                               std::to_string(size));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Tokenizer> Tokenizer::Create(TokenizerParts parts) {
   LATHE_RETURN_IF_ERROR(CheckIds(parts));
+  const std::int32_t size = SizeOf(parts);
+  LATHE_RETURN_IF_ERROR(CheckEnds(parts, size));
   LATHE_ASSIGN_OR_RETURN(Bpe bpe, Bpe::Create(parts.model));
   LATHE_ASSIGN_OR_RETURN(std::vector<AddedToken> raw, Looked(parts, false));
   LATHE_ASSIGN_OR_RETURN(std::vector<AddedToken> normalized, Looked(parts, true));
@@ -66,8 +89,6 @@ Result<Tokenizer> Tokenizer::Create(TokenizerParts parts) {
   Tokenizer made(std::move(bpe), std::move(raw_splitter), std::move(late_splitter));
   made.ids_ = std::move(parts.model.vocabulary);
   for (const AddedToken& token : parts.added_tokens) made.ids_[token.content] = token.id;
-  std::int32_t size = 0;
-  for (const auto& [token, id] : made.ids_) size = std::max(size, id + 1);
   made.bytes_.resize(static_cast<std::size_t>(size));
   made.control_.resize(static_cast<std::size_t>(size));
   made.is_byte_.resize(static_cast<std::size_t>(size));

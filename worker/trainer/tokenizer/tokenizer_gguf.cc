@@ -86,29 +86,7 @@ Status ReadSpecialIds(const Gguf& gguf, TokenizerParts& parts) {
 }
 
 Result<TokenizerParts> ReadSentencePieceParts(const Gguf& gguf) {
-  const auto* tokens = gguf.FindAs<std::vector<std::string_view>>("tokenizer.ggml.tokens");
-  const auto* scores = gguf.FindAs<std::vector<double>>("tokenizer.ggml.scores");
-  const auto* types = gguf.FindAs<std::vector<std::int64_t>>("tokenizer.ggml.token_type");
-  if (tokens == nullptr || scores == nullptr || types == nullptr) {
-    return Failure(ErrorCode::kDataLoss,
-                   "tokenizer.ggml.tokens, scores or token_type is missing or of another type");
-  }
-  if (scores->size() != tokens->size() || types->size() != tokens->size()) {
-    return Failure(ErrorCode::kDataLoss,
-                   "tokenizer.ggml.tokens, scores and token_type differ in length");
-  }
-  SentencePieceModel model;
-  for (std::size_t i = 0; i < tokens->size(); ++i) {
-    model.pieces.push_back({std::string((*tokens)[i]), static_cast<float>((*scores)[i]),
-                            static_cast<PieceType>((*types)[i])});
-  }
-  const auto* prefix = gguf.FindAs<bool>("tokenizer.ggml.add_space_prefix");
-  model.add_space_prefix = prefix == nullptr || *prefix;
-  const auto* removes = gguf.FindAs<bool>("tokenizer.ggml.remove_extra_whitespaces");
-  if (removes != nullptr && *removes) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "tokenizer.ggml.remove_extra_whitespaces is not supported");
-  }
+  LATHE_ASSIGN_OR_RETURN(const SentencePieceModel model, ReadPieces(gguf));
   return PartsOf(model);
 }
 
@@ -134,6 +112,33 @@ Result<TokenizerParts> ReadParts(const Gguf& gguf) {
 }
 
 }  // namespace
+
+Result<SentencePieceModel> ReadPieces(const Gguf& gguf) {
+  const auto* tokens = gguf.FindAs<std::vector<std::string_view>>("tokenizer.ggml.tokens");
+  const auto* scores = gguf.FindAs<std::vector<double>>("tokenizer.ggml.scores");
+  const auto* types = gguf.FindAs<std::vector<std::int64_t>>("tokenizer.ggml.token_type");
+  if (tokens == nullptr || scores == nullptr || types == nullptr) {
+    return Failure(ErrorCode::kDataLoss,
+                   "tokenizer.ggml.tokens, scores or token_type is missing or of another type");
+  }
+  if (scores->size() != tokens->size() || types->size() != tokens->size()) {
+    return Failure(ErrorCode::kDataLoss,
+                   "tokenizer.ggml.tokens, scores and token_type differ in length");
+  }
+  SentencePieceModel model;
+  for (std::size_t i = 0; i < tokens->size(); ++i) {
+    model.pieces.push_back({std::string((*tokens)[i]), static_cast<float>((*scores)[i]),
+                            static_cast<PieceType>((*types)[i])});
+  }
+  const auto* prefix = gguf.FindAs<bool>("tokenizer.ggml.add_space_prefix");
+  model.add_space_prefix = prefix == nullptr || *prefix;
+  const auto* removes = gguf.FindAs<bool>("tokenizer.ggml.remove_extra_whitespaces");
+  if (removes != nullptr && *removes) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "tokenizer.ggml.remove_extra_whitespaces is not supported");
+  }
+  return model;
+}
 
 Result<Tokenizer> Tokenizer::FromGguf(const Gguf& gguf) {
   auto parts = ReadParts(gguf);

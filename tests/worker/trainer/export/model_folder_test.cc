@@ -76,6 +76,34 @@ INSTANTIATE_TEST_SUITE_P(Models, ModelFolderTest,
                                          "phi3_tiny"),
                          [](const auto& instance) { return std::string(instance.param); });
 
+class ModelFolderOfGguf : public testing::TestWithParam<const char*> {};
+
+TEST_P(ModelFolderOfGguf, IsTheSameModel) {
+  const fs::path gguf = parity::Golden("gguf") / (std::string(GetParam()) + "_tiny.gguf");
+  const TempDir dir = TempDir::Create().value();
+  const auto options = model::LoadOptions{.dtype = at::kFloat, .max_positions = 16};
+  const auto decoder = model::LoadDecoder(gguf, options);
+  ASSERT_TRUE(decoder) << decoder.error().message;
+  const Status written = WriteModelFolder(*decoder, {.source = gguf}, dir.path());
+  ASSERT_TRUE(written) << written.error().message;
+  const auto again = model::LoadDecoder(dir.path(), options);
+  ASSERT_TRUE(again) << again.error().message;
+  const auto logits = [](const model::Decoder& of) {
+    const model::MicroBatch batch{.tokens = at::arange(14, at::kLong) * 17 % 120,
+                                  .positions = at::arange(14, at::kLong),
+                                  .lengths = {14}};
+    const model::Additions none;
+    const model::PassOptions plain;
+    return model::Logits(of, none, model::ForwardLayers({of, none, batch, plain}, nullptr));
+  };
+  EXPECT_LT((logits(*again) - logits(*decoder)).abs().max().item<float>(), 1e-5F);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, ModelFolderOfGguf,
+                         testing::Values("gemma2", "gemma3", "phi3", "smollm3", "mistral", "qwen3",
+                                         "llama_bias"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
 TEST(ModelFolderOfGgufTest, TheDemoModelBecomesAFolder) {
   const fs::path gguf = parity::DemoModel();
   if (!fs::exists(gguf)) GTEST_SKIP() << "the demo model is not at " << gguf;
