@@ -37,5 +37,13 @@ if(EXISTS ${LATHE_TORCH_ROOT}/include/c10/cuda/impl/cuda_cmake_macros.h)
 endif()
 # One group: CMake drops a linker flag that it has seen before.
 target_link_libraries(lathe_torch INTERFACE -Wl,--no-as-needed ${libraries} -Wl,--as-needed)
+# For those who use ATen/Parallel.h (see lathe_parallel).
+target_link_libraries(lathe_torch INTERFACE gomp)
 target_link_options(lathe_torch INTERFACE
   -Wl,-rpath,${LATHE_TORCH_ROOT}/lib -Wl,--allow-shlib-undefined)
+
+# lathe_parallel(SOURCE ...): sources that call at::parallel_for, which without OpenMP is a plain
+# loop and says nothing.
+function(lathe_parallel)
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -fopenmp)
+endfunction()

@@ -6,6 +6,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include "worker/trainer/kernels/gemm.h"
 #include "worker/trainer/model/gradient.h"
 #include "worker/trainer/model/product.h"
 
@@ -103,6 +104,45 @@ at::Tensor BackwardScaled(const FusedLinear& linear, const LowRankGroup& group,
   return dx;
 }
 
+/// Forward by own kernels: the input is brought into their order once, and the low-rank parts are
+/// added before the result is rounded.
+at::Tensor ForwardPacked(const at::Tensor& weight, const LowRankGroup& group,
+                         const at::Tensor& bias, const at::Tensor& x, LinearTape* tape) {
+  const bool drops = tape != nullptr && tape->dropout_mask.defined();
+  kernels::PackedRows rows(x);
+  kernels::PackedRows dropped(drops ? Dropped(x, *tape) : at::Tensor(x));
+  const at::Tensor z = kernels::Multiply(drops ? dropped : rows, group.a);
+  std::vector<kernels::LowRankProduct> products;
+  for (const LowRankPart& part : group.parts) {
+    products.push_back({z.narrow(1, part.offset, part.rank), part.b, part.begin, part.scale});
+  }
+  if (tape != nullptr) tape->low_rank = z;
+  return kernels::Multiply(rows, weight, {.bias = bias, .low_rank = products});
+}
+
+at::Tensor BackwardPacked(const FusedLinear& linear, const LowRankGroup& group,
+                          const LinearBackward& arguments) {
+  const auto& [dy, x, tape, input_gradient] = arguments;
+  kernels::PackedRows rows(dy);
+  const at::Tensor dz = at::empty({dy.size(0), group.a.size(0)}, dy.options());
+  for (const LowRankPart& part : group.parts) {
+    at::Tensor dz_part = dz.narrow(1, part.offset, part.rank);
+    kernels::MultiplyInto(dz_part, rows, part.b.t(), {.first_column = part.begin});
+    dz_part.mul_(part.scale);
+    kernels::AddOuterProduct(tape.low_rank.narrow(1, part.offset, part.rank),
+                             dy.narrow(1, part.begin, part.size), part.scale, part.b_gradient.t());
+  }
+  kernels::AddOuterProduct(dz, Dropped(x, tape), 1, group.a_gradient);
+  if (!input_gradient) return {};
+  const at::Tensor weight = DenseWeight(linear, dy.scalar_type()).t();
+  if (tape.dropout_mask.defined()) {
+    const at::Tensor dx = kernels::Multiply(rows, weight);
+    return dx.add_(at::mm(dz, group.a).mul_(tape.dropout_mask));
+  }
+  const kernels::LowRankProduct product{dz, group.a.t()};
+  return kernels::Multiply(rows, weight, {.low_rank = {&product, 1}});
+}
+
 }  // namespace
 
 at::Tensor DenseWeight(const FusedLinear& linear, at::ScalarType dtype) {
@@ -122,8 +162,9 @@ at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const a
   const at::Tensor weight = DenseWeight(linear, x.scalar_type());
   const at::Tensor& bias = group != nullptr && group->bias.defined() ? group->bias : linear.bias;
   if (group != nullptr && group->scales) return ForwardScaled(weight, *group, bias, x, tape);
+  if (group == nullptr || !group->a.defined()) return Product(x, weight, bias);
+  if (kernels::HasGemm(x)) return ForwardPacked(weight, *group, bias, x, tape);
   at::Tensor y = Product(x, weight, bias);
-  if (group == nullptr || !group->a.defined()) return y;
   const at::Tensor z = at::mm(tape == nullptr ? x : Dropped(x, *tape), group->a.t());
   AddLowRank(*group, z, y);
   if (tape != nullptr) tape->low_rank = z;
@@ -134,11 +175,15 @@ at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
                     const LinearBackward& arguments) {
   if (group != nullptr) AddBiasGradients(*group, arguments.dy);
   if (group != nullptr && group->scales) return BackwardScaled(linear, *group, arguments);
+  const bool has_low_rank = group != nullptr && group->a.defined();
+  if (has_low_rank && kernels::HasGemm(arguments.dy)) {
+    return BackwardPacked(linear, *group, arguments);
+  }
   at::Tensor dx;
   if (arguments.input_gradient) {
     dx = Product(arguments.dy, DenseWeight(linear, arguments.dy.scalar_type()).t());
   }
-  if (group == nullptr || !group->a.defined()) return dx;
+  if (!has_low_rank) return dx;
   BackwardThroughA(*group, arguments, BackwardThroughB(*group, arguments), dx);
   return dx;
 }

@@ -26,8 +26,8 @@ class ProductTest : public testing::Test {
   }
 };
 
-TEST_F(ProductTest, BothLibrariesGiveIt) {
-  for (const std::int64_t rows : {1, 31, 32, 100}) {
+TEST_F(ProductTest, OwnAndOthersKernelsGiveIt) {
+  for (const std::int64_t rows : {1, 27, 28, 100}) {
     const at::Tensor x = at::randn({rows, 96}, at::kFloat);
     const at::Tensor weight = at::randn({80, 96}, at::kFloat);
     const at::Tensor transposed = at::randn({96, 80}, at::kFloat).t();
@@ -35,7 +35,6 @@ TEST_F(ProductTest, BothLibrariesGiveIt) {
     for (const at::Tensor& w : {weight, transposed}) {
       for (const at::Tensor& b : {at::Tensor(), bias}) {
         ExpectProduct(Product(x, w, b), x, w, b);
-        if (HasOneDnn()) ExpectProduct(OneDnnProduct(x, w, b), x, w, b);
       }
     }
   }

@@ -1,0 +1,128 @@
+#include "worker/trainer/kernels/gemm.h"
+
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace lathe::trainer::kernels {
+namespace {
+
+at::Tensor Double(const at::Tensor& x) {
+  return x.to(at::kDouble);
+}
+double Difference(const at::Tensor& got, const at::Tensor& want) {
+  return (Double(got) - want).abs().max().item<double>();
+}
+
+class GemmTest : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override {
+    at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
+    generator.set_current_seed(9);
+    if (!HasGemm(Random(64, 8))) GTEST_SKIP() << "this processor has no kernels for the type";
+  }
+  static at::Tensor Random(std::int64_t rows, std::int64_t columns) {
+    return at::randn({rows, columns}, at::kFloat).to(GetParam());
+  }
+  /// Of a result of about `depth` terms.
+  static double Tolerance(std::int64_t depth) {
+    const double size = std::sqrt(static_cast<double>(depth));
+    return size * (GetParam() == at::kFloat ? 1e-5 : 3e-2);
+  }
+};
+
+TEST_P(GemmTest, EveryShapeAndBothOrders) {
+  for (const std::int64_t rows : {28, 29, 41, 100}) {
+    for (const std::int64_t columns : {1, 16, 17, 80, 131}) {
+      for (const std::int64_t depth : {1, 7, 33, 96}) {
+        const at::Tensor x = Random(rows, depth);
+        const at::Tensor weight = Random(columns, depth);
+        const at::Tensor bias = Random(1, columns).flatten();
+        const at::Tensor want = at::mm(Double(x), Double(weight).t()) + Double(bias);
+        for (const at::Tensor& w : {weight, weight.t().contiguous().t()}) {
+          PackedRows packed(x);
+          EXPECT_LT(Difference(Multiply(packed, w, {.bias = bias}), want), Tolerance(depth + 4))
+              << rows << " " << columns << " " << depth;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(GemmTest, DepthOfSeveralParts) {
+  constexpr std::int64_t kDepth = 7001;
+  const at::Tensor x = Random(30, kDepth);
+  const at::Tensor weight = Random(40, kDepth);
+  PackedRows packed(x);
+  EXPECT_LT(Difference(Multiply(packed, weight), at::mm(Double(x), Double(weight).t())),
+            Tolerance(kDepth));
+}
+
+TEST_P(GemmTest, LowRankProductsReachTheirColumns) {
+  const at::Tensor x = Random(50, 40);
+  const at::Tensor weight = Random(90, 40);
+  const at::Tensor z = Random(50, 11);
+  const at::Tensor first = Random(50, 8);   // Columns 0 to 49.
+  const at::Tensor second = Random(3, 90);  // All columns, given by its columns.
+  const std::vector<LowRankProduct> products = {{z.narrow(1, 0, 8), first, 0, 0.5},
+                                                {z.narrow(1, 8, 3), second.t(), 0, 2}};
+  at::Tensor want = at::mm(Double(x), Double(weight).t());
+  want.narrow(1, 0, 50).add_(at::mm(Double(z.narrow(1, 0, 8)), Double(first).t()) * 0.5);
+  want.add_(at::mm(Double(z.narrow(1, 8, 3)), Double(second)) * 2);
+  PackedRows packed(x);
+  EXPECT_LT(Difference(Multiply(packed, weight, {.low_rank = products}), want), Tolerance(60));
+}
+
+TEST_P(GemmTest, SomeColumnsIntoASlice) {
+  const at::Tensor x = Random(33, 50);
+  const at::Tensor weight = Random(6, 20);
+  PackedRows packed(x);
+  for (const std::int64_t first : {0, 10, 13, 30}) {
+    const at::Tensor out = at::zeros({33, 10}, x.options());
+    MultiplyInto(out.narrow(1, 2, 6), packed, weight, {.first_column = first});
+    const at::Tensor want = at::mm(Double(x.narrow(1, first, 20)), Double(weight).t());
+    EXPECT_LT(Difference(out.narrow(1, 2, 6), want), Tolerance(20)) << first;
+    EXPECT_EQ(out.narrow(1, 0, 2).abs().max().item<double>(), 0);
+    EXPECT_EQ(out.narrow(1, 8, 2).abs().max().item<double>(), 0);
+  }
+}
+
+TEST_P(GemmTest, ARowGetsWhatItGetsAlone) {
+  const at::Tensor x = Random(100, 96);
+  const at::Tensor weight = Random(64, 96);
+  PackedRows packed(x);
+  PackedRows few(x.narrow(0, 5, 30));
+  EXPECT_TRUE(at::equal(Multiply(packed, weight).narrow(0, 5, 30), Multiply(few, weight)));
+}
+
+TEST_P(GemmTest, OuterProductsAreAdded) {
+  for (const std::int64_t rank : {1, 8, 14, 24, 33}) {
+    for (const std::int64_t columns : {5, 32, 70}) {
+      const at::Tensor left = Random(41, rank + 4).narrow(1, 2, rank);
+      const at::Tensor right = Random(41, columns + 3).narrow(1, 3, columns);
+      const at::Tensor want = at::mm(Double(left).t(), Double(right)) * 0.5 + 1;
+      const at::Tensor rows = at::zeros({rank, columns}, at::kFloat).add_(1);
+      AddOuterProduct(left, right, 0.5, rows);
+      EXPECT_LT(Difference(rows, want), 1e-4);
+      const at::Tensor transposed = at::zeros({columns, rank}, at::kFloat).add_(1);
+      AddOuterProduct(left, right, 0.5, transposed.t());
+      EXPECT_LT(Difference(transposed, want.t()), 1e-4);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, GemmTest, testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& type) { return std::string(toString(type.param)); });
+
+}  // namespace
+}  // namespace lathe::trainer::kernels

@@ -1,0 +1,63 @@
+#pragma once
+// Matrix products of a training pass on a CPU: weights that never change against rows that are used
+// for several products, with low-rank products added before a result is rounded and stored. Own
+// kernels, for the processors named in gemm.cc; elsewhere HasGemm says no and torch's are to be
+// used. Results do not depend on the number of threads, and a row's result not on other rows.
+
+#include <ATen/core/Tensor.h>
+
+#include <span>
+#include <vector>
+
+namespace lathe::trainer::kernels {
+
+/// Whether products with this left operand are computed here, and are worth it.
+bool HasGemm(const at::Tensor& x);
+
+/// Packed rows (see cpu/tiles.h).
+struct RowBlocks {
+  const std::uint32_t* data = nullptr;
+  std::int64_t stride = 0;  ///< units from one block of rows to the next
+};
+
+/// The left operand of products: x [M, K], packed when it is first used.
+class PackedRows {
+ public:
+  explicit PackedRows(const at::Tensor& x) : x_(x.stride(1) == 1 ? x : x.contiguous()) {}
+  const at::Tensor& x() const { return x_; }
+  /// Columns begin .. begin + count - 1 of all rows; kept until other columns are asked for.
+  RowBlocks Get(std::int64_t begin, std::int64_t count);
+
+ private:
+  at::Tensor x_;
+  at::Tensor packed_;
+  std::int64_t begin_ = 0;
+  std::int64_t count_ = 0;
+};
+
+/// scale * left right^T, added to columns begin .. begin + right.size(0) - 1.
+struct LowRankProduct {
+  at::Tensor left;   ///< [M, R]; a column slice of a matrix with contiguous rows
+  at::Tensor right;  ///< [columns, R]; contiguous rows, or contiguous columns
+  std::int64_t begin = 0;
+  double scale = 1;
+};
+
+struct GemmOptions {
+  at::Tensor bias = {};  ///< [N], or undefined
+  std::span<const LowRankProduct> low_rank = {};
+  std::int64_t first_column = 0;  ///< of x
+};
+
+/// out [M, N] = x weight^T + bias + low-rank products. weight [N, K] has contiguous rows or
+/// columns; K columns of x take part. out is a column slice of a matrix with contiguous rows.
+void MultiplyInto(const at::Tensor& out, PackedRows& x, const at::Tensor& weight,
+                  const GemmOptions& options = {});
+at::Tensor Multiply(PackedRows& x, const at::Tensor& weight, const GemmOptions& options = {});
+
+/// gradient [R, N] (fp32, any strides) += scale * left^T right, for left [M, R] and right [M, N],
+/// column slices of matrices with contiguous rows.
+void AddOuterProduct(const at::Tensor& left, const at::Tensor& right, double scale,
+                     const at::Tensor& gradient);
+
+}  // namespace lathe::trainer::kernels
