@@ -1,6 +1,7 @@
 #include "worker/trainer/kernels/gemm.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -100,10 +101,16 @@ at::Tensor PackLeft(const at::Tensor& x, double scale) {
   auto* to = Data<std::uint32_t>(packed);
   ForTasks(blocks, [&](std::int64_t block, std::int64_t) {
     const std::int64_t row = block * kTileRows;
-    const Lines<T> lines{Data<T>(x) + row * x.stride(0), x.stride(0),
-                         std::min(kTileRows, rows - row)};
-    Tiles<T>().pack_rows(lines, x.size(1), static_cast<float>(scale),
-                         to + block * (units * kTileRows + kPackSlack));
+    const std::int64_t count = std::min(kTileRows, rows - row);
+    const T* data = Data<T>(x) + row * x.stride(0);
+    std::uint32_t* block_to = to + block * (units * kTileRows + kPackSlack);
+    if (x.stride(1) == 1) {
+      Tiles<T>().pack_rows({data, x.stride(0), count}, x.size(1), static_cast<float>(scale),
+                           block_to);
+    } else {
+      LATHE_CHECK(x.stride(0) == 1 && scale == 1, "columns lie as they are");
+      Tiles<T>().pack_rows_across({data, x.stride(1), x.size(1)}, count, block_to);
+    }
   });
   return packed;
 }
@@ -379,6 +386,16 @@ void AddOuterProduct(const at::Tensor&, const at::Tensor&, double, const at::Ten
 at::Tensor Multiply(PackedRows& x, const at::Tensor& weight, const GemmOptions& options) {
   at::Tensor out = at::empty({x.x().size(0), weight.size(0)}, x.x().options());
   MultiplyInto(out, x, weight, options);
+  return out;
+}
+
+at::Tensor BatchedProduct(const at::Tensor& left, const at::Tensor& right) {
+  if (!HasGemm(left[0])) return at::bmm(left, right);
+  at::Tensor out = at::empty({left.size(0), left.size(1), right.size(2)}, left.options());
+  for (std::int64_t i = 0; i < left.size(0); ++i) {
+    PackedRows rows(left[i]);
+    MultiplyInto(out[i], rows, right[i].t());
+  }
   return out;
 }
 

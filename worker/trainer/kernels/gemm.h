@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace lathe::trainer::kernels {
@@ -23,7 +24,8 @@ struct RowBlocks {
 /// The left operand of products: x [M, K], packed when it is first used.
 class PackedRows {
  public:
-  explicit PackedRows(const at::Tensor& x) : x_(x.stride(1) == 1 ? x : x.contiguous()) {}
+  /// x has contiguous rows or columns.
+  explicit PackedRows(at::Tensor x) : x_(std::move(x)) {}
   const at::Tensor& x() const { return x_; }
   /// Columns begin .. begin + count - 1 of all rows; kept until other columns are asked for.
   RowBlocks Get(std::int64_t begin, std::int64_t count);
@@ -54,6 +56,10 @@ struct GemmOptions {
 void MultiplyInto(const at::Tensor& out, PackedRows& x, const at::Tensor& weight,
                   const GemmOptions& options = {});
 at::Tensor Multiply(PackedRows& x, const at::Tensor& weight, const GemmOptions& options = {});
+
+/// left[i] right[i] for every i: left [B, M, K] and right [B, K, N], each matrix with contiguous
+/// rows or columns. By torch where there are no kernels here.
+at::Tensor BatchedProduct(const at::Tensor& left, const at::Tensor& right);
 
 /// gradient [R, N] (fp32, any strides) += scale * left^T right, for left [M, R] and right [M, N],
 /// column slices of matrices with contiguous rows.

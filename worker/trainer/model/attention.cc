@@ -1,12 +1,13 @@
 #include "worker/trainer/model/attention.h"
 
-#include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+
+#include "worker/trainer/kernels/gemm.h"
 
 namespace lathe::trainer::model {
 namespace {
@@ -68,7 +69,7 @@ Block MakeBlock(const AttentionShape& shape, std::int64_t begin, std::int64_t ro
 }
 
 at::Tensor Scores(const at::Tensor& grouped, const at::Tensor& keys) {
-  return at::bmm(grouped, keys.transpose(1, 2));
+  return kernels::BatchedProduct(grouped, keys.transpose(1, 2));
 }
 
 at::Tensor Probabilities(const AttentionShape& shape, const Block& block, at::Tensor scores) {
@@ -99,7 +100,8 @@ at::Tensor AttentionForward(const AttentionShape& shape, const AttentionInput& i
     const at::Tensor queries = GroupQueries(shape, s.queries.narrow(0, begin, block.rows));
     const at::Tensor p = Probabilities(
         shape, block, Scores(queries, s.keys.narrow(1, block.first_key, block.keys())));
-    UngroupQueries(shape, at::bmm(p, s.values.narrow(1, block.first_key, block.keys())),
+    UngroupQueries(shape,
+                   kernels::BatchedProduct(p, s.values.narrow(1, block.first_key, block.keys())),
                    out.narrow(0, begin, block.rows));
     if (length <= kAttentionBlock) kept = p;
   }
@@ -127,12 +129,13 @@ void AttentionBackward(const AttentionShape& shape, const AttentionInput& input,
                              ? probabilities
                              : Probabilities(shape, block, Scores(queries, keys));
     const at::Tensor grouped_dout = GroupQueries(shape, dout.narrow(0, begin, block.rows));
-    at::Tensor ds = at::bmm(grouped_dout, values.transpose(1, 2));
+    at::Tensor ds = kernels::BatchedProduct(grouped_dout, values.transpose(1, 2));
     kernels::SoftmaxBackward(p, ds, shape.scaling.scale);
     if (capped) kernels::SoftCapBackward(Scores(queries, keys), ds, shape.scaling);
-    UngroupQueries(shape, at::bmm(ds, keys), d.queries.narrow(0, begin, block.rows));
-    const at::Tensor dkeys = at::bmm(ds.transpose(1, 2), queries);
-    const at::Tensor dvalues = at::bmm(p.transpose(1, 2), grouped_dout);
+    UngroupQueries(shape, kernels::BatchedProduct(ds, keys),
+                   d.queries.narrow(0, begin, block.rows));
+    const at::Tensor dkeys = kernels::BatchedProduct(ds.transpose(1, 2), queries);
+    const at::Tensor dvalues = kernels::BatchedProduct(p.transpose(1, 2), grouped_dout);
     // Later blocks add to the keys of earlier ones; rows first seen by this block are set.
     const std::int64_t earlier = block.begin - block.first_key;
     if (earlier > 0) {
@@ -157,7 +160,8 @@ at::Tensor AttentionOverCache(const AttentionShape& shape, const at::Tensor& que
       shape, block,
       Scores(GroupQueries(shape, queries), keys.narrow(1, block.first_key, block.keys())));
   at::Tensor out = at::empty_like(queries);
-  UngroupQueries(shape, at::bmm(p, values.narrow(1, block.first_key, block.keys())), out);
+  UngroupQueries(shape, kernels::BatchedProduct(p, values.narrow(1, block.first_key, block.keys())),
+                 out);
   return out;
 }
 

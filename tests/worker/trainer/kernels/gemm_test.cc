@@ -2,8 +2,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
@@ -117,6 +116,20 @@ TEST_P(GemmTest, OuterProductsAreAdded) {
       const at::Tensor transposed = at::zeros({columns, rank}, at::kFloat).add_(1);
       AddOuterProduct(left, right, 0.5, transposed.t());
       EXPECT_LT(Difference(transposed, want.t()), 1e-4);
+    }
+  }
+}
+
+TEST_P(GemmTest, BatchesInAnyOrder) {
+  const at::Tensor left = Random(3 * 30, 40).view({3, 30, 40});
+  const at::Tensor right = Random(3 * 40, 20).view({3, 40, 20});
+  const at::Tensor want = at::bmm(Double(left), Double(right));
+  const auto mirrored = [](const at::Tensor& x) {
+    return x.transpose(1, 2).contiguous().transpose(1, 2);
+  };
+  for (const at::Tensor& l : {left, mirrored(left)}) {
+    for (const at::Tensor& r : {right, mirrored(right)}) {
+      EXPECT_LT(Difference(BatchedProduct(l, r), want), Tolerance(40));
     }
   }
 }
