@@ -18,7 +18,7 @@ namespace {
 void SetUpLibraries(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   ::setenv("OMP_WAIT_POLICY", "passive", 0);
-  ::setenv("GOMP_SPINCOUNT", "20000", 0);
+  ::setenv("GOMP_SPINCOUNT", "2000", 0);
   ::setenv("GLIBC_TUNABLES",
            "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184", 0);
   ::execv("/proc/self/exe", argv);  // Where that is not possible, slow is better than not at all.

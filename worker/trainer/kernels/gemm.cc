@@ -74,10 +74,13 @@ void Dispatch(const at::Tensor& tensor, const Body& body) {
   }
 }
 
-/// Calls body(task, worker) for every task; whoever is free takes the next one.
+/// Calls body(task, worker) for every task; whoever is free takes the next one. `work` is about the
+/// number of multiplications in all: little is not worth waking threads for.
 template <class Body>
-void ForTasks(std::int64_t tasks, const Body& body) {
-  const std::int64_t workers = std::min<std::int64_t>(tasks, at::get_num_threads());
+void ForTasks(std::int64_t tasks, std::int64_t work, const Body& body) {
+  constexpr std::int64_t kLittle = std::int64_t{1} << 21;
+  const std::int64_t threads = work < kLittle ? 1 : at::get_num_threads();
+  const std::int64_t workers = std::min(tasks, threads);
   std::atomic<std::int64_t> next = 0;
   at::parallel_for(0, workers, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t worker = begin; worker < end; ++worker) {
@@ -90,6 +93,9 @@ void ForTasks(std::int64_t tasks, const Body& body) {
   });
 }
 
+/// Work to pack an element, as ForTasks counts it.
+constexpr std::int64_t kPackWork = 16;
+
 template <class T>
 at::Tensor PackLeft(const at::Tensor& x, double scale) {
   const std::int64_t rows = x.size(0);
@@ -99,7 +105,7 @@ at::Tensor PackLeft(const at::Tensor& x, double scale) {
   // may have packed already.
   at::Tensor packed = EmptyUnits(blocks * (units * kTileRows + kPackSlack));
   auto* to = Data<std::uint32_t>(packed);
-  ForTasks(blocks, [&](std::int64_t block, std::int64_t) {
+  ForTasks(blocks, x.numel() * kPackWork, [&](std::int64_t block, std::int64_t) {
     const std::int64_t row = block * kTileRows;
     const std::int64_t count = std::min(kTileRows, rows - row);
     const T* data = Data<T>(x) + row * x.stride(0);
@@ -199,7 +205,7 @@ class Gemm {
     const at::Tensor space = EmptyUnits(panel_units * at::get_num_threads());
     std::vector<std::int64_t> held(static_cast<std::size_t>(at::get_num_threads()), -1);
     const auto tasks = static_cast<std::int64_t>(panels_.size()) * tasks_a_panel_;
-    ForTasks(tasks, [&](std::int64_t task, std::int64_t worker) {
+    ForTasks(tasks, out_.numel() * depth.count, [&](std::int64_t task, std::int64_t worker) {
       const std::int64_t index = task / tasks_a_panel_;
       const Panel& panel = panels_[static_cast<std::size_t>(index)];
       std::uint32_t* columns = Data<std::uint32_t>(space) + worker * panel_units;
@@ -298,28 +304,30 @@ void AddOuter(const at::Tensor& left, const at::Tensor& right, double scale,
     Tiles<T>().pack_rows_across({Data<T>(left) + row, left.stride(0), left.size(0)},
                                 std::min(rows_a_part, rows - row), rows_data + part * stride);
   }
-  ForTasks(CeilDivide(right.size(1), kTileColumns), [&](std::int64_t panel, std::int64_t) {
-    const std::int64_t column = panel * kTileColumns;
-    const std::int64_t columns = std::min(kTileColumns, right.size(1) - column);
-    for (std::int64_t part = 0; part < parts; ++part) {
-      const std::int64_t row = part * rows_a_part;
-      const std::int64_t count = std::min(rows_a_part, rows - row);
-      std::array<float, kTileRows * kTileColumns> tile;
-      Tiles<T>().outer({rows_data + part * stride,
-                        {Data<T>(right) + column, right.stride(0), right.size(0)},
-                        count,
-                        columns,
-                        tile.data()});
-      for (std::int64_t r = 0; r < count; ++r) {
-        float* to =
-            Data<float>(gradient) + (row + r) * gradient.stride(0) + column * gradient.stride(1);
-        for (std::int64_t c = 0; c < columns; ++c) {
-          to[c * gradient.stride(1)] +=
-              static_cast<float>(scale) * tile[static_cast<std::size_t>(r * kTileColumns + c)];
-        }
-      }
-    }
-  });
+  ForTasks(CeilDivide(right.size(1), kTileColumns), left.numel() * right.size(1),
+           [&](std::int64_t panel, std::int64_t) {
+             const std::int64_t column = panel * kTileColumns;
+             const std::int64_t columns = std::min(kTileColumns, right.size(1) - column);
+             for (std::int64_t part = 0; part < parts; ++part) {
+               const std::int64_t row = part * rows_a_part;
+               const std::int64_t count = std::min(rows_a_part, rows - row);
+               std::array<float, kTileRows * kTileColumns> tile;
+               Tiles<T>().outer({rows_data + part * stride,
+                                 {Data<T>(right) + column, right.stride(0), right.size(0)},
+                                 count,
+                                 columns,
+                                 tile.data()});
+               for (std::int64_t r = 0; r < count; ++r) {
+                 float* to = Data<float>(gradient) + (row + r) * gradient.stride(0) +
+                             column * gradient.stride(1);
+                 for (std::int64_t c = 0; c < columns; ++c) {
+                   to[c * gradient.stride(1)] +=
+                       static_cast<float>(scale) *
+                       tile[static_cast<std::size_t>(r * kTileColumns + c)];
+                 }
+               }
+             }
+           });
 }
 
 #endif
