@@ -12,7 +12,7 @@ namespace {
 /// What libraries read when they are loaded, so that the program has to start again for it:
 /// - OpenMP's threads spin long at barriers by default, which makes a step ten times slower as soon
 ///   as anything else uses a core; asleep at once, they take a tenth of the step to wake up. So
-///   they spin for some ten microseconds.
+///   they spin for some tens of microseconds.
 /// - A step frees what the next one needs again: memory is kept, not returned, which saves tens of
 ///   thousands of page faults a step.
 void SetUpLibraries(char** argv) {
