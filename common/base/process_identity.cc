@@ -79,7 +79,8 @@ std::vector<pid_t> ProcessIds() {
   return ids;
 }
 
-std::optional<ProcessIdentity> FindByEnvironment(std::string_view name, std::string_view value) {
+std::vector<ProcessIdentity> FindAllByEnvironment(std::string_view name, std::string_view value) {
+  std::vector<ProcessIdentity> all;
   const std::string wanted = std::string(name) + "=" + std::string(value) + '\0';
   for (const pid_t pid : ProcessIds()) {
     // Other users' processes are not readable, and are not ours.
@@ -88,9 +89,11 @@ std::optional<ProcessIdentity> FindByEnvironment(std::string_view name, std::str
     const std::size_t at = environment->find(wanted);
     const bool whole = at == 0 || (at != std::string::npos && (*environment)[at - 1] == '\0');
     if (!whole) continue;
-    if (auto identity = Identify(pid); identity && OpenIfAlive(*identity)) return *identity;
+    if (auto identity = Identify(pid); identity && IsAlive(*identity)) {
+      all.push_back(*identity);
+    }
   }
-  return std::nullopt;
+  return all;
 }
 
 }  // namespace lathe

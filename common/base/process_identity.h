@@ -33,8 +33,8 @@ bool IsAlive(const ProcessIdentity& identity);
 /// The ids of all processes that there are now.
 std::vector<pid_t> ProcessIds();
 
-/// The process of this user whose environment holds `name=value`: how a trainer is found when the
-/// daemon died between starting it and writing down its pid. nullopt: none.
-std::optional<ProcessIdentity> FindByEnvironment(std::string_view name, std::string_view value);
+/// The processes of this user whose environment holds `name=value`: how trainers are found when the
+/// daemon died between starting them and writing down their pids. In no order.
+std::vector<ProcessIdentity> FindAllByEnvironment(std::string_view name, std::string_view value);
 
 }  // namespace lathe

@@ -30,7 +30,7 @@ def measure(folder: pathlib.Path, options: argparse.Namespace) -> tuple[float, f
         "paths": {"baseModel": str(CACHE / "lathe/models/smollm2-135m-instruct.gguf"),
                   "train": str(ROOT / "deploy/demo/train.jsonl"), "validation": None,
                   "output": str(folder / "out"), "initAdapter": None},
-        "distributed": {"rank": 0, "worldSize": 1, "rendezvous": None}}))
+        "distributed": {"worldSize": 1}}))
     log = folder / "out/events.jsonl"
     environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
     begin = time.time()

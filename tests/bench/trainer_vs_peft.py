@@ -55,7 +55,7 @@ def plan(folder: pathlib.Path, options: argparse.Namespace) -> pathlib.Path:
             "optimizer": {"learningRate": 1e-4}},
         "paths": {"baseModel": str(options.model), "train": str(rows), "validation": None,
                   "output": str(folder / "out"), "initAdapter": None},
-        "distributed": {"rank": 0, "worldSize": 1, "rendezvous": None}}))
+        "distributed": {"worldSize": 1}}))
     return path
 
 

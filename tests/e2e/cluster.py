@@ -161,14 +161,14 @@ class Cluster:
         return self.start("coordinator", [str(BINARIES / "lathe-coordinator"), "--config",
                                            str(config)])
 
-    def launch_worker(self, name: str, cpu_slots: int = 1,
-                      disk_megabytes: int = 0) -> subprocess.Popen:
+    def launch_worker(self, name: str, cpu_slots: int = 1, disk_megabytes: int = 0,
+                      cpu_ranks: int = 1) -> subprocess.Popen:
         """Like start_worker, for one that need not become ready."""
         config = self.folder / f"{name}.yaml"
         config.write_text(
             f"coordinator: {self.address}\ndata_dir: {self.folder}/{name}\n"
             f"models_dir: {self.folder}/models\nnode_id: {name}\ncpu_slots: {cpu_slots}\n"
-            f"cpu_threads: 1\ngpus: none\nmetrics_listen: 127.0.0.1:0\n"
+            f"cpu_threads: {cpu_ranks}\ncpu_ranks: {cpu_ranks}\ngpus: none\nmetrics_listen: 127.0.0.1:0\n"
             f"metrics_address_file: {self.folder}/{name}.metrics\n" +
             tls_settings("ca", self.identity(name)))
         command = [str(BINARIES / "lathe-worker"), "--config", str(config)]
@@ -180,10 +180,10 @@ class Cluster:
                        *command]
         return self.start(name, command)
 
-    def start_worker(self, name: str = "worker-1", cpu_slots: int = 1,
-                     disk_megabytes: int = 0) -> subprocess.Popen:
+    def start_worker(self, name: str = "worker-1", cpu_slots: int = 1, disk_megabytes: int = 0,
+                     cpu_ranks: int = 1) -> subprocess.Popen:
         """With disk_megabytes, its data_dir is a disk of that size, seen by the worker alone."""
-        process = self.launch_worker(name, cpu_slots, disk_megabytes)
+        process = self.launch_worker(name, cpu_slots, disk_megabytes, cpu_ranks)
         wait_until(lambda: any(n["id"] == name and "ready" in n["state"].lower()
                                for n in self.nodes()), 30, f"{name} is ready")
         return process

@@ -42,7 +42,7 @@ def write_plan(folder: pathlib.Path, name: str, device: str, settings: dict) -> 
         "configuration": settings,
         "paths": {"baseModel": str(SOURCE / "tests/golden/models/llama_tiny"), "train": str(rows),
                   "validation": None, "output": str(folder / name), "initAdapter": None},
-        "distributed": {"rank": 0, "worldSize": 1, "rendezvous": None}}))
+        "distributed": {"worldSize": 1}}))
     return plan
 
 

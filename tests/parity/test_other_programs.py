@@ -141,7 +141,7 @@ class OtherPrograms(unittest.TestCase):
                 "optimizer": {"name": "adamw", "learningRate": 0.02}},
             "paths": {"baseModel": str(model), "train": str(folder / "rows.jsonl"),
                       "validation": None, "output": str(folder / "out"), "initAdapter": None},
-            "distributed": {"rank": 0, "worldSize": 1, "rendezvous": None}}))
+            "distributed": {"worldSize": 1}}))
         trainer("run", folder / "plan.json")
         return folder / "out/adapter"
 

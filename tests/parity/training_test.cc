@@ -111,7 +111,7 @@ Json MakePlan(const Json& run, const fs::path& fixture, const fs::path& folder) 
             {"validation", nullptr},
             {"output", folder / "out"},
             {"initAdapter", initial}}},
-          {"distributed", {{"rank", 0}, {"worldSize", 1}, {"rendezvous", nullptr}}}};
+          {"distributed", {{"worldSize", 1}}}};
 }
 
 /// trainable_final.safetensors has names as PyTorch gives them: with the adapter's name in them.

@@ -31,6 +31,17 @@ bool FromJson(const json& value, google::protobuf::Message& message) {
   return google::protobuf::util::JsonStringToMessage(value.dump(), &message, options).ok();
 }
 
+ProcessIdentity IdentityFrom(const json& object) {
+  return {.pid = object.value("pid", 0),
+          .start_ticks = object.value("startTicks", std::uint64_t{0}),
+          .boot_id = object.value("bootId", "")};
+}
+
+json ToJson(const ProcessIdentity& identity) {
+  return {
+      {"pid", identity.pid}, {"startTicks", identity.start_ticks}, {"bootId", identity.boot_id}};
+}
+
 std::optional<AttemptRecord> Parse(const std::string& text) {
   const json document = json::parse(text, nullptr, false);
   if (!document.is_object() || document.value("version", 0) != kVersion) return std::nullopt;
@@ -40,9 +51,11 @@ std::optional<AttemptRecord> Parse(const std::string& text) {
   AttemptRecord record;
   record.stage = static_cast<Stage>(name - kStageNames.begin());
   record.history_end = document.value("historyEnd", std::uint64_t{0});
-  record.trainer.pid = document.value("pid", 0);
-  record.trainer.start_ticks = document.value("startTicks", std::uint64_t{0});
-  record.trainer.boot_id = document.value("bootId", "");
+  record.ranks = document.value("ranks", 1U);
+  if (record.stage == Stage::kRunning) record.trainers.push_back(IdentityFrom(document));
+  for (const json& other : document.value("otherRanks", json::array())) {
+    record.trainers.push_back(IdentityFrom(other));
+  }
   const bool whole = FromJson(document.value("start", json::object()), record.start) &&
                      FromJson(document.value("report", json::object()), record.report);
   return whole && !record.start.job_id().empty() ? std::optional(record) : std::nullopt;
@@ -51,14 +64,17 @@ std::optional<AttemptRecord> Parse(const std::string& text) {
 }  // namespace
 
 Status Save(const JobFolder& folder, const AttemptRecord& record) {
-  const json document = {{"version", kVersion},
-                         {"stage", kStageNames[static_cast<std::size_t>(record.stage)]},
-                         {"historyEnd", record.history_end},
-                         {"pid", record.trainer.pid},
-                         {"startTicks", record.trainer.start_ticks},
-                         {"bootId", record.trainer.boot_id},
-                         {"start", ToJson(record.start)},
-                         {"report", ToJson(record.report)}};
+  json document = {{"version", kVersion},
+                   {"stage", kStageNames[static_cast<std::size_t>(record.stage)]},
+                   {"ranks", record.ranks},
+                   {"historyEnd", record.history_end},
+                   {"otherRanks", json::array()},
+                   {"start", ToJson(record.start)},
+                   {"report", ToJson(record.report)}};
+  if (!record.trainers.empty()) document.update(ToJson(record.trainers.front()));
+  for (std::size_t rank = 1; rank < record.trainers.size(); ++rank) {
+    document["otherRanks"].push_back(ToJson(record.trainers[rank]));
+  }
   return WriteFileAtomically(folder.Record(),
                              document.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }

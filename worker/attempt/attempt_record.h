@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/process_identity.h"
 #include "common/base/result.h"
@@ -15,8 +16,8 @@ namespace lathe::worker::attempt {
 
 enum class Stage : std::uint8_t {
   kAccepted,   ///< to be prepared
-  kLaunching,  ///< a trainer may run whose pid is not written down
-  kRunning,    ///< `trainer` runs, or has just died
+  kLaunching,  ///< trainers may run whose pids are not written down
+  kRunning,    ///< `trainers` run, or have just died
   kEnded,      ///< `report` waits for its acknowledgement
   kDone,       ///< acknowledged: nothing to do
 };
@@ -24,9 +25,10 @@ enum class Stage : std::uint8_t {
 struct AttemptRecord {
   Stage stage = Stage::kAccepted;
   v1::StartAttempt start;
-  std::uint64_t history_end = 0;  ///< of the event log, see spool::ForwardRule
-  ProcessIdentity trainer;        ///< when running
-  v1::AttemptReport report;       ///< when ended
+  unsigned ranks = 1;                     ///< trainers that share the work, one process each
+  std::uint64_t history_end = 0;          ///< of the event log, see spool::ForwardRule
+  std::vector<ProcessIdentity> trainers;  ///< when running: rank 0 first
+  v1::AttemptReport report;               ///< when ended
 };
 
 /// Durable when it returns.

@@ -18,6 +18,10 @@ namespace {
 constexpr std::chrono::milliseconds kCollectInterval{100};
 constexpr std::chrono::seconds kRetryPause{2};
 
+pid_t FirstPid(const AttemptRecord& record) {
+  return record.trainers.empty() ? 0 : record.trainers.front().pid;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AttemptRunner>> AttemptRunner::Create(const Surroundings& surroundings,
@@ -79,13 +83,14 @@ std::string AttemptRunner::KillReasonText() const {
 
 void AttemptRunner::Run() {
   if (record_.stage == Stage::kAccepted && !(Prepare() && Launch())) return;
-  if (record_.stage == Stage::kRunning && !trainer_) {
-    trainer_ = process::TrainerProcess::Adopt(record_.trainer);
+  if (record_.stage == Stage::kRunning && !trainers_) {
+    trainers_ = process::TrainerRanks::Adopt(record_.trainers, surroundings_.clock);
     surroundings_.happened(agent::TrainerStarted{key_});
     log::Info("trainer_adopted", {{"job", key_.job},
                                   {"attempt", key_.attempt},
-                                  {"pid", record_.trainer.pid},
-                                  {"alive", trainer_.has_value()}});
+                                  {"pid", FirstPid(record_)},
+                                  {"ranks", record_.trainers.size()},
+                                  {"alive", trainers_->AnyAlive()}});
   }
   if (Watch()) Conclude(process::Judge(Examine()));
 }
@@ -94,7 +99,7 @@ void AttemptRunner::Run() {
 bool AttemptRunner::Prepare() {
   while (true) {
     const Status prepared =
-        PrepareJob(folder_, record_.start, surroundings_.find_model, surroundings_.cache);
+        PrepareJob(folder_, record_, surroundings_.find_model, surroundings_.cache);
     if (leave_) return false;
     if (kill_ || terminate_) {
       Conclude(StoppedBeforeStart(KillReasonText()));
@@ -123,42 +128,63 @@ bool AttemptRunner::Launch() {
     FailToStart(saved.error());
     return false;
   }
-  auto environment = process::TrainerEnvironment(
-      record_.start.cpu_threads(),
-      {record_.start.gpu_indices().begin(), record_.start.gpu_indices().end()});
-  environment[process::kAttemptVariable] = folder_.Marker(key_.attempt);
-  auto launched = process::TrainerProcess::Launch({.program = surroundings_.trainer,
-                                                   .arguments = {"run", folder_.Plan().string()},
-                                                   .environment = std::move(environment),
-                                                   .working_directory = folder_.root,
-                                                   .log = folder_.TrainerLog(key_.attempt)});
+  // Of a launch that an earlier daemon began and did not survive.
+  std::error_code none;
+  std::filesystem::remove(folder_.Rendezvous(key_.attempt), none);
+  auto launched = process::TrainerRanks::Launch(LaunchSpecs(), surroundings_.clock);
   if (!launched) {
     FailToStart(launched.error());
     return false;
   }
-  trainer_ = std::move(*launched);
-  record_.trainer = trainer_->identity();
+  trainers_ = std::move(*launched);
+  return NoteLaunched();
+}
+
+std::vector<process::LaunchSpec> AttemptRunner::LaunchSpecs() const {
+  const unsigned ranks = record_.ranks;
+  auto environment = process::TrainerEnvironment(
+      record_.start.cpu_threads() / ranks,
+      {record_.start.gpu_indices().begin(), record_.start.gpu_indices().end()});
+  environment[process::kAttemptVariable] = folder_.Marker(key_.attempt);
+  std::vector<process::LaunchSpec> specs;
+  for (unsigned rank = 0; rank < ranks; ++rank) {
+    process::LaunchSpec spec{.program = surroundings_.trainer,
+                             .arguments = {"run", folder_.Plan().string()},
+                             .environment = environment,
+                             .working_directory = folder_.root,
+                             .log = folder_.TrainerLog(key_.attempt, rank)};
+    spec.environment.merge(process::RankEnvironment(rank, ranks, folder_.Rendezvous(key_.attempt)));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+// False: that could not be written down, and they are dead.
+bool AttemptRunner::NoteLaunched() {
+  record_.trainers = trainers_->identities();
   record_.stage = Stage::kRunning;
   if (const Status saved = Save(folder_, record_); !saved) {
-    trainer_->KillGroup();
-    while (!trainer_->WaitFor(kCollectInterval)) {
+    trainers_->Kill();
+    while (!trainers_->WaitFor(kCollectInterval)) {
     }
     FailToStart(saved.error());
     return false;
   }
-  log::Info("trainer_started",
-            {{"job", key_.job}, {"attempt", key_.attempt}, {"pid", record_.trainer.pid}});
+  log::Info("trainer_started", {{"job", key_.job},
+                                {"attempt", key_.attempt},
+                                {"pid", FirstPid(record_)},
+                                {"ranks", record_.ranks}});
   surroundings_.happened(agent::TrainerStarted{key_});
   return true;
 }
 
-// Until the trainer is gone and all it wrote is spooled. False: the daemon stops.
+// Until the trainers are gone and all they wrote is spooled. False: the daemon stops.
 bool AttemptRunner::Watch() {
   spool::Collector collector({.event_log = folder_.EventLog(),
                               .trainer_log = folder_.TrainerLog(key_.attempt),
                               .rule = {record_.history_end, record_.start.reported_step()}},
                              *spool_, surroundings_.clock.Now());
-  while (trainer_ && !trainer_->WaitFor(kCollectInterval, wake_.get())) {
+  while (!trainers_->WaitFor(kCollectInterval, wake_.get())) {
     if (leave_) return false;
     Obey();
     Collect(collector);
@@ -169,9 +195,9 @@ bool AttemptRunner::Watch() {
 void AttemptRunner::Obey() {
   eventfd_t count = 0;
   ::eventfd_read(wake_.get(), &count);
-  if (kill_) trainer_->KillGroup();
+  if (kill_) trainers_->Kill();
   if (terminate_ && !terminated_) {
-    trainer_->Terminate();
+    trainers_->Terminate();
     terminated_ = true;
   }
 }
@@ -205,15 +231,19 @@ bool AttemptRunner::CollectRest(spool::Collector& collector) {
 }
 
 process::Remains AttemptRunner::Examine() const {
-  process::Remains remains{.exit = trainer_ ? trainer_->exit_status() : std::nullopt,
-                           .kill_reason = KillReasonText()};
+  const std::vector<process::RankEnd> ends = trainers_->ends();
+  const std::size_t rank = process::DecisiveRank(ends);
+  process::Remains remains{.exit = ends[rank].exit, .kill_reason = KillReasonText()};
+  if (rank > 0) {
+    remains.rank = "rank " + std::to_string(rank) + " of " + std::to_string(ends.size());
+  }
   if (const auto last = spool::LastEvent(folder_.EventLog(), record_.history_end); last && *last) {
     remains.last_event = (*last)->type;
     remains.code = (*last)->code;
     remains.message = (*last)->message;
     remains.findings = (*last)->findings;
   }
-  remains.last_log_lines = LastLines(folder_.TrainerLog(key_.attempt));
+  remains.last_log_lines = LastLines(folder_.TrainerLog(key_.attempt, rank));
   return remains;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 // Carries one attempt through its life on the node, in a thread of its own: prepares the folder,
-// launches or adopts the trainer, takes over its events, uploads what it made, and writes down how
+// launches or adopts the trainers, takes over its events, uploads what it made, and writes down how
 // it ended. Decides nothing: when to stop or kill is the agent's business. The destructor ends the
-// thread and leaves the trainer running, for the next daemon to adopt.
+// thread and leaves the trainers running, for the next daemon to adopt.
 
 #include <atomic>
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
@@ -25,7 +26,7 @@
 #include "worker/attempt/preparation.h"
 #include "worker/cache/blob_cache.h"
 #include "worker/process/outcome.h"
-#include "worker/process/trainer_process.h"
+#include "worker/process/trainer_ranks.h"
 #include "worker/spool/collector.h"
 #include "worker/spool/spool.h"
 
@@ -69,6 +70,8 @@ class AttemptRunner {
   void Run();
   bool Prepare();
   bool Launch();
+  std::vector<process::LaunchSpec> LaunchSpecs() const;
+  bool NoteLaunched();
   bool Watch();
   void Obey();
   void Collect(spool::Collector& collector);
@@ -96,7 +99,7 @@ class AttemptRunner {
   mutable std::mutex mutex_;             // guards kill_reason_ and record_.report
   std::string kill_reason_;
   AttemptRecord record_;
-  std::optional<process::TrainerProcess> trainer_;
+  std::optional<process::TrainerRanks> trainers_;
   bool terminated_ = false;
   std::unique_ptr<CheckpointUploader> uploader_;
   std::thread thread_;

@@ -29,8 +29,12 @@ fs::path JobFolder::Checkpoint(std::uint64_t step) const {
 fs::path JobFolder::Adapter() const {
   return Output() / protocol::kAdapterFolder;
 }
-fs::path JobFolder::TrainerLog(std::uint32_t attempt) const {
-  return root / ("trainer-" + std::to_string(attempt) + ".log");
+fs::path JobFolder::TrainerLog(std::uint32_t attempt, std::size_t rank) const {
+  const std::string which = rank == 0 ? "" : "-rank-" + std::to_string(rank);
+  return root / ("trainer-" + std::to_string(attempt) + which + ".log");
+}
+fs::path JobFolder::Rendezvous(std::uint32_t attempt) const {
+  return root / ("rendezvous-" + std::to_string(attempt));
 }
 fs::path JobFolder::Spool(std::uint32_t attempt) const {
   return root / ("spool-" + std::to_string(attempt));

@@ -22,7 +22,10 @@ struct JobFolder {
   std::filesystem::path Checkpoints() const;
   std::filesystem::path Checkpoint(std::uint64_t step) const;
   std::filesystem::path Adapter() const;
-  std::filesystem::path TrainerLog(std::uint32_t attempt) const;
+  /// Rank 0's is the one that the coordinator gets.
+  std::filesystem::path TrainerLog(std::uint32_t attempt, std::size_t rank = 0) const;
+  /// Where the ranks of an attempt meet.
+  std::filesystem::path Rendezvous(std::uint32_t attempt) const;
   std::filesystem::path Spool(std::uint32_t attempt) const;
   /// Value of the trainer's environment variable that names the attempt.
   std::string Marker(std::uint32_t attempt) const;

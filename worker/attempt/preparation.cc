@@ -37,8 +37,9 @@ Status FetchCheckpoint(const JobFolder& folder, const v1::StartAttempt& start,
 
 }  // namespace
 
-Status PrepareJob(const JobFolder& folder, const v1::StartAttempt& start,
-                  const FindModel& find_model, cache::BlobCache& cache) {
+Status PrepareJob(const JobFolder& folder, const AttemptRecord& record, const FindModel& find_model,
+                  cache::BlobCache& cache) {
+  const v1::StartAttempt& start = record.start;
   const auto model = find_model(start.base_model());
   if (!model) {
     return Failure(ErrorCode::kNotFound, "base model '" + start.base_model() +
@@ -52,7 +53,8 @@ Status PrepareJob(const JobFolder& folder, const v1::StartAttempt& start,
                      .configuration_json = start.configuration_json(),
                      .base_model = *model,
                      .train = folder.Inputs() / "train.jsonl",
-                     .output = folder.Output()};
+                     .output = folder.Output(),
+                     .world_size = record.ranks};
   LATHE_RETURN_IF_ERROR(cache.Fetch(start.train(), plan.train));
   if (start.has_validation()) {
     plan.validation = folder.Inputs() / "validation.jsonl";

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "common/base/result.h"
-#include "lathe/v1/worker_service.pb.h"
+#include "worker/attempt/attempt_record.h"
 #include "worker/attempt/job_folder.h"
 #include "worker/cache/blob_cache.h"
 
@@ -18,7 +18,7 @@ using FindModel = std::function<std::optional<std::filesystem::path>(const std::
 
 /// Repeating it after an error goes on where it stopped. kNotFound: no such model or blob;
 /// kUnavailable: the coordinator is away.
-Status PrepareJob(const JobFolder& folder, const v1::StartAttempt& start,
-                  const FindModel& find_model, cache::BlobCache& cache);
+Status PrepareJob(const JobFolder& folder, const AttemptRecord& record, const FindModel& find_model,
+                  cache::BlobCache& cache);
 
 }  // namespace lathe::worker::attempt

@@ -19,7 +19,8 @@ struct Config {
   std::filesystem::path models_dir;
   std::string node_id;  ///< empty: kept in data_dir/node-id
   unsigned cpu_slots = 1;
-  unsigned cpu_threads = 0;  ///< of a trainer; 0: what the coordinator says, or cores / slots
+  unsigned cpu_threads = 0;  ///< of a job; 0: what the coordinator says, or cores / slots
+  unsigned cpu_ranks = 1;    ///< trainers that share a CPU job and its threads
   bool use_gpus = true;
   std::filesystem::path trainer;
   std::uint64_t cache_bytes = 0;

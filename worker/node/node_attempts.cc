@@ -9,7 +9,7 @@
 #include "common/base/process_identity.h"
 #include "worker/attempt/report_text.h"
 #include "worker/node/node.h"
-
+#include "worker/process/trainer_ranks.h"
 namespace lathe::worker {
 namespace {
 
@@ -103,9 +103,11 @@ void Node::RecoverJob(const JobFolder& folder) {
   const agent::AttemptKey key{record.start.job_id(), record.start.attempt()};
   const std::string spec = record.start.SerializeAsString();
   if (record.stage == Stage::kLaunching) {
-    const auto found = FindByEnvironment(process::kAttemptVariable, folder.Marker(key.attempt));
-    record.stage = found ? Stage::kRunning : Stage::kAccepted;
-    if (found) record.trainer = *found;
+    record.trainers = FindAllByEnvironment(process::kAttemptVariable, folder.Marker(key.attempt));
+    const bool whole = record.trainers.size() == record.ranks;
+    record.stage = whole ? Stage::kRunning : Stage::kAccepted;
+    // Ranks without all others wait for them in vain.
+    if (!whole) process::KillAndWait(std::exchange(record.trainers, {}), parts_.clock);
   }
   if (record.stage == Stage::kAccepted) {
     return Handle(
@@ -200,6 +202,8 @@ Status Node::TryBegin(const agent::Begin& action) {
     record.start.set_cpu_threads(
         std::max(1U, resources.cpu_cores() / std::max(1U, resources.cpu_slots())));
   }
+  const int gpus = record.start.gpu_indices_size();
+  record.ranks = gpus > 0 ? static_cast<unsigned>(gpus) : parts_.config.cpu_ranks;
   LATHE_RETURN_IF_ERROR(attempt::Save(folder, record));
   LATHE_RETURN_IF_ERROR(AddRunner(folder, std::move(record)));
   failed_to_begin_.erase(action.key.job);

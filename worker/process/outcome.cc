@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "worker/trainer_protocol/trainer_protocol.h"
 
@@ -45,7 +46,8 @@ int EffectiveExitCode(const Remains& remains) {
 
 std::string HowItEnded(const Remains& remains) {
   if (!remains.exit) return "the trainer ended without saying why";
-  std::string text = "the trainer ended with " + ToString(*remains.exit);
+  const std::string who = remains.rank.empty() ? "the trainer" : "the trainer of " + remains.rank;
+  std::string text = who + " ended with " + ToString(*remains.exit);
   if (remains.exit->signal == SIGKILL) {
     text += "; if nobody killed it, the node ran out of memory";
   }
@@ -53,7 +55,8 @@ std::string HowItEnded(const Remains& remains) {
 }
 
 std::string Why(const Remains& remains) {
-  if (remains.last_event == protocol::kEventFailed && !remains.message.empty()) {
+  const bool told = remains.last_event == protocol::kEventFailed && !remains.message.empty();
+  if (told && remains.rank.empty()) {
     return remains.message;
   }
   std::string text = HowItEnded(remains);
@@ -63,7 +66,36 @@ std::string Why(const Remains& remains) {
   return text;
 }
 
+/// How much an end says about why the attempt failed; 0: nothing.
+int Weight(const RankEnd& end) {
+  if (!end.exit || end.left_behind) return 0;
+  if (!end.exit->code) return 2;
+  switch (*end.exit->code) {
+    case protocol::kExitInvalid:
+      return 5;
+    case protocol::kExitOutOfMemory:
+      return 4;
+    case protocol::kExitDiskFull:
+      return 3;
+    case protocol::kExitSucceeded:
+    case protocol::kExitInterrupted:
+      return 0;
+    default:
+      return 1;
+  }
+}
+
 }  // namespace
+
+std::size_t DecisiveRank(const std::vector<RankEnd>& ends) {
+  const auto code = ends.front().exit ? ends.front().exit->code : std::nullopt;
+  if (code == protocol::kExitSucceeded || code == protocol::kExitInterrupted) return 0;
+  const auto less = [](const RankEnd& a, const RankEnd& b) {
+    return std::pair(Weight(a), b.order) < std::pair(Weight(b), a.order);
+  };
+  const auto most = std::max_element(ends.begin(), ends.end(), less);
+  return Weight(*most) == 0 ? 0 : static_cast<std::size_t>(most - ends.begin());
+}
 
 Outcome Judge(const Remains& remains) {
   switch (EffectiveExitCode(remains)) {

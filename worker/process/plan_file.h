@@ -20,6 +20,7 @@ struct Plan {
   std::optional<std::filesystem::path> validation;
   std::filesystem::path output;
   std::optional<std::filesystem::path> init_adapter;
+  unsigned world_size = 1;  ///< processes that share the work
 };
 
 /// The text of the plan. kInvalidArgument when the configuration is not a JSON object.

@@ -17,7 +17,7 @@
 
 namespace lathe::worker::process {
 
-/// Names the attempt in the trainer's environment, see FindByEnvironment.
+/// Names the attempt in the trainer's environment, see FindAllByEnvironment.
 inline constexpr char kAttemptVariable[] = "LATHE_ATTEMPT_FOLDER";
 
 struct LaunchSpec {
@@ -39,6 +39,8 @@ class TrainerProcess {
   static std::optional<TrainerProcess> Adopt(const ProcessIdentity& identity);
 
   const ProcessIdentity& identity() const { return identity_; }
+  /// Readable when it has ended.
+  int pidfd() const { return pidfd_.get(); }
 
   /// SIGTERM to the trainer alone: it writes its checkpoint in peace.
   void Terminate();

@@ -6,7 +6,12 @@
 //   {"planVersion": 1, "jobId": "...", "attempt": 1, "device": "cpu|cuda:0",
 //    "configuration": { JobConfiguration as JSON },
 //    "paths": {"baseModel", "train", "validation"|null, "output", "initAdapter"|null},
-//    "distributed": {"rank": 0, "worldSize": 1, "rendezvous": null}}
+//    "distributed": {"worldSize": 1}}
+//
+// Several processes of one job run the same plan and learn from their environment which of them
+// each is: RANK, WORLD_SIZE (as in the plan), LOCAL_RANK, and where they meet, kRendezvousVariable
+// or MASTER_ADDR and MASTER_PORT. Rank 0 alone writes; a signal to any of them counts for all. When
+// one ends, the others cannot go on.
 //
 // OUTPUT/events.jsonl, one JSON object a line, appended and never rewritten:
 //   {"seq": 1, "time": "RFC 3339", "type": "...", ...}
@@ -29,13 +34,21 @@ inline constexpr char kAdapterFolder[] = "adapter";          ///< PEFT layout, w
 /// Held with flock(2) while a trainer works on the folder: a second one is refused.
 inline constexpr char kLockFile[] = "trainer.lock";
 
+// Environment of the processes of one job on one machine.
+inline constexpr char kRankVariable[] = "RANK";
+inline constexpr char kLocalRankVariable[] = "LOCAL_RANK";
+inline constexpr char kWorldSizeVariable[] = "WORLD_SIZE";
+/// A path at which they meet; nothing may be there before the first of them comes.
+inline constexpr char kRendezvousVariable[] = "LATHE_RENDEZVOUS_FILE";
+
 // Event types and what they carry beside seq, time, type.
 /// {attempt, device, threads, processes, totalSteps, stepsDone, trainableParameters,
 ///  totalParameters, trainExamples, validationExamples}: once a run of the program, before the
 ///  first step.
 inline constexpr char kEventStarted[] = "started";
 /// {step, epoch, loss, learningRate, gradientNorm, targetTokens, skippedSteps, tokensPerSecond,
-///  memoryBytes}; skippedSteps counts those since the beginning whose gradient was not finite;
+///  memoryBytes}; memoryBytes is of all processes together; skippedSteps counts those since the
+///  beginning whose gradient was not finite;
 /// and, of preference data, {rewardChosen, rewardRejected, rewardMargin, rewardAccuracy}
 inline constexpr char kEventMetric[] = "metric";
 /// {step, epoch, loss, targetTokens}: the validation set; and rewards as in kEventMetric.

@@ -38,7 +38,7 @@ class WorkerTest : public testing::Test {
     // Trainers that a test left running belong to nobody any more.
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(data_ / "jobs", none)) {
-      if (const pid_t pid = TrainerPid(entry.path().filename()); pid > 1) ::kill(-pid, SIGKILL);
+      for (const pid_t pid : Ranks(entry.path().filename())) ::kill(-pid, SIGKILL);
     }
     if (HasFailure()) std::cerr << Log();
   }
@@ -64,7 +64,9 @@ class WorkerTest : public testing::Test {
                 .standard_error = log.get()})
         .value();
   }
-  void StartWorker() { worker_ = Launch(); }
+  void StartWorker(const std::map<std::string, std::string>& other = {}) {
+    worker_ = Launch(other);
+  }
   void KillWorker() {
     worker_->Signal(SIGKILL);
     worker_->Wait();
@@ -98,6 +100,16 @@ class WorkerTest : public testing::Test {
   pid_t TrainerPid(const std::string& job) const {
     const auto text = ReadFile(data_ / "jobs" / job / "attempt.json");
     return text ? nlohmann::json::parse(*text).value("pid", 0) : 0;
+  }
+  // The pids of all ranks, rank 0 first.
+  std::vector<pid_t> Ranks(const std::string& job) const {
+    std::vector<pid_t> pids;
+    const auto text = ReadFile(data_ / "jobs" / job / "attempt.json");
+    if (!text) return pids;
+    const auto record = nlohmann::json::parse(*text);
+    if (record.value("pid", 0) > 1) pids.push_back(record["pid"]);
+    for (const auto& other : record.at("otherRanks")) pids.push_back(other.at("pid"));
+    return pids;
   }
   // Whether the process is there and no zombie within ten seconds of looking for its death.
   static bool Dies(pid_t pid) {
@@ -273,6 +285,68 @@ TEST_F(WorkerTest, AnAttemptGoesOnFromACheckpointOfAnotherNode) {
   EXPECT_EQ(end->phase(), v1::ATTEMPT_PHASE_SUCCEEDED) << end->message();
   EXPECT_EQ(coordinator_.StepsOf("job-1"), (std::vector<int>{8, 9, 10, 11, 12}))
       << "steps 6 and 7 are computed again and not sent again";
+}
+
+TEST_F(WorkerTest, RanksAreStartedAdoptedAndEndedTogether) {
+  StartWorker({{"--cpu-ranks", "3"}});
+  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
+  Send(Start("job-1", 1, {{"steps", 40}, {"stepMilliseconds", 20}}));
+  ASSERT_TRUE(coordinator_.WaitForSteps("job-1", 3));
+  const auto ranks = Ranks("job-1");
+  ASSERT_EQ(ranks.size(), 3u);
+  EXPECT_EQ(ReadFile(data_ / "jobs/job-1/trainer-1-rank-2.log").value(), "rank 2\n");
+  KillWorker();
+  for (const pid_t rank : ranks) EXPECT_EQ(::kill(rank, 0), 0) << "outlives the daemon";
+  StartWorker();
+  ASSERT_TRUE(coordinator_.WaitForRegistration(2));
+  const auto end = coordinator_.WaitForEnd("job-1", 1);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->phase(), v1::ATTEMPT_PHASE_SUCCEEDED) << end->message();
+  EXPECT_EQ(coordinator_.StepsOf("job-1"), Upto(40));
+  for (const pid_t rank : ranks) EXPECT_TRUE(Dies(rank));
+}
+
+TEST_F(WorkerTest, OneRankThatDiesTakesTheOthersAlong) {
+  StartWorker({{"--cpu-ranks", "2"}});
+  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
+  Send(Start("job-1", 1, {{"steps", 100'000}}));
+  ASSERT_TRUE(coordinator_.WaitForSteps("job-1", 3));
+  const auto ranks = Ranks("job-1");
+  ASSERT_EQ(ranks.size(), 2u);
+  ::kill(ranks[1], SIGKILL);
+  const auto end = coordinator_.WaitForEnd("job-1", 1);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->phase(), v1::ATTEMPT_PHASE_FAILED);
+  EXPECT_EQ(end->failure_class(), v1::FAILURE_CLASS_FAULT);
+  EXPECT_THAT(end->message(), HasSubstr("rank 1 of 2 ended with signal 9"));
+  EXPECT_THAT(end->message(), HasSubstr("Its last words:\nrank 1"));
+  EXPECT_TRUE(Dies(ranks[0]));
+}
+
+// As after kill -9 of a daemon in the middle of starting them.
+TEST_F(WorkerTest, HalfALaunchIsEndedAndBegunAgain) {
+  StartWorker({{"--cpu-ranks", "2"}});
+  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
+  Send(Start("job-1", 1, {{"steps", 100'000}}));
+  ASSERT_TRUE(coordinator_.WaitForSteps("job-1", 3));
+  KillWorker();
+  const auto before = Ranks("job-1");
+  ASSERT_EQ(before.size(), 2u);
+  const fs::path file = data_ / "jobs/job-1/attempt.json";
+  auto record = nlohmann::json::parse(ReadFile(file).value());
+  record["stage"] = "launching";
+  for (const char* key : {"pid", "startTicks", "bootId"}) record.erase(key);
+  record["otherRanks"] = nlohmann::json::array();
+  std::ofstream(file) << record.dump();
+  ::kill(before[1], SIGKILL);
+  ASSERT_TRUE(Dies(before[1]));
+  StartWorker({{"--cpu-ranks", "2"}});
+  ASSERT_TRUE(coordinator_.WaitForRegistration(2));
+  ASSERT_TRUE(Dies(before[0]));
+  for (int i = 0; i < 1000 && Ranks("job-1").size() < 2; ++i) ::usleep(10'000);
+  const auto after = Ranks("job-1");
+  ASSERT_EQ(after.size(), 2u);
+  EXPECT_NE(after[0], before[0]);
 }
 
 TEST_F(WorkerTest, WrongInputIsTheUsersFault) {

@@ -22,15 +22,25 @@ TEST_F(AttemptRecordTest, SurvivesARestart) {
   record.start.set_attempt(3);
   record.start.set_reported_step(1ULL << 40);
   record.history_end = 77;
-  record.trainer = {4711, 123456789, "boot"};
+  record.ranks = 3;
+  record.trainers = {{4711, 123456789, "boot"}, {4712, 5, "boot"}, {4713, 6, "boot"}};
   record.report.set_phase(v1::ATTEMPT_PHASE_FAILED);
   ASSERT_TRUE(Save(job_, record));
   const AttemptRecord loaded = Load(job_).value().value();
   EXPECT_EQ(loaded.stage, Stage::kRunning);
   EXPECT_EQ(loaded.start.SerializeAsString(), record.start.SerializeAsString());
   EXPECT_EQ(loaded.history_end, 77u);
-  EXPECT_EQ(loaded.trainer, record.trainer);
+  EXPECT_EQ(loaded.ranks, 3u);
+  EXPECT_EQ(loaded.trainers, record.trainers);
   EXPECT_EQ(loaded.report.phase(), v1::ATTEMPT_PHASE_FAILED);
+}
+
+TEST_F(AttemptRecordTest, OneOfAnEarlierReleaseHasOneTrainer) {
+  ASSERT_TRUE(WriteFileAtomically(job_.Record(), R"({"version":1,"stage":"running","pid":7,
+      "startTicks":8,"bootId":"b","historyEnd":0,"start":{"jobId":"j","attempt":1},"report":{}})"));
+  const AttemptRecord loaded = Load(job_).value().value();
+  EXPECT_EQ(loaded.ranks, 1u);
+  EXPECT_EQ(loaded.trainers, (std::vector<ProcessIdentity>{{7, 8, "b"}}));
 }
 
 TEST_F(AttemptRecordTest, ADamagedOneIsAnErrorThatNamesTheFile) {

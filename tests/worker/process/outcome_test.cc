@@ -100,6 +100,38 @@ const Case kCases[] = {
      "without saying why"},
 };
 
+TEST(Outcome, TheRankThatFailedIsNamedAndNotTheOneThatMissedIt) {
+  const Outcome outcome = Judge({.exit = kKilled,
+                                 .rank = "rank 1 of 2",
+                                 .last_event = "failed",
+                                 .code = "internal",
+                                 .message = "rank 0 has lost the others",
+                                 .last_log_lines = {"last words"}});
+  EXPECT_EQ(outcome.failure, FailureKind::kFault);
+  EXPECT_EQ(outcome.message.find("the trainer of rank 1 of 2 ended with signal 9"), 0u);
+  EXPECT_NE(outcome.message.find("last words"), std::string::npos);
+  EXPECT_EQ(outcome.message.find("has lost"), std::string::npos);
+}
+
+TEST(Outcome, TheRankThatSaysMostDecides) {
+  const auto end = [](std::optional<ExitStatus> exit, unsigned order) {
+    return RankEnd{.exit = exit, .order = order};
+  };
+  const ExitStatus lost{.code = 1};
+  const std::optional<ExitStatus> adopted;
+  EXPECT_EQ(DecisiveRank({end(lost, 0)}), 0u);
+  EXPECT_EQ(DecisiveRank({end(ExitStatus{.code = 0}, 1), end(kKilled, 0)}), 0u) << "it is done";
+  EXPECT_EQ(DecisiveRank({end(ExitStatus{.code = 75}, 1), end(kKilled, 0)}), 0u);
+  EXPECT_EQ(DecisiveRank({end(lost, 1), end(lost, 2), end(kKilled, 0)}), 2u);
+  EXPECT_EQ(DecisiveRank({end(lost, 1), end(lost, 0)}), 1u) << "the other one followed";
+  EXPECT_EQ(DecisiveRank({end(kKilled, 0), end(ExitStatus{.code = 70}, 1)}), 1u);
+  EXPECT_EQ(DecisiveRank({end(ExitStatus{.code = 6}, 0), end(ExitStatus{.code = 6}, 1)}), 0u);
+  EXPECT_EQ(DecisiveRank({end(adopted, 1), end(adopted, 0)}), 0u) << "its events decide";
+  std::vector<RankEnd> left = {end(kKilled, 1), end(ExitStatus{.code = 1}, 0)};
+  left[0].left_behind = true;
+  EXPECT_EQ(DecisiveRank(left), 1u);
+}
+
 TEST(Outcome, FollowsTheProtocol) {
   for (const Case& c : kCases) {
     const Outcome outcome = Judge(c.remains);

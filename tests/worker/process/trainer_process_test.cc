@@ -120,9 +120,9 @@ TEST_F(TrainerProcessTest, ATrainerWhosePidWasNotWrittenDownIsFoundByItsEnvironm
   LaunchSpec spec = Sleep("60");
   spec.environment = {{kAttemptVariable, folder_.path().string() + "/1"}};
   TrainerProcess trainer = TrainerProcess::Launch(spec).value();
-  EXPECT_EQ(FindByEnvironment(kAttemptVariable, folder_.path().string() + "/1"),
-            trainer.identity());
-  EXPECT_FALSE(FindByEnvironment(kAttemptVariable, folder_.path().string()));
+  EXPECT_EQ(FindAllByEnvironment(kAttemptVariable, folder_.path().string() + "/1"),
+            std::vector<ProcessIdentity>{trainer.identity()});
+  EXPECT_TRUE(FindAllByEnvironment(kAttemptVariable, folder_.path().string()).empty());
   trainer.KillGroup();
   EXPECT_TRUE(trainer.WaitFor(seconds(10)));
 }

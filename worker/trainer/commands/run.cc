@@ -44,9 +44,25 @@ void ChooseDevice(const distributed::World& world, plan::Plan& plan) {
   }
 }
 
+/// A process that should be one of several and does not know it would train the whole job alone,
+/// beside the others.
+Status CheckWorld(const distributed::World& world, const plan::Plan& plan) {
+  if (!plan.world_size || *plan.world_size == world.size) return {};
+  const std::string planned = std::to_string(*plan.world_size);
+  const std::string actual = std::to_string(world.size);
+  return Failure(Error{ErrorCode::kInvalidArgument,
+                       "the plan is for " + planned + " processes, and this is one of " + actual,
+                       {{.path = "distributed.worldSize",
+                         .code = "wrong_value",
+                         .message = "differs from WORLD_SIZE in the environment",
+                         .given = planned,
+                         .expected = actual}}});
+}
+
 Result<loop::Outcome> RunPlan(const std::string& text, const distributed::World& world,
                               loop::EventLog& log, loop::StopSignals& signals) {
   LATHE_ASSIGN_OR_RETURN(plan::Plan plan, plan::ParsePlan(text));
+  LATHE_RETURN_IF_ERROR(CheckWorld(world, plan));
   ChooseDevice(world, plan);
   LATHE_ASSIGN_OR_RETURN(auto joined, distributed::Group::Join(world));
   const auto group = std::make_shared<const distributed::Group>(std::move(joined));

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -39,7 +40,10 @@ Result<at::Device> OpenCuda(const std::string& name, int index) {
     return Failure(ErrorCode::kFailedPrecondition,
                    "device " + name + ": this machine has " + std::to_string(count) + " GPU(s)");
   }
-  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+  // What names no GPU of its own (a kernel's launch, a library's handle) means this one.
+  c10::impl::getDeviceGuardImpl(at::kCUDA)->setDevice(device);
+  return device;
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "worker/trainer_protocol/trainer_protocol.h"
+
 namespace lathe::trainer::distributed {
 namespace {
 
@@ -62,8 +64,12 @@ Result<World> ReadWorld(const Environment& environment) {
     if (reader.IsSet("LOCAL_RANK")) {
       world.local_rank = static_cast<int>(reader.Integer("LOCAL_RANK", 0, world.size - 1));
     }
-    world.master_address = reader.Text("MASTER_ADDR", "the address of the machine of rank 0");
-    world.master_port = static_cast<std::uint16_t>(reader.Integer("MASTER_PORT", 1, 65535));
+    if (reader.IsSet(trainer_protocol::kRendezvousVariable)) {
+      world.rendezvous_file = reader.Text(trainer_protocol::kRendezvousVariable, "a path");
+    } else {
+      world.master_address = reader.Text("MASTER_ADDR", "the address of the machine of rank 0");
+      world.master_port = static_cast<std::uint16_t>(reader.Integer("MASTER_PORT", 1, 65535));
+    }
     if (reader.IsSet("LATHE_DISTRIBUTED_TIMEOUT")) {
       world.timeout =
           std::chrono::seconds(reader.Integer("LATHE_DISTRIBUTED_TIMEOUT", 1, kLongestTimeout));

@@ -1,6 +1,7 @@
 #include "worker/trainer/distributed/group.h"
 
 #include <ATen/ops/empty.h>
+#include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
@@ -21,28 +22,42 @@ bool IsLoopback(const std::string& address) {
   return address == "localhost" || address == "::1" || address.starts_with("127.");
 }
 
+std::string MeetingPlace(const World& world) {
+  if (!world.rendezvous_file.empty()) return world.rendezvous_file.string();
+  return world.master_address + ":" + std::to_string(world.master_port);
+}
+
 /// GLOO_SOCKET_IFNAME names another network interface than the host name's, as in torch.
 std::shared_ptr<gloo::transport::Device> MakeDevice(const World& world) {
   using c10d::ProcessGroupGloo;
   if (const char* name = std::getenv("GLOO_SOCKET_IFNAME"); name != nullptr && *name != '\0') {
     return ProcessGroupGloo::createDeviceForInterface(name);
   }
-  if (IsLoopback(world.master_address)) {
+  if (!world.rendezvous_file.empty() || IsLoopback(world.master_address)) {
     return ProcessGroupGloo::createDeviceForHostname("127.0.0.1");
   }
   return ProcessGroupGloo::createDefaultDevice();
 }
 
+c10::intrusive_ptr<c10d::Store> OpenStore(const World& world) {
+  if (!world.rendezvous_file.empty()) {
+    auto store = c10::make_intrusive<c10d::FileStore>(world.rendezvous_file.string(), world.size);
+    store->setTimeout(world.timeout);
+    return store;
+  }
+  c10d::TCPStoreOptions options;
+  options.port = world.master_port;
+  options.isServer = world.rank == 0;
+  options.numWorkers = static_cast<std::size_t>(world.size);
+  options.timeout = world.timeout;
+  return c10::make_intrusive<c10d::TCPStore>(world.master_address, options);
+}
+
 c10::intrusive_ptr<c10d::ProcessGroupGloo> Connect(const World& world) {
-  c10d::TCPStoreOptions store_options;
-  store_options.port = world.master_port;
-  store_options.isServer = world.rank == 0;
-  store_options.numWorkers = static_cast<std::size_t>(world.size);
-  store_options.timeout = world.timeout;
-  const auto store = c10::make_intrusive<c10d::TCPStore>(world.master_address, store_options);
   auto options = c10d::ProcessGroupGloo::Options::create(world.timeout);
   options->devices.push_back(MakeDevice(world));
-  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, world.rank, world.size, options);
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(OpenStore(world), world.rank, world.size,
+                                                     options);
 }
 
 /// Runs a collective call to its end.
@@ -74,8 +89,7 @@ Result<Group> Group::Join(const World& world) {
   } catch (const std::exception& error) {
     return Failure(ErrorCode::kUnavailable,
                    "rank " + std::to_string(world.rank) + " of " + std::to_string(world.size) +
-                       " cannot meet the others at " + world.master_address + ":" +
-                       std::to_string(world.master_port) + ": " + error.what());
+                       " cannot meet the others at " + MeetingPlace(world) + ": " + error.what());
   }
   return group;
 }

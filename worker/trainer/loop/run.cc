@@ -173,7 +173,7 @@ Status Runner::TellStep(const StepResult& result, double learning_rate, double s
                  {"targetTokens", result.targets},
                  {"skippedSteps", progress().skipped_steps},
                  {"tokensPerSecond", static_cast<double>(result.tokens) / std::max(seconds, 1e-9)},
-                 {"memoryBytes", device::MemoryBytes(job_.decoder->device())}};
+                 {"memoryBytes", result.memory_bytes}};
   AddMeasures(result.measures, fields);
   return log_.AppendStep(protocol::kEventMetric, fields);
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "worker/trainer/device/device.h"
 #include "worker/trainer/distributed/share.h"
 #include "worker/trainer/model/dropout.h"
 
@@ -39,8 +40,10 @@ struct Sums {
   /// With the other processes' sums.
   void AddUp(const distributed::Group& group) {
     std::vector<double> values = measures;
-    values.push_back(loss);
+    values.insert(values.end(), {loss, memory_bytes});
     group.Sum(values);
+    memory_bytes = values.back();
+    values.pop_back();
     loss = values.back();
     values.pop_back();
     measures = std::move(values);
@@ -52,6 +55,7 @@ struct Sums {
   }
 
   double loss = 0;
+  double memory_bytes = 0;
   std::vector<double> measures;
 };
 
@@ -108,8 +112,10 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
   }
   if (group.Any(stopped)) return std::nullopt;
   trainable_.FinishGradients();
+  sums.memory_bytes = static_cast<double>(device::MemoryBytes(decoder_.device()));
   sums.AddUp(group);
   group.Sum(gradients);
+  result.memory_bytes = static_cast<std::int64_t>(sums.memory_bytes);
   result.loss = sums.loss / divisor;
   result.measures = sums.MeanMeasures(divisor);
   if (input.loss_scale != 1) gradients.mul_(1 / input.loss_scale);

@@ -43,8 +43,9 @@ struct StepResult {
   std::vector<double> measures;  ///< the objective's, likewise
   double gradient_norm = 0;      ///< before clipping
   std::int64_t targets = 0;
-  std::int64_t tokens = 0;  ///< all that were computed
-  bool finite = true;       ///< else no update was made
+  std::int64_t tokens = 0;        ///< all that were computed
+  std::int64_t memory_bytes = 0;  ///< of all processes together, see device::MemoryBytes
+  bool finite = true;             ///< else no update was made
 };
 
 struct Evaluation {

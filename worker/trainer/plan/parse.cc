@@ -69,20 +69,16 @@ Paths ReadPaths(const Json& plan, EnvelopeReader& reader) {
           .init_adapter = reader.OptionalPath(object, "initAdapter")};
 }
 
-void CheckDistributed(const Json& plan, EnvelopeReader& reader) {
-  const Json object = plan.value("distributed", Json());
-  if (object.is_null()) return;
-  if (!object.is_object()) {
-    return reader.Find("distributed", "wrong_type", "is not an object", object.dump(), "an object");
-  }
-  reader.CheckKeys(object, "distributed.", {"rank", "worldSize", "rendezvous"});
-  const Json size = object.value("worldSize", Json(1));
-  if (size != 1) {
-    reader.Find("distributed.worldSize", "unsupported",
-                "the processes of one job learn of each other from RANK, WORLD_SIZE, MASTER_ADDR "
-                "and MASTER_PORT in their environment, not from the plan",
-                size.dump(), "1");
-  }
+std::optional<std::int64_t> ReadWorldSize(const Json& plan, EnvelopeReader& reader) {
+  if (plan.value("distributed", Json()).is_null()) return std::nullopt;
+  const Json object = reader.Object(plan, "distributed");
+  reader.CheckKeys(object, "distributed.", {"worldSize"});
+  if (!object.contains("worldSize")) return std::nullopt;
+  const std::int64_t size = reader.Integer(object, "distributed.", "worldSize");
+  if (size >= 1) return size;
+  reader.Find("distributed.worldSize", "wrong_value", "is not a number of processes",
+              std::to_string(size), "1 or more");
+  return std::nullopt;
 }
 
 /// A tool is described in itself or, as other programs do it, in its `function`.
@@ -316,7 +312,7 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
   plan.attempt = reader.Integer(json, "", "attempt");
   plan.device = reader.Text(json, "", "device");
   plan.paths = ReadPaths(json, reader);
-  CheckDistributed(json, reader);
+  plan.world_size = ReadWorldSize(json, reader);
   const Configuration c = Configuration::Parse(reader.Object(json, "configuration"), findings);
   CheckSupport(c, findings);
   plan.base_model_name = c.OptionalText("model.baseModel").value_or(plan.paths.base_model.string());

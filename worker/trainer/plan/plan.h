@@ -125,6 +125,8 @@ struct Plan {
   bool sequence_packing = false;
   bool dynamic_padding = false;
   std::int64_t seed = DefaultInteger("seed");
+  /// How many processes share the work, if the plan says so.
+  std::optional<std::int64_t> world_size;
   /// What is set but does not concern this program: told as warnings.
   std::vector<std::string> warnings;
   /// Every setting that the result depends on, as canonical text. Two plans of equal settings and

@@ -84,10 +84,17 @@ TEST(ParsePlanTest, OptimizationsChooseTheFormOfAdamW) {
   EXPECT_EQ(WrongPaths(plan), std::vector<std::string>{"configuration.optimizations.enabled"});
 }
 
-TEST(ParsePlanTest, SeveralProcessesAreRefused) {
+TEST(ParsePlanTest, SaysHowManyProcessesShareTheWork) {
   Json plan = Minimal();
-  plan["distributed"] = {{"rank", 0}, {"worldSize", 2}, {"rendezvous", nullptr}};
-  EXPECT_EQ(WrongPaths(plan), std::vector<std::string>{"distributed.worldSize"});
+  const std::string alone = ParsePlan(plan.dump())->settings;
+  plan["distributed"] = {{"worldSize", 2}};
+  const auto parsed = ParsePlan(plan.dump());
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->world_size, 2);
+  EXPECT_EQ(parsed->settings, alone);  // Another number goes on with the same checkpoint.
+  plan["distributed"] = {{"worldSize", 0}, {"rank", 1}};
+  EXPECT_EQ(WrongPaths(plan),
+            (std::vector<std::string>{"distributed.rank", "distributed.worldSize"}));
 }
 
 TEST(ParsePlanTest, AnotherVersionIsRefused) {
