@@ -22,6 +22,8 @@ class TrainerRanksTest : public testing::Test {
     while (!ranks.WaitFor(seconds(10))) {
     }
   }
+
+  TempDir folder_ = TempDir::Create().value();
   SystemClock clock_;
 };
 
