@@ -52,6 +52,7 @@ std::optional<AttemptRecord> Parse(const std::string& text) {
   record.stage = static_cast<Stage>(name - kStageNames.begin());
   record.history_end = document.value("historyEnd", std::uint64_t{0});
   record.ranks = document.value("ranks", 1U);
+  record.base_weights = document.value("baseWeights", record.base_weights);
   if (record.stage == Stage::kRunning) record.trainers.push_back(IdentityFrom(document));
   for (const json& other : document.value("otherRanks", json::array())) {
     record.trainers.push_back(IdentityFrom(other));
@@ -67,6 +68,7 @@ Status Save(const JobFolder& folder, const AttemptRecord& record) {
   json document = {{"version", kVersion},
                    {"stage", kStageNames[static_cast<std::size_t>(record.stage)]},
                    {"ranks", record.ranks},
+                   {"baseWeights", record.base_weights},
                    {"historyEnd", record.history_end},
                    {"otherRanks", json::array()},
                    {"start", ToJson(record.start)},

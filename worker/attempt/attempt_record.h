@@ -26,6 +26,7 @@ struct AttemptRecord {
   Stage stage = Stage::kAccepted;
   v1::StartAttempt start;
   unsigned ranks = 1;                     ///< trainers that share the work, one process each
+  std::string base_weights = "auto";      ///< see process::Plan
   std::uint64_t history_end = 0;          ///< of the event log, see spool::ForwardRule
   std::vector<ProcessIdentity> trainers;  ///< when running: rank 0 first
   v1::AttemptReport report;               ///< when ended

@@ -54,7 +54,8 @@ Status PrepareJob(const JobFolder& folder, const AttemptRecord& record, const Fi
                      .base_model = *model,
                      .train = folder.Inputs() / "train.jsonl",
                      .output = folder.Output(),
-                     .world_size = record.ranks};
+                     .world_size = record.ranks,
+                     .base_weights = record.base_weights};
   LATHE_RETURN_IF_ERROR(cache.Fetch(start.train(), plan.train));
   if (start.has_validation()) {
     plan.validation = folder.Inputs() / "validation.jsonl";

@@ -50,6 +50,15 @@ daemon_config::Description Describe() {
           {"cpu_ranks", Kind::kInteger, "1",
            "Processes that share a CPU job and its threads, for machines of several sockets", 1,
            64},
+          {"base_weights",
+           Kind::kText,
+           "auto",
+           "Frozen weights of a job of several processes: in each (replicated), in parts "
+           "(sharded), "
+           "or in parts when memory is short (auto)",
+           0,
+           0,
+           {"auto", "replicated", "sharded"}},
           {"gpus", Kind::kText, "auto", "Which GPUs to offer", 0, 0, {"auto", "none"}},
           {"trainer", Kind::kPath, "", "Program lathe-trainer; default: beside this program"},
           {"cache_gib", Kind::kInteger, "50", "Size limit of the blob cache in GiB", 1, 1'000'000},
@@ -76,6 +85,7 @@ Result<Config> MakeConfig(const daemon_config::Values& values) {
                 .cpu_slots = static_cast<unsigned>(values.Integer("cpu_slots")),
                 .cpu_threads = static_cast<unsigned>(values.Integer("cpu_threads")),
                 .cpu_ranks = static_cast<unsigned>(values.Integer("cpu_ranks")),
+                .base_weights = values.Text("base_weights"),
                 .use_gpus = values.Text("gpus") == "auto",
                 .trainer = values.Path("trainer"),
                 .cache_bytes = static_cast<std::uint64_t>(values.Integer("cache_gib")) << 30,

@@ -21,6 +21,7 @@ struct Config {
   unsigned cpu_slots = 1;
   unsigned cpu_threads = 0;  ///< of a job; 0: what the coordinator says, or cores / slots
   unsigned cpu_ranks = 1;    ///< trainers that share a CPU job and its threads
+  std::string base_weights;  ///< of a job of several trainers: "auto", "replicated", "sharded"
   bool use_gpus = true;
   std::filesystem::path trainer;
   std::uint64_t cache_bytes = 0;

@@ -204,6 +204,7 @@ Status Node::TryBegin(const agent::Begin& action) {
   }
   const int gpus = record.start.gpu_indices_size();
   record.ranks = gpus > 0 ? static_cast<unsigned>(gpus) : parts_.config.cpu_ranks;
+  record.base_weights = parts_.config.base_weights;
   LATHE_RETURN_IF_ERROR(attempt::Save(folder, record));
   LATHE_RETURN_IF_ERROR(AddRunner(folder, std::move(record)));
   failed_to_begin_.erase(action.key.job);

@@ -20,7 +20,8 @@ struct Plan {
   std::optional<std::filesystem::path> validation;
   std::filesystem::path output;
   std::optional<std::filesystem::path> init_adapter;
-  unsigned world_size = 1;  ///< processes that share the work
+  unsigned world_size = 1;            ///< processes that share the work
+  std::string base_weights = "auto";  ///< where the frozen weights are: see trainer_protocol.h
 };
 
 /// The text of the plan. kInvalidArgument when the configuration is not a JSON object.

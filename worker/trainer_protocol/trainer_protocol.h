@@ -6,12 +6,13 @@
 //   {"planVersion": 1, "jobId": "...", "attempt": 1, "device": "cpu|cuda:0",
 //    "configuration": { JobConfiguration as JSON },
 //    "paths": {"baseModel", "train", "validation"|null, "output", "initAdapter"|null},
-//    "distributed": {"worldSize": 1}}
+//    "distributed": {"worldSize": 1, "baseWeights": "auto|replicated|sharded"}}
 //
 // Several processes of one job run the same plan and learn from their environment which of them
 // each is: RANK, WORLD_SIZE (as in the plan), LOCAL_RANK, and where they meet, kRendezvousVariable
 // or MASTER_ADDR and MASTER_PORT. Rank 0 alone writes; a signal to any of them counts for all. When
-// one ends, the others cannot go on.
+// one ends, the others cannot go on. The frozen base weights are in each of them (replicated), or a
+// part of them in each (sharded); left open, the trainer decides by the memory that there is.
 //
 // OUTPUT/events.jsonl, one JSON object a line, appended and never rewritten:
 //   {"seq": 1, "time": "RFC 3339", "type": "...", ...}
@@ -43,8 +44,8 @@ inline constexpr char kRendezvousVariable[] = "LATHE_RENDEZVOUS_FILE";
 
 // Event types and what they carry beside seq, time, type.
 /// {attempt, device, threads, processes, totalSteps, stepsDone, trainableParameters,
-///  totalParameters, trainExamples, validationExamples}: once a run of the program, before the
-///  first step.
+///  totalParameters, baseWeights: "replicated"|"sharded", trainExamples, validationExamples}: once
+///  a run of the program, before the first step.
 inline constexpr char kEventStarted[] = "started";
 /// {step, epoch, loss, learningRate, gradientNorm, targetTokens, skippedSteps, tokensPerSecond,
 ///  memoryBytes}; memoryBytes is of all processes together; skippedSteps counts those since the

@@ -23,6 +23,7 @@ TEST_F(AttemptRecordTest, SurvivesARestart) {
   record.start.set_reported_step(1ULL << 40);
   record.history_end = 77;
   record.ranks = 3;
+  record.base_weights = "sharded";
   record.trainers = {{4711, 123456789, "boot"}, {4712, 5, "boot"}, {4713, 6, "boot"}};
   record.report.set_phase(v1::ATTEMPT_PHASE_FAILED);
   ASSERT_TRUE(Save(job_, record));
@@ -31,6 +32,7 @@ TEST_F(AttemptRecordTest, SurvivesARestart) {
   EXPECT_EQ(loaded.start.SerializeAsString(), record.start.SerializeAsString());
   EXPECT_EQ(loaded.history_end, 77u);
   EXPECT_EQ(loaded.ranks, 3u);
+  EXPECT_EQ(loaded.base_weights, "sharded");
   EXPECT_EQ(loaded.trainers, record.trainers);
   EXPECT_EQ(loaded.report.phase(), v1::ATTEMPT_PHASE_FAILED);
 }

@@ -10,6 +10,8 @@
 
 #include <charconv>
 #include <fstream>
+#include <limits>
+#include <string>
 
 namespace lathe::trainer::device {
 namespace {
@@ -26,6 +28,17 @@ std::int64_t PeakAllocatedBytes(const at::Device& device) {
   const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
   return stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)]
       .peak;
+}
+
+std::int64_t AvailableHostBytes() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string name; info >> name;) {
+    std::int64_t kibibytes = 0;
+    info >> kibibytes;
+    if (name == "MemAvailable:") return kibibytes << 10;
+    std::getline(info, name);
+  }
+  return std::numeric_limits<std::int64_t>::max();
 }
 
 Result<at::Device> OpenCuda(const std::string& name, int index) {
@@ -72,6 +85,12 @@ std::int64_t PeakMemoryBytes(const at::Device& device) {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+std::int64_t AvailableBytes(const at::Device& device) {
+  if (device.is_cpu()) return AvailableHostBytes();
+  const auto [free, total] = c10::getDeviceAllocator(device.type())->getMemoryInfo(device.index());
+  return static_cast<std::int64_t>(free);
 }
 
 int Threads() {

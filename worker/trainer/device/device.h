@@ -19,6 +19,9 @@ std::int64_t MemoryBytes(const at::Device& device);
 /// The same, on a CPU too the most so far.
 std::int64_t PeakMemoryBytes(const at::Device& device);
 
+/// Bytes that may yet be used: of the machine's memory on a CPU, of its own on a GPU.
+std::int64_t AvailableBytes(const at::Device& device);
+
 /// Threads that operations divide their work among.
 int Threads();
 

@@ -1,6 +1,7 @@
 #include "worker/trainer/distributed/group.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -60,11 +61,11 @@ c10::intrusive_ptr<c10d::ProcessGroupGloo> Connect(const World& world) {
                                                      options);
 }
 
-/// Runs a collective call to its end.
-template <class Start>
-void Complete(int rank, int size, const Start& start) {
+/// Runs a step of a collective call.
+template <class Call>
+auto Together(int rank, int size, const Call& call) {
   try {
-    start()->wait();
+    return call();
   } catch (const std::exception& error) {
     throw std::runtime_error("rank " + std::to_string(rank) + " of " + std::to_string(size) +
                              " has lost the others: one of them has ended or hangs (" +
@@ -98,7 +99,7 @@ void Group::Sum(at::Tensor& tensor) const {
   if (size_ == 1) return;
   at::Tensor on_host = tensor.to(at::kCPU);
   std::vector<at::Tensor> tensors = {on_host};
-  Complete(rank_, size_, [&] { return backend_->gloo->allreduce(tensors, {}); });
+  Together(rank_, size_, [&] { backend_->gloo->allreduce(tensors, {})->wait(); });
   if (!tensor.is_cpu()) tensor.copy_(on_host);
 }
 
@@ -109,6 +110,21 @@ void Group::Sum(std::vector<double>& values) const {
   std::copy(values.begin(), values.end(), data);
   Sum(tensor);
   std::copy_n(data, values.size(), values.begin());
+}
+
+Gathering Group::Gather(const at::Tensor& part, at::Tensor whole) const {
+  if (size_ == 1) {
+    whole.copy_(part);
+    return {};
+  }
+  at::Tensor mine = part.to(at::kCPU);
+  at::Tensor all = whole.is_cpu() ? whole : at::empty_like(whole, whole.options().device(at::kCPU));
+  const auto work =
+      Together(rank_, size_, [&] { return backend_->gloo->_allgather_base(all, mine, {}); });
+  return Gathering([rank = rank_, size = size_, work, mine, all, whole]() mutable {
+    Together(rank, size, [&] { work->wait(); });
+    if (!whole.is_cpu()) whole.copy_(all);
+  });
 }
 
 bool Group::Any(bool value) const {

@@ -10,13 +10,29 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.h"
 #include "worker/trainer/distributed/environment.h"
 
 namespace lathe::trainer::distributed {
+
+/// Something that processes do together while each goes on with its own work.
+class Gathering {
+ public:
+  Gathering() = default;
+  explicit Gathering(std::function<void()> finish) : finish_(std::move(finish)) {}
+  /// Returns when it is done; at once the second time.
+  void Wait() {
+    if (finish_) std::exchange(finish_, nullptr)();
+  }
+
+ private:
+  std::function<void()> finish_;
+};
 
 class Group {
  public:
@@ -41,6 +57,9 @@ class Group {
   bool Any(bool value) const;
   /// Rank 0's values in every process.
   void Broadcast(std::vector<double>& values) const;
+  /// Begins to put the equal parts of all processes, by rank, into `whole` in each: uint8 [n] and
+  /// [n * size()], contiguous, on one device; both must live until it is done.
+  Gathering Gather(const at::Tensor& part, at::Tensor whole) const;
   /// Goes on when all have come.
   void Wait() const;
 

@@ -39,7 +39,9 @@ at::Tensor Continue(const model::Decoder& decoder, const model::Additions& addit
     pass.ropes.push_back(rope.Rows(positions, {count}, cache.length));
   }
   at::Tensor x = model::Embed(decoder, tokens);
+  if (decoder.source) decoder.source->Begin({});
   for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
+    const model::HeldLayer held(decoder.source.get(), layer);
     x = model::ForwardLayer(pass, layer, x, nullptr, [&](const at::Tensor& qkv) {
       return AttendWithCache(decoder.description, layer, qkv, cache);
     });

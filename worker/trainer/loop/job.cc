@@ -6,9 +6,11 @@
 #include "common/base/file_io.h"
 #include "worker/trainer/checkpoint/content_hash.h"
 #include "worker/trainer/device/device.h"
+#include "worker/trainer/loop/base_weights.h"
 #include "worker/trainer/loop/method.h"
 #include "worker/trainer/model/loader.h"
 #include "worker/trainer/objectives/preference.h"
+#include "worker/trainer/sharding/sharded_layers.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::trainer::loop {
@@ -87,13 +89,23 @@ std::optional<quantization::QuantizationSettings> ToQuantization(const plan::Pla
 Status LoadModel(Job& job) {
   const plan::Plan& plan = job.plan;
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(plan.device));
-  const model::LoadOptions options{.dtype = LoadedType(plan),
-                                   .device = device,
-                                   .max_positions = MaxPositions(plan),
-                                   .quantization = ToQuantization(plan)};
+  LATHE_ASSIGN_OR_RETURN(const bool shards, ShardsBase(plan, *job.group, device));
+  model::LoadOptions options{.dtype = LoadedType(plan),
+                             .device = device,
+                             .max_positions = MaxPositions(plan),
+                             .quantization = ToQuantization(plan)};
+  std::shared_ptr<sharding::ShardedLayers> parts;
+  if (shards) {
+    parts = std::make_shared<sharding::ShardedLayers>(job.group, device);
+    options.layer_read = [&](model::LayerWeights& layer) { parts->Keep(layer); };
+  }
   auto decoder = model::LoadDecoder(plan.paths.base_model, options);
   if (!decoder) return Failure(decoder.error().WithContext("paths.baseModel"));
   job.decoder = std::make_unique<model::Decoder>(std::move(*decoder));
+  if (shards) {
+    parts->Serve(*job.decoder);
+    job.decoder->source = parts;
+  }
   return {};
 }
 

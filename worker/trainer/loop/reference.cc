@@ -84,6 +84,7 @@ Result<bool> MeasureReference(const ReferenceInput& input, Dataset& data,
   if (!found) {
     const bool done = MeasureAll(input, data.group, data.train, stop) &&
                       MeasureAll(input, data.group, data.validation, stop);
+    model::AwaitOthers(input.decoder);
     if (processes.Any(!done)) return false;
   }
   // Each value is 0 in all processes but the one that read or measured it.

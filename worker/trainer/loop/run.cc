@@ -138,6 +138,7 @@ Status Runner::TellStart() {
                       {"precision", job_.plan.precision},
                       {"threads", device::Threads()},
                       {"processes", job_.group->size()},
+                      {"baseWeights", decoder.source ? "sharded" : "replicated"},
                       {"totalSteps", job_.milestones.total_steps},
                       {"stepsDone", progress().step},
                       {"trainableParameters", trainable},

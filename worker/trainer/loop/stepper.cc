@@ -110,6 +110,7 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
     sums.Add(
         ForwardBackward(batch, input.loss_scale / divisor, model::MixSeed(step_seed, piece.index)));
   }
+  model::AwaitOthers(decoder_);
   if (group.Any(stopped)) return std::nullopt;
   trainable_.FinishGradients();
   sums.memory_bytes = static_cast<double>(device::MemoryBytes(decoder_.device()));
@@ -155,6 +156,7 @@ std::optional<Evaluation> Stepper::Evaluate(const std::vector<Example>& examples
     const at::Tensor hidden = model::ForwardLayers(pass, nullptr);
     sums.Add(objective.compute({pass, hidden, batch.targets, batch.reference, 0}));
   }
+  model::AwaitOthers(decoder_);
   if (processes.Any(stopped)) return std::nullopt;
   sums.AddUp(processes);
   const double divisor =

@@ -114,6 +114,10 @@ const FusedLinear& LinearAt(const Decoder& decoder, std::size_t group) {
   LATHE_CHECK(false, "no such linear layer");
 }
 
+void AwaitOthers(const Decoder& decoder) {
+  if (decoder.source) decoder.source->AwaitOthers();
+}
+
 at::Tensor Embed(const Decoder& decoder, const at::Tensor& tokens) {
   at::Tensor x = decoder.embedding.index_select(0, tokens);
   const double scale = decoder.description.embedding_scale;
@@ -149,7 +153,10 @@ at::Tensor ForwardLayers(const PassContext& pass, Tape* tape) {
   const LayerPass layers = MakeLayerPass(pass);
   Offloader offloader(pass.decoder.device());
   at::Tensor x = Embed(pass.decoder, pass.batch.tokens);
+  LayerSource* const source = pass.decoder.source.get();
+  if (source != nullptr) source->Begin({});
   for (std::size_t layer = 0; layer < pass.decoder.layers.size(); ++layer) {
+    const HeldLayer held(source, layer);
     LayerTape layer_tape;
     const at::Tensor input = x;
     x = RunForward(pass, layers, layer, input, tape == nullptr ? nullptr : &layer_tape);
@@ -170,7 +177,12 @@ void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx) {
   const bool full = !pass.additions.weights.empty();
   Offloader offloader(pass.decoder.device());
   if (pass.options.offload && !tape.layers.empty()) offloader.StartFetch(tape.layers.back());
+  LayerSource* const source = pass.decoder.source.get();
+  if (source != nullptr && lowest < pass.decoder.layers.size()) {
+    source->Begin({.lowest = lowest, .downwards = true});
+  }
   for (std::size_t layer = pass.decoder.layers.size(); layer > lowest; --layer) {
+    const HeldLayer held(source, layer - 1);
     LayerTape current = std::move(tape.layers[layer - 1]);
     tape.layers.pop_back();  // Its memory goes when `current` does.
     if (pass.options.offload) {

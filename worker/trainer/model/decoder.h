@@ -3,15 +3,18 @@
 // backward pass: gradients are computed for the additions only. Sequences of a micro-batch lie
 // one after another without padding ([N, hidden] for N tokens in all) and never see each other.
 //
-// A Decoder is immutable after loading; passes may share it.
+// A Decoder is immutable after loading; passes may share it. One whose layers come from a source
+// serves one pass at a time, and nothing but passes may look at their weights.
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <vector>
 
 #include "worker/trainer/kernels/ops.h"
 #include "worker/trainer/model/additions.h"
 #include "worker/trainer/model/description.h"
+#include "worker/trainer/model/layer_source.h"
 #include "worker/trainer/model/linear.h"
 #include "worker/trainer/model/packed_attention.h"
 #include "worker/trainer/model/rope.h"
@@ -39,6 +42,7 @@ struct Decoder {
   at::Tensor final_norm;
   FusedLinear head;         ///< its weight is the embedding when they are tied
   std::vector<Rope> ropes;  ///< of the description, for positions below LoadOptions::max_positions
+  std::shared_ptr<LayerSource> source;  ///< of the layers' linear weights; null: all are here
 
   at::Device device() const { return embedding.device(); }
   at::ScalarType dtype() const { return embedding.scalar_type(); }
@@ -57,6 +61,9 @@ inline std::size_t HeadGroupIndex(const Decoder& decoder) {
   return decoder.layers.size() * 4;
 }
 const FusedLinear& LinearAt(const Decoder& decoder, std::size_t group);
+
+/// See LayerSource; does nothing where all weights are here.
+void AwaitOthers(const Decoder& decoder);
 
 /// Every weight and bias of a decoder once: tied embeddings are one. Never undefined.
 std::vector<at::Tensor*> WeightTensors(Decoder& decoder);

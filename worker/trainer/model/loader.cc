@@ -136,6 +136,32 @@ Status ConvertAll(const std::vector<Copy>& copies) {
   return status;
 }
 
+Status ReadAll(const std::vector<Copy>& copies, const LoadOptions& options) {
+  LATHE_RETURN_IF_ERROR(ConvertAll(copies));
+  if (options.quantization) return QuantizeAll(copies, *options.quantization);
+  return {};
+}
+
+/// One layer after another, so that a model is read that does not fit into memory as a whole.
+Status ReadByLayer(const std::vector<Copy>& copies, const LoadOptions& options,
+                   std::vector<Placement>& plan, Decoder& decoder) {
+  const std::size_t layers = decoder.layers.size();
+  std::vector<std::vector<Copy>> by_layer(layers + 1);  // The last: what belongs to no layer.
+  for (const Copy& copy : copies) {
+    by_layer[copy.placement->layer.value_or(layers)].push_back(copy);
+  }
+  LATHE_RETURN_IF_ERROR(ReadAll(by_layer[layers], options));
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    LATHE_RETURN_IF_ERROR(ReadAll(by_layer[layer], options));
+    for (const Copy& copy : by_layer[layer]) formats::ReleasePages(copy.source->data);
+    for (Placement& placement : plan) {
+      if (placement.layer == layer) placement.destination.reset();
+    }
+    options.layer_read(decoder.layers[layer]);
+  }
+  return {};
+}
+
 bool MayBeSurplus(const std::string& name, const ModelDescription& description) {
   for (const char* rope : {"rope_freqs", "rope_factors_long", "rope_factors_short"}) {
     if (name == std::string(rope) + ".weight") return true;
@@ -194,12 +220,14 @@ Result<std::vector<Copy>> Match(const std::vector<Placement>& plan, const ModelF
 
 void MoveTo(Decoder& decoder, const at::Device& device) {
   const auto move = [&](at::Tensor& tensor) {
-    if (tensor.defined()) tensor = tensor.to(device);
+    if (tensor.defined() && !tensor.is_meta()) tensor = tensor.to(device);
   };
   const auto move_linear = [&](FusedLinear& linear) {
     if (linear.quantized.empty()) move(linear.weight);
     move(linear.bias);
-    for (auto& matrix : linear.quantized) matrix = quantization::MoveTo(matrix, device);
+    for (auto& matrix : linear.quantized) {
+      if (!matrix.codes.is_meta()) matrix = quantization::MoveTo(matrix, device);
+    }
   };
   move(decoder.embedding);
   move(decoder.final_norm);
@@ -245,10 +273,10 @@ Result<Decoder> LoadDecoder(const std::filesystem::path& model, const LoadOption
   Decoder decoder =
       AllocateDecoder(description, options.dtype,
                       options.quantization ? WeightStorage::kQuantized : WeightStorage::kDense);
-  const std::vector<Placement> plan = PlanWeights(decoder);
+  std::vector<Placement> plan = PlanWeights(decoder);
   LATHE_ASSIGN_OR_RETURN(const std::vector<Copy> copies, Match(plan, source, description));
-  LATHE_RETURN_IF_ERROR(ConvertAll(copies));
-  if (options.quantization) LATHE_RETURN_IF_ERROR(QuantizeAll(copies, *options.quantization));
+  LATHE_RETURN_IF_ERROR(options.layer_read ? ReadByLayer(copies, options, plan, decoder)
+                                           : ReadAll(copies, options));
   if (!options.device.is_cpu()) MoveTo(decoder, options.device);
   for (const RopeDescription& rope : description.ropes) {
     decoder.ropes.emplace_back(rope, options.max_positions, options.device);

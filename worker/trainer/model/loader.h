@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "common/base/result.h"
@@ -20,6 +21,9 @@ struct LoadOptions {
   /// Of the layers' linear weights, which then exist quantised only; embeddings, norms, biases and
   /// the output head stay in the compute type.
   std::optional<quantization::QuantizationSettings> quantization = std::nullopt;
+  /// Called with each layer, in order, once its weights are read and before the next one's are. It
+  /// may take its linear weights away, leaving meta tensors.
+  std::function<void(LayerWeights& layer)> layer_read = nullptr;
 };
 
 Result<Decoder> LoadDecoder(const std::filesystem::path& model, const LoadOptions& options);

@@ -54,11 +54,21 @@ class Planner {
                        linear.bias.narrow(0, part.begin, part.size), interleaved[i]});
     }
   }
+  /// What follows belongs to that layer.
+  void EnterLayer(std::size_t layer) {
+    layer_ = layer;
+    layer_begin_ = plan_.size();
+  }
+  void LeaveLayer() {
+    for (std::size_t i = layer_begin_; i < plan_.size(); ++i) plan_[i].layer = layer_;
+  }
   std::vector<Placement> Take() { return std::move(plan_); }
 
  private:
   double norm_offset_;
   std::vector<Placement> plan_;
+  std::size_t layer_ = 0;
+  std::size_t layer_begin_ = 0;
 };
 
 LayerWeights AllocateLayer(const ModelDescription& d, std::size_t index, const LinearMaker& maker) {
@@ -156,7 +166,11 @@ std::vector<Placement> PlanWeights(Decoder& decoder) {
   planner.Add("model.embed_tokens", "token_embd", decoder.embedding);
   planner.AddNorm("model.norm", "output_norm", decoder.final_norm);
   if (!decoder.description.tied_embeddings) planner.Add("lm_head", "output", decoder.head.weight);
-  for (std::size_t i = 0; i < decoder.layers.size(); ++i) PlanLayer(decoder, i, planner);
+  for (std::size_t i = 0; i < decoder.layers.size(); ++i) {
+    planner.EnterLayer(i);
+    PlanLayer(decoder, i, planner);
+    planner.LeaveLayer();
+  }
   return planner.Take();
 }
 

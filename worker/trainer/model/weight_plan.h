@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct Placement {
   double gguf_offset = 0;
   /// Where the weight goes instead when the destination is a meta tensor.
   quantization::QuantizedMatrix* quantized = nullptr;
+  /// The layer that it belongs to; nullopt: to none.
+  std::optional<std::size_t> layer = std::nullopt;
 };
 
 /// Whether the weights of the layers' linear parts get memory, or are quantised as they are read.

@@ -69,16 +69,24 @@ Paths ReadPaths(const Json& plan, EnvelopeReader& reader) {
           .init_adapter = reader.OptionalPath(object, "initAdapter")};
 }
 
-std::optional<std::int64_t> ReadWorldSize(const Json& plan, EnvelopeReader& reader) {
-  if (plan.value("distributed", Json()).is_null()) return std::nullopt;
-  const Json object = reader.Object(plan, "distributed");
-  reader.CheckKeys(object, "distributed.", {"worldSize"});
-  if (!object.contains("worldSize")) return std::nullopt;
-  const std::int64_t size = reader.Integer(object, "distributed.", "worldSize");
-  if (size >= 1) return size;
-  reader.Find("distributed.worldSize", "wrong_value", "is not a number of processes",
-              std::to_string(size), "1 or more");
-  return std::nullopt;
+void ReadDistributed(const Json& json, EnvelopeReader& reader, Plan& plan) {
+  if (json.value("distributed", Json()).is_null()) return;
+  const Json object = reader.Object(json, "distributed");
+  reader.CheckKeys(object, "distributed.", {"worldSize", "baseWeights"});
+  if (object.contains("worldSize")) {
+    plan.world_size = reader.Integer(object, "distributed.", "worldSize");
+    if (*plan.world_size < 1) {
+      reader.Find("distributed.worldSize", "wrong_value", "is not a number of processes",
+                  std::to_string(*plan.world_size), "1 or more");
+    }
+  }
+  if (!object.contains("baseWeights")) return;
+  plan.base_weights = reader.Text(object, "distributed.", "baseWeights");
+  for (const char* known : {"auto", "replicated", "sharded"}) {
+    if (plan.base_weights == known) return;
+  }
+  reader.Find("distributed.baseWeights", "wrong_value", "is none of those that there are",
+              plan.base_weights, "auto, replicated or sharded");
 }
 
 /// A tool is described in itself or, as other programs do it, in its `function`.
@@ -312,7 +320,7 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
   plan.attempt = reader.Integer(json, "", "attempt");
   plan.device = reader.Text(json, "", "device");
   plan.paths = ReadPaths(json, reader);
-  plan.world_size = ReadWorldSize(json, reader);
+  ReadDistributed(json, reader, plan);
   const Configuration c = Configuration::Parse(reader.Object(json, "configuration"), findings);
   CheckSupport(c, findings);
   plan.base_model_name = c.OptionalText("model.baseModel").value_or(plan.paths.base_model.string());

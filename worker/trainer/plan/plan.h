@@ -127,6 +127,8 @@ struct Plan {
   std::int64_t seed = DefaultInteger("seed");
   /// How many processes share the work, if the plan says so.
   std::optional<std::int64_t> world_size;
+  std::string base_weights =
+      "auto";  ///< "auto", "replicated", "sharded": in each of them, or in parts
   /// What is set but does not concern this program: told as warnings.
   std::vector<std::string> warnings;
   /// Every setting that the result depends on, as canonical text. Two plans of equal settings and

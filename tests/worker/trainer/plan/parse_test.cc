@@ -92,9 +92,13 @@ TEST(ParsePlanTest, SaysHowManyProcessesShareTheWork) {
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(parsed->world_size, 2);
   EXPECT_EQ(parsed->settings, alone);  // Another number goes on with the same checkpoint.
-  plan["distributed"] = {{"worldSize", 0}, {"rank", 1}};
-  EXPECT_EQ(WrongPaths(plan),
-            (std::vector<std::string>{"distributed.rank", "distributed.worldSize"}));
+  EXPECT_EQ(parsed->base_weights, "auto");
+  plan["distributed"]["baseWeights"] = "sharded";
+  EXPECT_EQ(ParsePlan(plan.dump())->base_weights, "sharded");
+  EXPECT_EQ(ParsePlan(plan.dump())->settings, alone);
+  plan["distributed"] = {{"worldSize", 0}, {"rank", 1}, {"baseWeights", "here"}};
+  EXPECT_EQ(WrongPaths(plan), (std::vector<std::string>{"distributed.rank", "distributed.worldSize",
+                                                        "distributed.baseWeights"}));
 }
 
 TEST(ParsePlanTest, AnotherVersionIsRefused) {
