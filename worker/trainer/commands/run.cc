@@ -4,6 +4,7 @@
 
 #include "common/base/file_io.h"
 #include "worker/trainer/commands/report.h"
+#include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/distributed/group.h"
 #include "worker/trainer/loop/output_lock.h"
@@ -65,9 +66,13 @@ Result<loop::Outcome> RunPlan(const std::string& text, const distributed::World&
   LATHE_RETURN_IF_ERROR(CheckWorld(world, plan));
   ChooseDevice(world, plan);
   LATHE_ASSIGN_OR_RETURN(auto joined, distributed::Group::Join(world));
-  const auto group = std::make_shared<const distributed::Group>(std::move(joined));
   const SystemClock clock;
-  return device::Guard([&] { return loop::Run(plan, group, log, signals, clock); });
+  return device::Guard([&]() -> Result<loop::Outcome> {
+    LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(plan.device));
+    LATHE_RETURN_IF_ERROR(joined.UseDevice(device));
+    const auto group = std::make_shared<const distributed::Group>(std::move(joined));
+    return loop::Run(plan, group, log, signals, clock);
+  });
 }
 
 /// The process that writes: alone, or the first of several.

@@ -11,10 +11,17 @@
 #include <cstring>
 #include <stdexcept>
 
+#ifdef LATHE_NCCL
+#include "worker/trainer/distributed/nccl_channel.h"
+#endif
+
 namespace lathe::trainer::distributed {
 
 struct Group::Backend {
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+#ifdef LATHE_NCCL
+  std::unique_ptr<NcclChannel> nccl;
+#endif
 };
 
 namespace {
@@ -86,7 +93,7 @@ Result<Group> Group::Join(const World& world) {
   group.size_ = world.size;
   if (world.size == 1) return group;
   try {
-    group.backend_ = std::make_unique<Backend>(Backend{Connect(world)});
+    group.backend_ = std::make_unique<Backend>(Backend{.gloo = Connect(world)});
   } catch (const std::exception& error) {
     return Failure(ErrorCode::kUnavailable,
                    "rank " + std::to_string(world.rank) + " of " + std::to_string(world.size) +
@@ -95,8 +102,31 @@ Result<Group> Group::Join(const World& world) {
   return group;
 }
 
+#ifdef LATHE_NCCL
+Status Group::UseDevice(const at::Device& device) {
+  if (size_ == 1 || device.is_cpu()) return {};
+  try {
+    std::vector<double> id = leads() ? NcclChannel::MakeId() : std::vector<double>(128);
+    Broadcast(id);
+    backend_->nccl = std::make_unique<NcclChannel>(id, rank_, size_, device);
+  } catch (const std::exception& error) {
+    return Failure(ErrorCode::kUnavailable,
+                   "rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
+                       " cannot reach the others' GPUs by NCCL: " + error.what());
+  }
+  return {};
+}
+#else
+Status Group::UseDevice(const at::Device&) {
+  return {};
+}
+#endif
+
 void Group::Sum(at::Tensor& tensor) const {
   if (size_ == 1) return;
+#ifdef LATHE_NCCL
+  if (!tensor.is_cpu() && backend_->nccl) return backend_->nccl->Sum(tensor);
+#endif
   at::Tensor on_host = tensor.to(at::kCPU);
   std::vector<at::Tensor> tensors = {on_host};
   Together(rank_, size_, [&] { backend_->gloo->allreduce(tensors, {})->wait(); });
@@ -117,6 +147,9 @@ Gathering Group::Gather(const at::Tensor& part, at::Tensor whole) const {
     whole.copy_(part);
     return {};
   }
+#ifdef LATHE_NCCL
+  if (!whole.is_cpu() && backend_->nccl) return backend_->nccl->Gather(part, whole);
+#endif
   at::Tensor mine = part.to(at::kCPU);
   at::Tensor all = whole.is_cpu() ? whole : at::empty_like(whole, whole.options().device(at::kCPU));
   const auto work =

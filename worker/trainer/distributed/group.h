@@ -10,29 +10,14 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "common/base/result.h"
 #include "worker/trainer/distributed/environment.h"
+#include "worker/trainer/distributed/gathering.h"
 
 namespace lathe::trainer::distributed {
-
-/// Something that processes do together while each goes on with its own work.
-class Gathering {
- public:
-  Gathering() = default;
-  explicit Gathering(std::function<void()> finish) : finish_(std::move(finish)) {}
-  /// Returns when it is done; at once the second time.
-  void Wait() {
-    if (finish_) std::exchange(finish_, nullptr)();
-  }
-
- private:
-  std::function<void()> finish_;
-};
 
 class Group {
  public:
@@ -40,6 +25,10 @@ class Group {
   Group();
   /// Waits for all others. kUnavailable when they do not come in time.
   static Result<Group> Join(const World& world);
+
+  /// Each process computes on that device; all call it, or none. From then on, GPUs talk to each
+  /// other where the program is built for it. kUnavailable when they cannot.
+  Status UseDevice(const at::Device& device);
 
   Group(Group&&) noexcept;
   Group& operator=(Group&&) noexcept;
