@@ -162,14 +162,14 @@ class Cluster:
                                            str(config)])
 
     def launch_worker(self, name: str, cpu_slots: int = 1, disk_megabytes: int = 0,
-                      cpu_ranks: int = 1) -> subprocess.Popen:
+                      cpu_ranks: int = 1, settings: str = "") -> subprocess.Popen:
         """Like start_worker, for one that need not become ready."""
         config = self.folder / f"{name}.yaml"
         config.write_text(
             f"coordinator: {self.address}\ndata_dir: {self.folder}/{name}\n"
             f"models_dir: {self.folder}/models\nnode_id: {name}\ncpu_slots: {cpu_slots}\n"
             f"cpu_threads: {cpu_ranks}\ncpu_ranks: {cpu_ranks}\ngpus: none\nmetrics_listen: 127.0.0.1:0\n"
-            f"metrics_address_file: {self.folder}/{name}.metrics\n" +
+            f"metrics_address_file: {self.folder}/{name}.metrics\n" + settings +
             tls_settings("ca", self.identity(name)))
         command = [str(BINARIES / "lathe-worker"), "--config", str(config)]
         if disk_megabytes:
@@ -181,9 +181,9 @@ class Cluster:
         return self.start(name, command)
 
     def start_worker(self, name: str = "worker-1", cpu_slots: int = 1, disk_megabytes: int = 0,
-                     cpu_ranks: int = 1) -> subprocess.Popen:
+                     cpu_ranks: int = 1, settings: str = "") -> subprocess.Popen:
         """With disk_megabytes, its data_dir is a disk of that size, seen by the worker alone."""
-        process = self.launch_worker(name, cpu_slots, disk_megabytes, cpu_ranks)
+        process = self.launch_worker(name, cpu_slots, disk_megabytes, cpu_ranks, settings)
         wait_until(lambda: any(n["id"] == name and "ready" in n["state"].lower()
                                for n in self.nodes()), 30, f"{name} is ready")
         return process

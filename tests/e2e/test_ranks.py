@@ -104,7 +104,8 @@ class ElasticTest(unittest.TestCase):
         expected = [m["loss"] for m in cluster.metrics(job)]
 
         job = cluster.submit(configuration(), dataset)
-        for name, ranks in (("worker-2", 2), ("worker-3", 1), ("worker-4", 2)):
+        for name, ranks, base_weights in (("worker-2", 2, "replicated"), ("worker-3", 1, "sharded"),
+                                          ("worker-4", 2, "sharded")):
             lost = list(cluster.processes)[-1]
             cluster.wait_for_step(job, cluster.step(job) + 20)
             wait_until(lambda: int(cluster.job(job).get("checkpointStep", 0)) > 0, 20,
@@ -113,7 +114,7 @@ class ElasticTest(unittest.TestCase):
             cluster.kill(lost)
             for pid in trainers:
                 os.kill(pid, signal.SIGKILL)
-            cluster.start_worker(name, cpu_ranks=ranks)
+            cluster.start_worker(name, cpu_ranks=ranks, settings=f"base_weights: {base_weights}\n")
         self.assertEqual(cluster.wait_for_end(job), "succeeded", cluster.job(job))
         metrics = cluster.metrics(job)
         self.assertEqual([m["step"] for m in metrics], list(range(1, STEPS + 1)))
@@ -121,6 +122,8 @@ class ElasticTest(unittest.TestCase):
             self.assertAlmostEqual(metric["loss"], want, delta=1e-5 * max(1, abs(want)))
         started = [e for e in cluster.events(job) if e["type"] == "started"]
         self.assertEqual([e["fields"]["processes"] for e in started], [1, 2, 1, 2])
+        self.assertEqual([e["fields"]["baseWeights"] for e in started],
+                         ["replicated", "replicated", "replicated", "sharded"])
 
 
 if __name__ == "__main__":

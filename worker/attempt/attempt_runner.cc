@@ -128,9 +128,7 @@ bool AttemptRunner::Launch() {
     FailToStart(saved.error());
     return false;
   }
-  // Of a launch that an earlier daemon began and did not survive.
-  std::error_code none;
-  std::filesystem::remove(folder_.Rendezvous(key_.attempt), none);
+  RemoveRendezvous();  // Of a launch that an earlier daemon began and did not survive.
   auto launched = process::TrainerRanks::Launch(LaunchSpecs(), surroundings_.clock);
   if (!launched) {
     FailToStart(launched.error());
@@ -138,6 +136,11 @@ bool AttemptRunner::Launch() {
   }
   trainers_ = std::move(*launched);
   return NoteLaunched();
+}
+
+void AttemptRunner::RemoveRendezvous() const {
+  std::error_code none;
+  std::filesystem::remove(folder_.Rendezvous(key_.attempt), none);
 }
 
 std::vector<process::LaunchSpec> AttemptRunner::LaunchSpecs() const {
@@ -256,6 +259,7 @@ void AttemptRunner::FailToStart(const Error& error) {
 
 void AttemptRunner::Conclude(process::Outcome outcome) {
   uploader_->Stop();
+  RemoveRendezvous();
   {
     const std::lock_guard lock(mutex_);
     record_.report = v1::AttemptReport();

@@ -72,6 +72,7 @@ class AttemptRunner {
   bool Launch();
   std::vector<process::LaunchSpec> LaunchSpecs() const;
   bool NoteLaunched();
+  void RemoveRendezvous() const;
   bool Watch();
   void Obey();
   void Collect(spool::Collector& collector);

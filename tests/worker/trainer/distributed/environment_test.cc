@@ -37,6 +37,14 @@ TEST(EnvironmentTest, ReadsWhatLaunchersSet) {
   EXPECT_EQ(world->timeout, std::chrono::seconds(7));
 }
 
+TEST(EnvironmentTest, OnOneMachineAFileIsPlaceEnough) {
+  const auto world =
+      Read({{"WORLD_SIZE", "2"}, {"RANK", "1"}, {"LATHE_RENDEZVOUS_FILE", "/job/rendezvous"}});
+  ASSERT_TRUE(world) << world.error().message;
+  EXPECT_EQ(world->rendezvous_file, "/job/rendezvous");
+  EXPECT_EQ(world->local_rank, 1);
+}
+
 TEST(EnvironmentTest, EverythingWrongIsToldAtOnce) {
   const auto world = Read({{"WORLD_SIZE", "2"}, {"RANK", "2"}, {"MASTER_PORT", "x"}});
   ASSERT_FALSE(world);
