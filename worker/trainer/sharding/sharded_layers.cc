@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <malloc.h>
 
 #include <algorithm>
 
@@ -23,6 +24,10 @@ void ShardedLayers::Keep(model::LayerWeights& layer) {
   // A copy of its own: a view would keep all of it.
   const at::Tensor mine = whole.narrow(0, group_->rank() * size, size).clone().to(device_);
   parts_.push_back({std::move(bytes), mine});
+  // What the layer has freed lies between what other layers still hold, where the C library would
+  // keep it.
+  whole.reset();
+  ::malloc_trim(0);
 }
 
 void ShardedLayers::Serve(model::Decoder& decoder) {
