@@ -97,8 +97,9 @@ TEST(ParsePlanTest, SaysHowManyProcessesShareTheWork) {
   EXPECT_EQ(ParsePlan(plan.dump())->base_weights, "sharded");
   EXPECT_EQ(ParsePlan(plan.dump())->settings, alone);
   plan["distributed"] = {{"worldSize", 0}, {"rank", 1}, {"baseWeights", "here"}};
-  EXPECT_EQ(WrongPaths(plan), (std::vector<std::string>{"distributed.rank", "distributed.worldSize",
-                                                        "distributed.baseWeights"}));
+  EXPECT_EQ(WrongPaths(plan),
+            (std::vector<std::string>{"distributed.baseWeights", "distributed.rank",
+                                      "distributed.worldSize"}));
 }
 
 TEST(ParsePlanTest, AnotherVersionIsRefused) {
