@@ -150,12 +150,20 @@ Gathering Group::Gather(const at::Tensor& part, at::Tensor whole) const {
 #ifdef LATHE_NCCL
   if (!whole.is_cpu() && backend_->nccl) return backend_->nccl->Gather(part, whole);
 #endif
-  at::Tensor mine = part.to(at::kCPU);
+  // One broadcast a part, each into its place: Gloo's own gathering copies all of it twice.
   at::Tensor all = whole.is_cpu() ? whole : at::empty_like(whole, whole.options().device(at::kCPU));
-  const auto work =
-      Together(rank_, size_, [&] { return backend_->gloo->_allgather_base(all, mine, {}); });
-  return Gathering([rank = rank_, size = size_, work, mine, all, whole]() mutable {
-    Together(rank, size, [&] { work->wait(); });
+  std::vector<at::Tensor> parts = all.chunk(size_);
+  parts[static_cast<std::size_t>(rank_)].copy_(part);
+  std::vector<c10::intrusive_ptr<c10d::Work>> works;
+  for (int root = 0; root < size_; ++root) {
+    std::vector<at::Tensor> one = {parts[static_cast<std::size_t>(root)]};
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    works.push_back(
+        Together(rank_, size_, [&] { return backend_->gloo->broadcast(one, options); }));
+  }
+  return Gathering([rank = rank_, size = size_, works, all, whole]() mutable {
+    for (const auto& work : works) Together(rank, size, [&] { work->wait(); });
     if (!whole.is_cpu()) whole.copy_(all);
   });
 }

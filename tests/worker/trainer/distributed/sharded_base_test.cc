@@ -1,5 +1,5 @@
 // Processes that hold the base weights in parts compute what processes that hold all of them do,
-// to the bit.
+// to the bit, and need less memory.
 
 #include <list>
 #include <random>
@@ -148,6 +148,24 @@ TEST_F(ShardedBase, GoesOnAfterASignal) {
   base_weights_ = "replicated";  // A matter of the processes, not of the run.
   Train("again", configuration, 2);
   EXPECT_EQ(Adapter("again"), Adapter("whole"));
+}
+
+TEST_F(ShardedBase, NeedsLessMemory) {
+  WriteModel({.hidden = 512, .intermediate = 2048, .layers = 10});  // 157 MB
+  Json configuration = Configuration(4, 1);
+  configuration["schedule"]["maxSteps"] = 2;
+  configuration["schedule"].erase("evalSteps");
+  const auto memory = [&](const char* base_weights, int ranks) {
+    base_weights_ = base_weights;
+    const std::string output = base_weights + std::to_string(ranks);
+    Train(output, configuration, ranks);
+    const auto steps = Events(output, "metric");
+    return steps.empty() ? 0.0 : steps.back()["memoryBytes"].get<double>();
+  };
+  // Of ten layers, four processes keep two and a half each, and two or three that are in use.
+  const double saved = memory("replicated", 4) - memory("sharded", 4);
+  RecordProperty("saved_bytes", std::to_string(saved));
+  EXPECT_GT(saved, 4 * 157e6 * 0.4);
 }
 
 TEST_F(ShardedBase, IsRefusedWhereWholeWeightsAreLookedAt) {
