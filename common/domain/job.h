@@ -35,6 +35,7 @@ struct JobSpec {
   std::string base_model;  ///< the name under which workers register it, or the engine knows it
   Blob train;
   std::optional<Blob> validation;
+  Manifest init_adapter;  ///< to start from; empty: a fresh one
   friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 

@@ -29,10 +29,12 @@ void Apply(Progress& progress, const ProgressUpdate& update) {
   if (BeginsTraining(progress, update)) progress.pace_since.reset();
   if (update.phase) progress.phase = *update.phase;
   if (update.evaluation_loss) progress.evaluation_loss = update.evaluation_loss;
+  if (update.evaluation_perplexity) progress.evaluation_perplexity = update.evaluation_perplexity;
   if (!update.step || *update.step <= progress.step) return;
   ApplyStep(progress, *update.step, update.time);
   if (update.epoch) progress.epoch = *update.epoch;
   if (update.loss) progress.loss = update.loss;
+  if (update.token_accuracy) progress.token_accuracy = update.token_accuracy;
   if (update.tokens_per_second) progress.tokens_per_second = *update.tokens_per_second;
 }
 

@@ -14,7 +14,9 @@ struct Progress {
   std::uint64_t total_steps = 0;  ///< 0: not known yet
   double epoch = 0;
   std::optional<double> loss;
+  std::optional<double> token_accuracy;  ///< 0 to 1, of the step whose loss is `loss`
   std::optional<double> evaluation_loss;
+  std::optional<double> evaluation_perplexity;
   double tokens_per_second = 0;
   std::string phase;  ///< loading, tokenizing, training, evaluating, saving
 
@@ -33,7 +35,9 @@ struct ProgressUpdate {
   std::optional<std::uint64_t> total_steps;
   std::optional<double> epoch;
   std::optional<double> loss;
+  std::optional<double> token_accuracy;
   std::optional<double> evaluation_loss;
+  std::optional<double> evaluation_perplexity;
   std::optional<double> tokens_per_second;
   std::optional<std::string> phase;
 };

@@ -15,7 +15,11 @@ v1::Progress ToProto(const domain::Progress& progress) {
   out.set_total_steps(progress.total_steps);
   out.set_epoch(progress.epoch);
   if (progress.loss) out.set_loss(*progress.loss);
+  if (progress.token_accuracy) out.set_token_accuracy(*progress.token_accuracy);
   if (progress.evaluation_loss) out.set_evaluation_loss(*progress.evaluation_loss);
+  if (progress.evaluation_perplexity) {
+    out.set_evaluation_perplexity(*progress.evaluation_perplexity);
+  }
   out.set_tokens_per_second(progress.tokens_per_second);
   if (const auto eta = domain::EtaSeconds(progress)) out.set_eta_seconds(*eta);
   out.set_fraction(domain::Fraction(progress));

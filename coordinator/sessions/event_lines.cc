@@ -45,11 +45,15 @@ std::string TextAt(const Json& object, const char* key) {
 void Summarise(const std::string& type, const Json& event, domain::ProgressUpdate& progress) {
   if (type == "started") progress.total_steps = NumberAt<std::uint64_t>(event, "totalSteps");
   if (type == "phase") progress.phase = TextAt(event, "phase");
-  if (type == "evaluation") progress.evaluation_loss = NumberAt<double>(event, "loss");
+  if (type == "evaluation") {
+    progress.evaluation_loss = NumberAt<double>(event, "loss");
+    progress.evaluation_perplexity = NumberAt<double>(event, "perplexity");
+  }
   if (type == "metric") {
     progress.step = NumberAt<std::uint64_t>(event, "step");
     progress.epoch = NumberAt<double>(event, "epoch");
     progress.loss = NumberAt<double>(event, "loss");
+    progress.token_accuracy = NumberAt<double>(event, "tokenAccuracy");
     progress.tokens_per_second = NumberAt<double>(event, "tokensPerSecond");
   }
 }

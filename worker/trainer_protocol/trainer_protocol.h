@@ -44,15 +44,18 @@ inline constexpr char kRendezvousVariable[] = "LATHE_RENDEZVOUS_FILE";
 
 // Event types and what they carry beside seq, time, type.
 /// {attempt, device, threads, processes, totalSteps, stepsDone, trainableParameters,
-///  totalParameters, baseWeights: "replicated"|"sharded", trainExamples, validationExamples}: once
-///  a run of the program, before the first step.
+///  totalParameters, baseWeights: "replicated"|"sharded", trainExamples, validationExamples,
+///  cutRows, cutTokens, droppedRows, droppedTokens}: once a run of the program, before the first
+///  step. The last four say what datasets.longRows has done to both files.
 inline constexpr char kEventStarted[] = "started";
 /// {step, epoch, loss, learningRate, gradientNorm, targetTokens, skippedSteps, tokensPerSecond,
 ///  memoryBytes}; memoryBytes is of all processes together; skippedSteps counts those since the
 ///  beginning whose gradient was not finite;
-/// and, of preference data, {rewardChosen, rewardRejected, rewardMargin, rewardAccuracy}
+/// of supervised data {tokenAccuracy}, the share of targets that are what the model finds
+/// likeliest; of preference data {rewardChosen, rewardRejected, rewardMargin, rewardAccuracy}
 inline constexpr char kEventMetric[] = "metric";
-/// {step, epoch, loss, targetTokens}: the validation set; and rewards as in kEventMetric.
+/// {step, epoch, loss, targetTokens}: the validation set; and accuracy or rewards as in
+/// kEventMetric, and of supervised data {perplexity}: e to the loss.
 inline constexpr char kEventEvaluation[] = "evaluation";
 /// {step, path, bytes}: a complete checkpoint lies at `path`, relative to the output folder.
 inline constexpr char kEventCheckpoint[] = "checkpoint";

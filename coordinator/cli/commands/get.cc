@@ -28,8 +28,12 @@ std::string TextOf(const Context& context, const v1::Job& job) {
   line("reason       ", job.reason());
   line("progress     ", ProgressText(progress));
   line("loss         ", progress.has_loss() ? FormatLoss(progress.loss()) : "");
+  line("accuracy     ",
+       progress.has_token_accuracy() ? FormatPercent(progress.token_accuracy()) : "");
   line("eval loss    ",
        progress.has_evaluation_loss() ? FormatLoss(progress.evaluation_loss()) : "");
+  line("perplexity   ",
+       progress.has_evaluation_perplexity() ? FormatLoss(progress.evaluation_perplexity()) : "");
   line("ETA          ", progress.has_eta_seconds() && !IsFinal(job.state())
                             ? FormatDuration(progress.eta_seconds())
                             : "");

@@ -54,7 +54,11 @@ std::string NumbersLine(const v1::Progress& progress) {
     add(epoch.data());
   }
   if (progress.has_loss()) add("loss " + FormatLoss(progress.loss()));
+  if (progress.has_token_accuracy()) add("accuracy " + FormatPercent(progress.token_accuracy()));
   if (progress.has_evaluation_loss()) add("eval " + FormatLoss(progress.evaluation_loss()));
+  if (progress.has_evaluation_perplexity()) {
+    add("perplexity " + FormatLoss(progress.evaluation_perplexity()));
+  }
   if (progress.tokens_per_second() > 0) {
     add(FormatCount(progress.tokens_per_second()) + " tokens/s");
   }

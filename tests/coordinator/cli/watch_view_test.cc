@@ -31,6 +31,12 @@ v1::Job JobAt(std::uint64_t step, std::uint64_t total) {
 TEST(WatchView, NumbersOfARunningJob) {
   EXPECT_EQ(NumbersLine(JobAt(42, 84).progress()),
             "42/84 (50 %)  epoch 1.50  loss 1.234  812 tokens/s  ETA 1m 12s");
+  v1::Progress measured;
+  measured.set_loss(2);
+  measured.set_token_accuracy(0.423);
+  measured.set_evaluation_loss(2.5);
+  measured.set_evaluation_perplexity(12.1825);
+  EXPECT_EQ(NumbersLine(measured), "loss 2  accuracy 42 %  eval 2.5  perplexity 12.18");
   EXPECT_EQ(NumbersLine(v1::Progress{}), "");
 }
 

@@ -22,12 +22,13 @@ v1::EventBatch Batch(const std::vector<std::string>& lines) {
 TEST(EventLines, SummarisesProgress) {
   const ReadBatch read =
       ReadEventBatch(
-          Batch({R"({"type":"started","time":"1970-01-01T00:00:01Z","totalSteps":90})",
-                 R"({"type":"phase","time":"1970-01-01T00:00:01Z","phase":"training"})",
-                 R"({"type":"metric","time":"1970-01-01T00:00:02.25Z","step":1,"loss":3,)"
-                 R"("epoch":0.5,"tokensPerSecond":8.5})",
-                 R"({"type":"metric","time":"1970-01-01T00:00:03Z","step":2,"loss":2.5})",
-                 R"({"type":"evaluation","time":"1970-01-01T00:00:03Z","step":2,"loss":2.75})"}),
+          Batch(
+              {R"({"type":"started","time":"1970-01-01T00:00:01Z","totalSteps":90})",
+               R"({"type":"phase","time":"1970-01-01T00:00:01Z","phase":"training"})",
+               R"({"type":"metric","time":"1970-01-01T00:00:02.25Z","step":1,"loss":3,)"
+               R"("epoch":0.5,"tokensPerSecond":8.5})",
+               R"({"type":"metric","time":"1970-01-01T00:00:03Z","step":2,"loss":2.5})",
+               R"({"type":"evaluation","time":"1970-01-01T00:00:03Z","step":2,"loss":2.75,"perplexity":15.6})"}),
           FromMicros(7))
           .value();
   EXPECT_EQ(read.batch.attempt.attempt, domain::AttemptNumber(2));
@@ -40,6 +41,7 @@ TEST(EventLines, SummarisesProgress) {
   EXPECT_EQ(read.progress.total_steps, 90U);
   EXPECT_EQ(read.progress.loss, 2.5);
   EXPECT_EQ(read.progress.evaluation_loss, 2.75);
+  EXPECT_EQ(read.progress.evaluation_perplexity, 15.6);
   EXPECT_EQ(read.progress.phase, "training");
   EXPECT_EQ(read.progress.time, FromMicros(3'000'000));
 }

@@ -66,14 +66,12 @@ class Reader {
     LATHE_RETURN_IF_ERROR(LoadTextModel(row));
     if (*format_ == Format::kPreference) {
       LATHE_ASSIGN_OR_RETURN(Pair pair, EncodePair(row, settings_.vocabulary, text_model_));
-      KeepPair(std::move(pair));
-      return {};
+      return KeepPair(std::move(pair));
     }
     LATHE_ASSIGN_OR_RETURN(
         Example example,
         EncodeRow(row, {*format_, settings_.loss_on, settings_.vocabulary}, text_model_));
-    Keep(std::move(example));
-    return {};
+    return Keep(std::move(example));
   }
 
   /// Notes what is wrong with the file as a whole, which no other row can mend.
@@ -108,39 +106,75 @@ class Reader {
     return {};
   }
 
-  /// Cuts at the end; true when something was cut off.
-  bool Cut(Example& example) const {
-    const auto limit = static_cast<std::size_t>(settings_.sequence_length);
-    if (example.tokens.size() <= limit) return false;
-    example.tokens.resize(limit);
-    example.labels.resize(limit);
-    return true;
+  std::int64_t Excess(const Example& example) const {
+    const auto length = static_cast<std::int64_t>(example.tokens.size());
+    return std::max<std::int64_t>(0, length - settings_.sequence_length);
   }
 
-  void Keep(Example example) {
-    if (Cut(example)) {
-      ++cut_;
-      if (CountTargets(example) == 0) {
-        ++left_out_;
-        return;
-      }
+  void Cut(Example& example) const {
+    const auto length =
+        std::min(example.tokens.size(), static_cast<std::size_t>(settings_.sequence_length));
+    example.tokens.resize(length);
+    example.labels.resize(length);
+  }
+
+  void Drop(std::int64_t tokens) {
+    ++dataset_.counts.dropped_rows;
+    dataset_.counts.dropped_tokens += tokens;
+  }
+
+  /// What to do with a row of so many tokens, of which so many are too many: whether it is used.
+  /// kInvalidArgument when long rows are not wanted.
+  Result<bool> UseLongRow(std::int64_t tokens, std::int64_t excess) {
+    if (excess == 0 || settings_.long_rows == LongRows::kTruncate) return true;
+    if (settings_.long_rows == LongRows::kDrop) {
+      Drop(tokens);
+      return false;
     }
+    return Failure(ErrorCode::kInvalidArgument,
+                   "has " + std::to_string(excess) + " tokens more than schedule.sequenceLength (" +
+                       std::to_string(settings_.sequence_length) +
+                       "), which datasets.longRows error does not allow");
+  }
+
+  Status Keep(Example example) {
+    const auto tokens = static_cast<std::int64_t>(example.tokens.size());
+    const std::int64_t excess = Excess(example);
+    LATHE_ASSIGN_OR_RETURN(const bool used, UseLongRow(tokens, excess));
+    if (!used) return {};
+    Cut(example);
+    if (excess > 0 && CountTargets(example) == 0) {
+      Drop(tokens);
+      return {};
+    }
+    NoteCut(excess);
     dataset_.examples.push_back(std::move(example));
+    return {};
   }
 
-  void KeepPair(Pair pair) {
+  Status KeepPair(Pair pair) {
     dataset_.group = 2;
-    const bool chosen_cut = Cut(pair.chosen);
-    if (Cut(pair.rejected) || chosen_cut) {
-      ++cut_;
-      if (CountTargets(pair.chosen) == 0 || CountTargets(pair.rejected) == 0 ||
-          pair.chosen.tokens == pair.rejected.tokens) {
-        ++left_out_;
-        return;
-      }
+    const auto tokens =
+        static_cast<std::int64_t>(pair.chosen.tokens.size() + pair.rejected.tokens.size());
+    const std::int64_t excess = Excess(pair.chosen) + Excess(pair.rejected);
+    LATHE_ASSIGN_OR_RETURN(const bool used, UseLongRow(tokens, excess));
+    if (!used) return {};
+    Cut(pair.chosen);
+    Cut(pair.rejected);
+    if (excess > 0 && (CountTargets(pair.chosen) == 0 || CountTargets(pair.rejected) == 0 ||
+                       pair.chosen.tokens == pair.rejected.tokens)) {
+      Drop(tokens);
+      return {};
     }
+    NoteCut(excess);
     dataset_.examples.push_back(std::move(pair.chosen));
     dataset_.examples.push_back(std::move(pair.rejected));
+    return {};
+  }
+
+  void NoteCut(std::int64_t excess) {
+    dataset_.counts.cut_rows += excess > 0 ? 1 : 0;
+    dataset_.counts.cut_tokens += excess;
   }
 
   Result<Dataset> Finish() {
@@ -153,24 +187,38 @@ class Reader {
               ": " + findings_[0].message,
           std::move(findings_)});
     }
-    const std::string limit = std::to_string(settings_.sequence_length) + " tokens";
-    if (dataset_.examples.empty()) {
-      return Failure(
-          ErrorCode::kInvalidArgument,
-          path_.string() +
-              (rows_ == 0 ? " is empty" : ": no row has anything to learn within " + limit));
-    }
-    if (cut_ > left_out_) {
-      dataset_.warnings.push_back(std::to_string(cut_ - left_out_) + " of " +
-                                  std::to_string(rows_) + " rows of " + path_.string() +
-                                  " are longer than " + limit + " and were cut");
-    }
-    if (left_out_ > 0) {
-      dataset_.warnings.push_back(std::to_string(left_out_) + " of " + std::to_string(rows_) +
-                                  " rows of " + path_.string() + " have nothing to learn within " +
-                                  limit + " and were left out");
-    }
+    if (dataset_.examples.empty()) return Failure(NothingLeft());
+    Warn();
     return std::move(dataset_);
+  }
+
+  std::string Limit() const { return std::to_string(settings_.sequence_length) + " tokens"; }
+
+  Error NothingLeft() const {
+    std::string why = " is empty";
+    if (rows_ > 0 && settings_.long_rows == LongRows::kDrop) {
+      why = ": each of its " + std::to_string(rows_) + " rows is longer than " + Limit() +
+            " and was dropped; raise schedule.sequenceLength, or set datasets.longRows truncate";
+    } else if (rows_ > 0) {
+      why = ": no row has anything to learn within " + Limit() + "; raise schedule.sequenceLength";
+    }
+    return {ErrorCode::kInvalidArgument, path_.string() + why, {}};
+  }
+
+  void Warn() {
+    const RowCounts& counts = dataset_.counts;
+    const auto warn = [&](std::int64_t rows, const std::string& what, std::int64_t tokens) {
+      if (rows == 0) return;
+      dataset_.warnings.push_back(std::to_string(rows) + " of " + std::to_string(rows_) +
+                                  " rows of " + path_.string() + what + " (" +
+                                  std::to_string(tokens) + " tokens)");
+    };
+    warn(counts.cut_rows, " are longer than " + Limit() + " and were cut", counts.cut_tokens);
+    const bool dropped = settings_.long_rows == LongRows::kDrop;
+    warn(counts.dropped_rows,
+         dropped ? " are longer than " + Limit() + " and were dropped"
+                 : " have nothing to learn within " + Limit() + " and were dropped",
+         counts.dropped_tokens);
   }
 
   const fs::path& path_;
@@ -183,11 +231,17 @@ class Reader {
   std::vector<Finding> findings_;
   std::int64_t line_ = 0;
   std::int64_t rows_ = 0;
-  std::int64_t cut_ = 0;
-  std::int64_t left_out_ = 0;
 };
 
 }  // namespace
+
+RowCounts& RowCounts::operator+=(const RowCounts& other) {
+  cut_rows += other.cut_rows;
+  cut_tokens += other.cut_tokens;
+  dropped_rows += other.dropped_rows;
+  dropped_tokens += other.dropped_tokens;
+  return *this;
+}
 
 Result<Dataset> ReadDataset(const fs::path& path, const DatasetSettings& settings,
                             const TextModelSource& text_model) {

@@ -5,8 +5,8 @@
 
 namespace lathe::trainer::kernels {
 
-at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
-                            double soft_cap) {
+RowLosses CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                           double soft_cap) {
   return logits.is_cpu() ? cpu::CrossEntropyRows(logits, targets, scales, soft_cap)
                          : accelerator::CrossEntropyRows(logits, targets, scales, soft_cap);
 }

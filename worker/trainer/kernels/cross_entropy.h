@@ -5,10 +5,15 @@
 
 namespace lathe::trainer::kernels {
 
-/// -log softmax(capped logits)[target] of each row, fp32 [M]. Row i of the logits [M, V] becomes
-/// its gradient (without a cap: softmax - onehot) times scales[i]; scales is fp32 [M], or
-/// undefined: the logits are left alone. targets is int64 [M].
-at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
-                            double soft_cap = 0);
+/// Both where the logits are.
+struct RowLosses {
+  at::Tensor losses;  ///< fp32 [M]: -log softmax(capped logits)[target]
+  at::Tensor hits;    ///< fp32 [M]: 1 where no other logit is larger than the target's, else 0
+};
+
+/// Row i of the logits [M, V] becomes its gradient (without a cap: softmax - onehot) times
+/// scales[i]; scales is fp32 [M], or undefined: the logits are left alone. targets is int64 [M].
+RowLosses CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                           double soft_cap = 0);
 
 }  // namespace lathe::trainer::kernels

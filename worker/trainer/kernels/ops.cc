@@ -59,12 +59,6 @@ void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreS
                          : accelerator::SoftCapBackward(scores, dscores, scaling);
 }
 
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
-                    double soft_cap) {
-  return logits.is_cpu() ? cpu::CrossEntropy(logits, targets, gradient_scale, soft_cap)
-                         : accelerator::CrossEntropy(logits, targets, gradient_scale, soft_cap);
-}
-
 at::Tensor SoftCapped(const at::Tensor& x, double cap) {
   return cap > 0 ? (x / cap).tanh_().mul_(cap) : x;
 }

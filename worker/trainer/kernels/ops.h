@@ -79,10 +79,4 @@ void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreS
 /// x, or with a cap above 0 cap * tanh(x / cap).
 at::Tensor SoftCapped(const at::Tensor& x, double cap);
 
-/// The sum over rows of -log softmax(capped logits)[target] in fp64; logits [M, V] become its
-/// gradient (without a cap: softmax - onehot) times gradient_scale, or are left alone when that is
-/// 0. targets is int64 [M].
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
-                    double soft_cap = 0);
-
 }  // namespace lathe::trainer::kernels

@@ -121,34 +121,20 @@ void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreS
   dscores.copy_(dscores * (1 - t.square()));
 }
 
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
-                    double soft_cap) {
+RowLosses CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                           double soft_cap) {
   const at::Tensor capped = SoftCapped(logits.to(at::kFloat), soft_cap);
   const at::Tensor log_probabilities = at::log_softmax(capped, -1, at::kFloat);
   const at::Tensor index = targets.unsqueeze(1);
-  const double loss = -log_probabilities.gather(1, index).sum(at::kDouble).item<double>();
-  if (gradient_scale != 0) {
-    at::Tensor gradient = log_probabilities.exp();
-    gradient.scatter_add_(1, index, -at::Tensor(gradient.new_ones(index.sizes())));
-    if (soft_cap > 0) gradient.mul_(1 - (capped / soft_cap).square());
-    logits.copy_(gradient.mul_(gradient_scale));
-  }
-  return loss;
-}
-
-at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
-                            double soft_cap) {
-  const at::Tensor capped = SoftCapped(logits.to(at::kFloat), soft_cap);
-  const at::Tensor log_probabilities = at::log_softmax(capped, -1, at::kFloat);
-  const at::Tensor index = targets.unsqueeze(1);
-  at::Tensor losses = log_probabilities.gather(1, index).squeeze(1).neg_();
+  const at::Tensor of_target = log_probabilities.gather(1, index).squeeze(1);
+  const at::Tensor hits = of_target.ge(log_probabilities.amax(-1)).to(at::kFloat);
   if (scales.defined()) {
     at::Tensor gradient = log_probabilities.exp();
     gradient.scatter_add_(1, index, -at::Tensor(gradient.new_ones(index.sizes())));
     if (soft_cap > 0) gradient.mul_(1 - (capped / soft_cap).square());
     logits.copy_(gradient.mul_(scales.unsqueeze(1)));
   }
-  return losses;
+  return {of_target.neg(), hits};
 }
 
 }  // namespace lathe::trainer::kernels::aten

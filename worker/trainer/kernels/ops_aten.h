@@ -2,6 +2,7 @@
 // ops.h as chains of ATen operations, same contracts, for every device: what runs where there are
 // no kernels of our own, and what those are compared with.
 
+#include "worker/trainer/kernels/cross_entropy.h"
 #include "worker/trainer/kernels/ops.h"
 
 namespace lathe::trainer::kernels::aten {
@@ -19,10 +20,8 @@ at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at
 void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, const ScoreScaling& scaling);
 void SoftmaxBackward(const at::Tensor& p, at::Tensor& dp, double scale);
 void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreScaling& scaling);
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
-                    double soft_cap);
 
-at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
-                            double soft_cap);
+RowLosses CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                           double soft_cap);
 
 }  // namespace lathe::trainer::kernels::aten

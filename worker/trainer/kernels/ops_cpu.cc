@@ -203,39 +203,25 @@ void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreS
   });
 }
 
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
-                    double soft_cap) {
+RowLosses CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                           double soft_cap) {
   const std::int64_t vocabulary = logits.size(1);
-  // Losses are added up in the order of the rows: the sum does not depend on the thread count.
-  std::vector<double> losses(static_cast<std::size_t>(logits.size(0)));
-  const ScoreMap map = Map({gradient_scale, soft_cap});
-  Dispatch(logits, [&](const auto& kernels, auto tag) {
-    using T = decltype(tag);
-    ForRows(logits.size(0), vocabulary, [&](std::int64_t row) {
-      losses[static_cast<std::size_t>(row)] = static_cast<double>(kernels.cross_entropy(
-          Data<T>(logits) + row * vocabulary, vocabulary, Data<std::int64_t>(targets)[row], map));
-    });
-  });
-  return std::accumulate(losses.begin(), losses.end(), 0.0);
-}
-
-at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
-                            double soft_cap) {
-  const std::int64_t vocabulary = logits.size(1);
-  at::Tensor losses = at::empty({logits.size(0)}, at::kFloat);
+  RowLosses rows{at::empty({logits.size(0)}, at::kFloat), at::empty({logits.size(0)}, at::kFloat)};
   Dispatch(logits, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
     ForRows(logits.size(0), vocabulary, [&](std::int64_t row) {
       T* values = Data<T>(logits) + row * vocabulary;
       const float scale = scales.defined() ? Data<float>(scales)[row] : 0.0F;
-      Data<float>(losses)[row] =
+      const RowLoss of_row =
           kernels.cross_entropy(values, vocabulary, Data<std::int64_t>(targets)[row],
                                 Map({static_cast<double>(scale), soft_cap}));
+      Data<float>(rows.losses)[row] = of_row.loss;
+      Data<float>(rows.hits)[row] = of_row.hit ? 1.0F : 0.0F;
       // The kernel takes a scale of 0 as "no gradient wanted".
       if (scales.defined() && scale == 0.0F) std::fill_n(values, vocabulary, T{});
     });
   });
-  return losses;
+  return rows;
 }
 
 }  // namespace lathe::trainer::kernels::cpu

@@ -5,8 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "worker/trainer/data/dataset.h"
-
 namespace lathe::trainer::loop {
 namespace {
 
@@ -14,6 +12,11 @@ data::LossOn LossOnOf(const std::string& name) {
   if (name == "enabled") return data::LossOn::kEverything;
   if (name == "disabled") return data::LossOn::kCompletions;
   return data::LossOn::kFormatDefault;
+}
+
+data::LongRows LongRowsOf(const std::string& name) {
+  if (name == "drop") return data::LongRows::kDrop;
+  return name == "error" ? data::LongRows::kError : data::LongRows::kTruncate;
 }
 
 /// Loads the tokenizer and template at most once, when they are asked for.
@@ -48,6 +51,7 @@ Result<Dataset> LoadDataset(const plan::Plan& plan, std::int64_t vocabulary) {
       .loss_on = LossOnOf(plan.data.train_on_inputs),
       .vocabulary = vocabulary,
       .sequence_length = plan.data.sequence_length,
+      .long_rows = LongRowsOf(plan.data.long_rows),
       .max_samples = plan.data.max_samples};
   const auto read = [&](const std::filesystem::path& path) {
     return data::ReadDataset(path, settings, [&] { return text_model.Get(); });
@@ -56,11 +60,13 @@ Result<Dataset> LoadDataset(const plan::Plan& plan, std::int64_t vocabulary) {
   Dataset dataset{.group = pairs ? 2U : 1U,
                   .train = {},
                   .validation = {},
+                  .counts = file.counts,
                   .warnings = std::move(file.warnings)};
   if (plan.paths.validation) {
     LATHE_ASSIGN_OR_RETURN(auto validation, read(*plan.paths.validation));
     dataset.train = std::move(file.examples);
     dataset.validation = std::move(validation.examples);
+    dataset.counts += validation.counts;
     std::move(validation.warnings.begin(), validation.warnings.end(),
               std::back_inserter(dataset.warnings));
   } else {

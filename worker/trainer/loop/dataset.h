@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "worker/trainer/data/dataset.h"
 #include "worker/trainer/loop/batch.h"
 #include "worker/trainer/plan/plan.h"
 
@@ -13,6 +14,7 @@ struct Dataset {
   std::size_t group = 1;  ///< so many examples in a row belong together
   std::vector<Example> train;
   std::vector<Example> validation;
+  data::RowCounts counts;             ///< of both files
   std::vector<std::string> warnings;  ///< a sentence each
 };
 

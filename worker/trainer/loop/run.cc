@@ -144,7 +144,11 @@ Status Runner::TellStart() {
                       {"trainableParameters", trainable},
                       {"totalParameters", job_.plan.method == "full" ? total : total + trainable},
                       {"trainExamples", job_.data.train.size() / job_.data.group},
-                      {"validationExamples", job_.data.validation.size() / job_.data.group}});
+                      {"validationExamples", job_.data.validation.size() / job_.data.group},
+                      {"cutRows", job_.data.counts.cut_rows},
+                      {"cutTokens", job_.data.counts.cut_tokens},
+                      {"droppedRows", job_.data.counts.dropped_rows},
+                      {"droppedTokens", job_.data.counts.dropped_tokens}});
 }
 
 Result<bool> Runner::TrainStep() {
@@ -229,6 +233,7 @@ Result<bool> Runner::EvaluateIfDue() {
                  {"epoch", Epoch()},
                  {"loss", Finite(evaluation->loss)},
                  {"targetTokens", evaluation->targets}};
+  if (job_.plan.objective.type == "sft") fields["perplexity"] = Finite(std::exp(evaluation->loss));
   AddMeasures(evaluation->measures, fields);
   LATHE_RETURN_IF_ERROR(log_.AppendStep(protocol::kEventEvaluation, fields));
   NoteEvaluation(evaluation->loss);

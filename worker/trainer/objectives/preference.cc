@@ -81,20 +81,21 @@ Scored Score(const PreferenceSettings& settings, const ObjectiveInput& input,
 ObjectiveOutput Compute(const PreferenceSettings& settings, const ObjectiveInput& input) {
   const auto& [pass, hidden, targets, reference, scale] = input;
   if (scale == 0) {
-    const at::Tensor losses = TargetLosses(pass, hidden, targets, Mode::kEvaluation);
-    return Score(settings, input, losses).output;
+    const Scores scores = ScoreTargets(pass, hidden, targets, Mode::kEvaluation);
+    return Score(settings, input, scores.losses).output;
   }
   if (HeadIsTrained(pass)) {
     // The scales depend on whole sequences, so that the head is computed twice.
-    Scored scored = Score(settings, input, TargetLosses(pass, hidden, targets, Mode::kTraining));
+    Scored scored =
+        Score(settings, input, ScoreTargets(pass, hidden, targets, Mode::kTraining).losses);
     const at::Tensor scales = RepeatForTargets(scored.factors, targets.per_sequence).mul_(scale);
-    scored.output.dhidden = TargetLossesWithGradient(pass, hidden, targets, scales).dhidden;
+    scored.output.dhidden = ScoreWithGradient(pass, hidden, targets, scales).dhidden;
     return std::move(scored.output);
   }
   const at::Tensor scales =
       at::full({targets.rows.size(0)}, scale, hidden.options().dtype(at::kFloat));
-  auto [losses, dhidden] = TargetLossesWithGradient(pass, hidden, targets, scales);
-  Scored scored = Score(settings, input, losses);
+  auto [scores, dhidden] = ScoreWithGradient(pass, hidden, targets, scales);
+  Scored scored = Score(settings, input, scores.losses);
   at::Tensor factors = at::zeros({hidden.size(0)}, hidden.options().dtype(at::kFloat));
   factors.index_copy_(0, targets.rows,
                       RepeatForTargets(scored.factors, targets.per_sequence).to(hidden.device()));
@@ -132,7 +133,7 @@ Objective MakePreference(const PreferenceSettings& settings) {
 
 std::vector<double> LogProbabilities(const model::PassContext& pass, const at::Tensor& hidden,
                                      const Targets& targets) {
-  return SumBySequence(TargetLosses(pass, hidden, targets, Mode::kEvaluation),
+  return SumBySequence(ScoreTargets(pass, hidden, targets, Mode::kEvaluation).losses,
                        targets.per_sequence);
 }
 

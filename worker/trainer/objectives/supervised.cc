@@ -8,28 +8,30 @@ namespace lathe::trainer::objectives {
 namespace {
 
 /// In the order of the targets and in fp64: the sum does not depend on threads.
-double Sum(const at::Tensor& losses) {
-  const auto* values = static_cast<const float*>(losses.data_ptr());
-  return std::accumulate(values, values + losses.numel(), 0.0);
+double Sum(const at::Tensor& tensor) {
+  const auto* values = static_cast<const float*>(tensor.data_ptr());
+  return std::accumulate(values, values + tensor.numel(), 0.0);
+}
+
+ObjectiveOutput Summed(const Scores& scores, at::Tensor dhidden) {
+  return {
+      .loss = Sum(scores.losses), .measures = {Sum(scores.hits)}, .dhidden = std::move(dhidden)};
 }
 
 ObjectiveOutput Compute(const ObjectiveInput& input) {
   const auto& [pass, hidden, targets, reference, scale] = input;
-  if (scale == 0) {
-    return {.loss = Sum(TargetLosses(pass, hidden, targets, Mode::kEvaluation)),
-            .measures = {},
-            .dhidden = {}};
-  }
+  if (scale == 0) return Summed(ScoreTargets(pass, hidden, targets, Mode::kEvaluation), {});
   const at::Tensor scales =
       at::full({targets.rows.size(0)}, scale, hidden.options().dtype(at::kFloat));
-  auto [losses, dhidden] = TargetLossesWithGradient(pass, hidden, targets, scales);
-  return {.loss = Sum(losses), .measures = {}, .dhidden = std::move(dhidden)};
+  auto [scores, dhidden] = ScoreWithGradient(pass, hidden, targets, scales);
+  return Summed(scores, std::move(dhidden));
 }
 
 }  // namespace
 
 Objective MakeSupervised() {
-  return {.average = Average::kTargets, .group = 1, .measures = {}, .compute = &Compute};
+  return {
+      .average = Average::kTargets, .group = 1, .measures = {"tokenAccuracy"}, .compute = &Compute};
 }
 
 }  // namespace lathe::trainer::objectives

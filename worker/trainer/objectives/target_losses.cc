@@ -44,14 +44,14 @@ struct Request {
   at::Tensor scales;  ///< undefined: no gradient
 };
 
-LossesAndGradient Compute(const Request& request) {
+ScoresAndGradient Compute(const Request& request) {
   const auto& [pass, hidden, targets, mode, host_scales] = request;
   const model::Decoder& decoder = pass.decoder;
   const model::LowRankGroup* group = HeadGroup(pass);
   const std::int64_t rows_in_all = targets.rows.size(0);
-  LossesAndGradient result;
+  ScoresAndGradient result;
   // They come to the host together, once: in between nothing waits for the device.
-  at::Tensor losses = at::empty({rows_in_all}, hidden.options().dtype(at::kFloat));
+  at::Tensor scores = at::empty({2, rows_in_all}, hidden.options().dtype(at::kFloat));
   const at::Tensor scales =
       host_scales.defined() ? host_scales.to(hidden.device(), /*non_blocking=*/true) : at::Tensor();
   if (scales.defined()) result.dhidden = at::zeros_like(hidden);
@@ -67,9 +67,11 @@ LossesAndGradient Compute(const Request& request) {
     at::Tensor logits = model::Forward(decoder.head, group, normed.y, train ? &tape : nullptr);
     const at::Tensor chunk_scales =
         scales.defined() ? scales.narrow(0, begin, count) : at::Tensor();
-    losses.narrow(0, begin, count)
-        .copy_(kernels::CrossEntropyRows(logits, targets.labels.narrow(0, begin, count),
-                                         chunk_scales, decoder.description.logit_cap));
+    const kernels::RowLosses of_rows =
+        kernels::CrossEntropyRows(logits, targets.labels.narrow(0, begin, count), chunk_scales,
+                                  decoder.description.logit_cap);
+    scores[0].narrow(0, begin, count).copy_(of_rows.losses);
+    scores[1].narrow(0, begin, count).copy_(of_rows.hits);
     if (!scales.defined()) continue;
     pass.additions.weights.AddLinear(decoder.head, logits, normed.y);
     const at::Tensor dnormed = model::Backward(decoder.head, group, {logits, normed.y, tape});
@@ -78,19 +80,20 @@ LossesAndGradient Compute(const Request& request) {
     kernels::AddRmsNormBackward(dnormed, x, norm, normed.rstd, dx);
     result.dhidden.index_copy_(0, rows, dx);
   }
-  result.losses = losses.to(at::kCPU);
+  scores = scores.to(at::kCPU);
+  result.scores = {scores[0], scores[1]};
   return result;
 }
 
 }  // namespace
 
-at::Tensor TargetLosses(const model::PassContext& pass, const at::Tensor& hidden,
-                        const Targets& targets, Mode mode) {
-  return Compute({pass, hidden, targets, mode, {}}).losses;
+Scores ScoreTargets(const model::PassContext& pass, const at::Tensor& hidden,
+                    const Targets& targets, Mode mode) {
+  return Compute({pass, hidden, targets, mode, {}}).scores;
 }
 
-LossesAndGradient TargetLossesWithGradient(const model::PassContext& pass, const at::Tensor& hidden,
-                                           const Targets& targets, const at::Tensor& scales) {
+ScoresAndGradient ScoreWithGradient(const model::PassContext& pass, const at::Tensor& hidden,
+                                    const Targets& targets, const at::Tensor& scales) {
   return Compute({pass, hidden, targets, Mode::kTraining, scales});
 }
 

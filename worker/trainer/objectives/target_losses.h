@@ -17,19 +17,24 @@ struct Targets {
 
 enum class Mode : std::uint8_t { kTraining, kEvaluation };
 
-/// -log p(label) of each target, fp32 [M] on the CPU. In training with the dropout that the
-/// gradient's pass will have. `hidden` [N, hidden] are states before the final norm.
-at::Tensor TargetLosses(const model::PassContext& pass, const at::Tensor& hidden,
-                        const Targets& targets, Mode mode);
+/// Of each target, on the CPU.
+struct Scores {
+  at::Tensor losses;  ///< fp32 [M]: -log p(label)
+  at::Tensor hits;    ///< fp32 [M]: 1 where the label is what the model finds likeliest, else 0
+};
+/// In training with the dropout that the gradient's pass will have. `hidden` [N, hidden] are states
+/// before the final norm.
+Scores ScoreTargets(const model::PassContext& pass, const at::Tensor& hidden,
+                    const Targets& targets, Mode mode);
 
-struct LossesAndGradient {
-  at::Tensor losses;   ///< as TargetLosses returns them
+struct ScoresAndGradient {
+  Scores scores;
   at::Tensor dhidden;  ///< [N, hidden]: gradient of sum(scales * losses)
 };
 /// `scales` is fp32 [M], where hidden is or on the host. Adds to the gradients of what is trained
 /// of the head.
-LossesAndGradient TargetLossesWithGradient(const model::PassContext& pass, const at::Tensor& hidden,
-                                           const Targets& targets, const at::Tensor& scales);
+ScoresAndGradient ScoreWithGradient(const model::PassContext& pass, const at::Tensor& hidden,
+                                    const Targets& targets, const at::Tensor& scales);
 
 /// Whether something of the head or the final norm is trained, so that the gradient has to be
 /// computed with its final scales. Otherwise each row of dhidden is linear in its scale.

@@ -64,6 +64,12 @@ Configuration Configuration::Parse(const Json& object, std::vector<Finding>& fin
   return configuration;
 }
 
+bool Configuration::IsGivenAsDefault(const std::string& path) const {
+  const auto given = given_.find(path);
+  const auto fallback = defaults_.find(path);
+  return given != given_.end() && fallback != defaults_.end() && given->second == fallback->second;
+}
+
 const Json* Configuration::Find(const std::string& path) const {
   LATHE_CHECK(FindParameter(path) != nullptr, path);
   if (const auto found = given_.find(path); found != given_.end()) return &found->second;

@@ -20,6 +20,8 @@ class Configuration {
 
   /// Whether the configuration itself has the path, as opposed to a default.
   bool IsGiven(const std::string& path) const { return given_.contains(path); }
+  /// Whether it is given as the table has it anyway.
+  bool IsGivenAsDefault(const std::string& path) const;
   /// nullptr when it is neither given nor has a default. Only for paths of the table.
   const nlohmann::json* Find(const std::string& path) const;
 

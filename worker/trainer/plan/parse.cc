@@ -125,7 +125,8 @@ DataPlan ReadData(const Configuration& c, bool has_validation_file,
                 .train_split = c.Number("datasets.trainSplit"),
                 .shuffle = c.Flag("datasets.shuffle"),
                 .seed = c.OptionalInteger("datasets.seed").value_or(c.Integer("seed")),
-                .sequence_length = c.Integer("schedule.sequenceLength")};
+                .sequence_length = c.Integer("schedule.sequenceLength"),
+                .long_rows = c.Text("datasets.longRows")};
   const bool no_evaluations =
       c.IsGiven("schedule.evaluations") && c.Integer("schedule.evaluations") == 0;
   if (!c.IsGiven("datasets.trainSplit") && (has_validation_file || no_evaluations)) {
@@ -250,8 +251,8 @@ std::string CanonicalSettings(const Plan& plan, const Configuration& configurati
                    {"sequencePacking", plan.sequence_packing},
                    {"dynamicPadding", plan.dynamic_padding}};
   for (const auto& [path, value] : configuration.given()) {
-    const auto* parameter = configuration.Find(path);
-    if (AffectsResult(path) && parameter != nullptr) settings[path] = value;
+    // A schema with one more parameter must not part a job from its checkpoints.
+    if (AffectsResult(path) && !configuration.IsGivenAsDefault(path)) settings[path] = value;
   }
   return settings.dump();
 }
@@ -301,7 +302,8 @@ void CheckCombinations(const Configuration& c, const Plan& plan, std::vector<Fin
                         .given = Json(modules).dump(),
                         .expected = "all-linear, or names with commas: q_proj,v_proj"});
   }
-  if (c.IsGiven("method.loraConfig.initFrom") && !plan.paths.init_adapter) {
+  const bool lora = plan.method == "lora" || plan.method == "qlora";
+  if (lora && c.IsGiven("method.loraConfig.initFrom") && !plan.paths.init_adapter) {
     findings.push_back({.path = "paths.initAdapter",
                         .code = "required",
                         .message = "method.loraConfig.initFrom is set, but no folder is given",

@@ -33,6 +33,7 @@ struct DataPlan {
   bool shuffle = DefaultFlag("datasets.shuffle");
   std::int64_t seed = DefaultInteger("seed");
   std::int64_t sequence_length = DefaultInteger("schedule.sequenceLength");  ///< tokens
+  std::string long_rows;  ///< of more tokens: "truncate", "drop", "error"
 };
 
 struct LoraPlan {

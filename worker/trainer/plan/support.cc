@@ -26,6 +26,18 @@ Finding Unsupported(const std::string& path, const std::string& given,
           .expected = "one of " + Joined(supported)};
 }
 
+std::vector<std::string> UnmeasuredMetrics(const Configuration& configuration) {
+  std::vector<std::string> told;
+  const bool pairs = configuration.Text("objective.type") == "dpo";
+  for (const std::string& metric : configuration.Tokens("evaluation.metrics")) {
+    const bool of_tokens = metric == "perplexity" || metric == "token_accuracy";
+    if (of_tokens && !pairs) continue;  // These two are always reported.
+    told.push_back("evaluation.metrics: " + metric + " is not measured here; evaluations report " +
+                   (pairs ? "loss and rewards" : "loss, perplexity and token accuracy"));
+  }
+  return told;
+}
+
 /// The memory-saving forms of an optimizer are AdamW's.
 void CheckOptimizerForms(const Configuration& configuration, std::vector<Finding>& findings) {
   const std::string name = configuration.Text("optimizer.name");
@@ -61,11 +73,16 @@ const std::vector<AcceptedTokens>& AcceptedByTrainer() {
 
 const std::vector<WithoutEffect>& SettingsWithoutEffect() {
   static const std::vector<WithoutEffect> table = {
-      {"evaluation.metrics", "evaluations report the loss"},
+      {"model.revision", "the base model is the one that lies on the node"},
       {"integrations.wandb.project", "the trainer writes its own event log only"},
       {"integrations.tensorboard.enabled", "the trainer writes its own event log only", true},
+      {"integrations.huggingface.outputRepoName", "nothing is uploaded anywhere"},
       {"tokenizer.name", "the model's own tokenizer is used"},
+      {"tokenizer.trustRemoteCode", "downloaded code is never executed", true},
       {"model.trustRemoteCode", "downloaded code is never executed", true},
+      {"output.suffix", "the adapter stays with the job, under the job's id"},
+      {"output.adapterName", "the adapter stays with the job, under the job's id"},
+      {"output.adapterType", "the adapter stays with the job, under the job's id"},
   };
   return table;
 }
@@ -89,7 +106,7 @@ void CheckSupport(const Configuration& configuration, std::vector<Finding>& find
 }
 
 std::vector<std::string> IgnoredSettings(const Configuration& configuration) {
-  std::vector<std::string> ignored;
+  std::vector<std::string> ignored = UnmeasuredMetrics(configuration);
   for (const WithoutEffect& row : SettingsWithoutEffect()) {
     if (!configuration.IsGiven(row.path)) continue;
     if (row.only_if_true && !configuration.Flag(row.path)) continue;

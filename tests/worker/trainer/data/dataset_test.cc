@@ -67,7 +67,38 @@ TEST_F(DatasetTest, LongRowsAreCutWithAWarning) {
   EXPECT_EQ(read->examples[0].labels.size(), 4U);
   ASSERT_EQ(read->warnings.size(), 2U);
   EXPECT_THAT(read->warnings[0], HasSubstr("1 of 2"));
-  EXPECT_THAT(read->warnings[1], HasSubstr("left out"));
+  EXPECT_THAT(read->warnings[0], HasSubstr("(2 tokens)"));
+  EXPECT_THAT(read->warnings[1], HasSubstr("dropped (5 tokens)"));
+  EXPECT_EQ(read->counts.cut_rows, 1);
+  EXPECT_EQ(read->counts.dropped_rows, 1);
+}
+
+constexpr const char* kLongRow = R"({"input_ids": [1, 2, 3, 4, 5], "labels": [1, 2, 3, 4, 5]})";
+
+TEST_F(DatasetTest, LongRowsAreDroppedWhereThatIsAskedFor) {
+  settings_.long_rows = LongRows::kDrop;
+  const auto read = Read(std::string(kRow) + "\n" + kLongRow + "\n" + kLongRow + "\n");
+  ASSERT_TRUE(read) << read.error().message;
+  ASSERT_EQ(read->examples.size(), 1U);
+  EXPECT_EQ(read->counts.dropped_rows, 2);
+  EXPECT_EQ(read->counts.dropped_tokens, 10);
+  EXPECT_EQ(read->counts.cut_rows, 0);
+  ASSERT_EQ(read->warnings.size(), 1U);
+  EXPECT_THAT(read->warnings[0], HasSubstr("2 of 3"));
+  const auto none = Read(kLongRow);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(none.error().message, HasSubstr("raise schedule.sequenceLength"));
+}
+
+TEST_F(DatasetTest, LongRowsAreBrokenWhereThatIsAskedFor) {
+  settings_.long_rows = LongRows::kError;
+  const auto read = Read(std::string(kLongRow) + "\n" + kRow + "\n" + kLongRow + "\n");
+  ASSERT_FALSE(read);
+  ASSERT_EQ(read.error().findings.size(), 2U);
+  EXPECT_THAT(read.error().findings[1].path, testing::EndsWith("d.jsonl:3"));
+  EXPECT_THAT(read.error().findings[1].message, HasSubstr("1 tokens more"));
+  EXPECT_TRUE(Read(kRow));
 }
 
 TEST_F(DatasetTest, MaxSamplesStopsReading) {
@@ -155,6 +186,19 @@ TEST_F(PairsTest, ThatTheCutMakesEmptyOrEqualAreLeftOut) {
   ASSERT_EQ(read->warnings.size(), 2U);
   EXPECT_THAT(read->warnings[0], HasSubstr("1 of 4"));
   EXPECT_THAT(read->warnings[1], HasSubstr("2 of 4"));
+  EXPECT_EQ(read->counts.cut_tokens, 1);
+  EXPECT_EQ(read->counts.dropped_tokens, 20);
+}
+
+TEST_F(PairsTest, WithALongAnswerAreDroppedWhole) {
+  settings_.long_rows = LongRows::kDrop;
+  const auto read = Read(std::string(kPair) + R"(
+    {"prompt_ids": [1], "chosen_ids": [2, 3, 4, 5], "rejected_ids": [2]}
+)");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->examples.size(), 2U);
+  EXPECT_EQ(read->counts.dropped_rows, 1);
+  EXPECT_EQ(read->counts.dropped_tokens, 7);
 }
 
 TEST_F(PairsTest, BrokenOnesAreReportedWithTheirLine) {

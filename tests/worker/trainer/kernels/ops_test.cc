@@ -6,12 +6,15 @@
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 #include <vector>
+
+#include "worker/trainer/kernels/cross_entropy.h"
 
 namespace lathe::trainer::kernels {
 namespace {
@@ -319,6 +322,13 @@ TEST_P(OpsTest, SoftmaxBackward) {
     SoftmaxBackward(p, dp, 0.7);
     ExpectNear(dp, want);
   }
+}
+
+/// The sum of the rows' losses; with a scale of 0 the logits stay.
+double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double scale, double cap = 0) {
+  const at::Tensor scales =
+      scale == 0 ? at::Tensor() : at::full({logits.size(0)}, scale, at::kFloat);
+  return CrossEntropyRows(logits, targets, scales, cap).losses.sum(at::kDouble).item<double>();
 }
 
 /// The loss of one row, which becomes its gradient times 0.5.

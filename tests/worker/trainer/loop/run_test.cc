@@ -40,6 +40,10 @@ TEST_F(RunTest, EvaluatesWhatItTrainsOn) {
   // A step holds all eight rows; with next to no learning rate both losses are the base's.
   EXPECT_NEAR(metrics[0]["loss"].get<double>(), evaluations[1]["loss"].get<double>(), 1e-5);
   EXPECT_EQ(metrics[0]["targetTokens"], evaluations[0]["targetTokens"]);
+  EXPECT_NEAR(metrics[0]["tokenAccuracy"].get<double>(),
+              evaluations[1]["tokenAccuracy"].get<double>(), 1e-9);
+  EXPECT_NEAR(evaluations[1]["perplexity"].get<double>(),
+              std::exp(evaluations[1]["loss"].get<double>()), 1e-6);
   EXPECT_EQ(Events().back()["evaluationLoss"], evaluations[1]["loss"]);
 }
 
@@ -67,6 +71,23 @@ TEST_F(RunTest, LearnsOnAndOnWhenThereIsGain) {
   const auto evaluations = EventsOf("evaluation");
   ASSERT_EQ(evaluations.size(), 6U);
   EXPECT_LT(evaluations.back()["loss"], evaluations.front()["loss"]);
+  EXPECT_GT(evaluations.back()["tokenAccuracy"], evaluations.front()["tokenAccuracy"]);
+  EXPECT_LE(evaluations.back()["tokenAccuracy"], 1);
+}
+
+TEST_F(RunTest, CountsRowsThatAreTooLong) {
+  std::string ids = "5";
+  for (int i = 0; i < 599; ++i) ids += ", 6";
+  const std::string long_row = R"({"input_ids": [)" + ids + R"(], "labels": [)" + ids + "]}\n";
+  Write("train.jsonl", long_row + R"({"input_ids": [5, 6, 7], "labels": [5, 6, 7]})" + "\n");
+  plan_["configuration"]["schedule"] = {{"maxSteps", 1}, {"sequenceLength", 512}};
+  plan_["configuration"]["datasets"] = {{"trainSplit", 1}, {"longRows", "drop"}};
+  ASSERT_EQ(Run(), 0) << errors();
+  const Json started = EventsOf("started").at(0);
+  EXPECT_EQ(started["droppedRows"], 1);
+  EXPECT_EQ(started["droppedTokens"], 600);
+  EXPECT_EQ(started["cutRows"], 0);
+  EXPECT_EQ(started["trainExamples"], 1);
 }
 
 TEST_F(RunTest, StepsThatAreNotFiniteAreSkippedCountedAndAtLastGivenUp) {

@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "common/base/file_io.h"
+#include "worker/trainer/plan/parameter_table.h"
 #include "worker/trainer/plan/plan.h"
 
 namespace lathe::trainer::plan {
@@ -36,6 +39,56 @@ TEST(ParsePlanTest, WhatIsLeftOutGetsTheSchemasDefaults) {
   EXPECT_EQ(plan->precision, "fp32");
   EXPECT_EQ(plan->data.train_split, 0.9);
   EXPECT_EQ(plan->optimizer.schedule, "cosine");
+}
+
+TEST(ParsePlanTest, NoParameterIsPassedOverInSilence) {
+  std::string sources;
+  for (const char* name : {"parse.cc", "support.cc"}) {
+    const std::string folder =
+        std::string(std::getenv("LATHE_SOURCE_DIR")) + "/worker/trainer/plan/";
+    sources += ReadFile(folder + name).value();
+  }
+  // Whose they are: the coordinator's; refused or told with their section's main parameter.
+  const std::vector<std::string> elsewhere = {
+      "hardware.",      "model.deviceMap",           "integrations.wandb.",
+      "tools[].",       "integrations.huggingface.", "integrations.tensorboard.",
+      "objective.rlhf."};
+  for (const Parameter& parameter : kParameters) {
+    const std::string path(parameter.path);
+    if (std::any_of(elsewhere.begin(), elsewhere.end(),
+                    [&](const std::string& prefix) { return path.starts_with(prefix); })) {
+      continue;
+    }
+    const std::string name =
+        path.starts_with("method.loraConfig.") ? path.substr(path.find_last_of('.') + 1) : path;
+    EXPECT_TRUE(sources.find('"' + name + '"') != std::string::npos ||
+                sources.find('"' + path + '"') != std::string::npos)
+        << path << " is neither read nor told to have no effect";
+  }
+}
+
+TEST(ParsePlanTest, WhatHasNoEffectIsTold) {
+  Json plan = Minimal();
+  plan["configuration"] = {
+      {"model", {{"revision", "main"}, {"trustRemoteCode", false}}},
+      {"output", {{"adapterName", "mine"}}},
+      {"evaluation", {{"metrics", {"perplexity", "token_accuracy", "tool_accuracy"}}}}};
+  const auto parsed = ParsePlan(plan.dump());
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  ASSERT_EQ(parsed->warnings.size(), 3U);
+  EXPECT_NE(parsed->warnings[0].find("tool_accuracy is not measured"), std::string::npos);
+  EXPECT_EQ(parsed->warnings[1].find("model.revision has no effect"), 0U);
+  EXPECT_EQ(parsed->warnings[2].find("output.adapterName has no effect"), 0U);
+}
+
+TEST(ParsePlanTest, ASettingAtItsDefaultIsNoOtherRun) {
+  Json plan = Minimal();
+  const std::string settings = ParsePlan(plan.dump())->settings;
+  plan["configuration"] = {{"datasets", {{"longRows", "truncate"}}},
+                           {"optimizer", {{"learningRate", 1e-5}}}};
+  EXPECT_EQ(ParsePlan(plan.dump())->settings, settings);
+  plan["configuration"]["datasets"]["longRows"] = "drop";
+  EXPECT_NE(ParsePlan(plan.dump())->settings, settings);
 }
 
 TEST(ParsePlanTest, EverythingWrongIsToldAtOnce) {

@@ -22,6 +22,11 @@ struct RowGradient {
   T* dx;
 };
 
+struct RowLoss {
+  float loss;
+  bool hit;  ///< no other logit is larger than the target's
+};
+
 /// The values [begin, end) of a row.
 struct VisibleSpan {
   std::int64_t begin;
@@ -66,7 +71,7 @@ struct RowKernels {
   void (*soft_cap_backward)(const T* scores, T* dscores, std::int64_t n, const ScoreMap& map);
   /// Returns -log softmax(cap(logits))[target]; the row becomes its gradient times map.scale. With
   /// scale 0 the row is left alone.
-  float (*cross_entropy)(T* logits, std::int64_t n, std::int64_t target, const ScoreMap& map);
+  RowLoss (*cross_entropy)(T* logits, std::int64_t n, std::int64_t target, const ScoreMap& map);
 };
 
 /// The best kernels for this machine.

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/full.h>
 
 #include "worker/trainer/kernels/cuda/tensor.h"
 
@@ -147,17 +146,8 @@ void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreS
   Enqueue(scores, &SoftCapBackward, call);
 }
 
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
-                    double soft_cap) {
-  at::Tensor scales;
-  if (gradient_scale != 0) {
-    scales = at::full({logits.size(0)}, gradient_scale, logits.options().dtype(at::kFloat));
-  }
-  return CrossEntropyRows(logits, targets, scales, soft_cap).sum(at::kDouble).item<double>();
-}
-
-at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
-                            double soft_cap) {
+RowLosses CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                           double soft_cap) {
   at::Tensor losses = Floats({logits.size(0)}, logits);
   at::Tensor hits = Floats({logits.size(0)}, logits);
   const CrossEntropyCall call{.element = ElementOf(logits),
@@ -170,7 +160,7 @@ at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const
                               .hits = Pointer<float>(hits),
                               .logits = logits.data_ptr()};
   Enqueue(logits, &CrossEntropyRows, call);
-  return losses;
+  return {losses, hits};
 }
 
 }  // namespace lathe::trainer::kernels::cuda

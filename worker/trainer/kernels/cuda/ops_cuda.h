@@ -1,6 +1,7 @@
 #pragma once
 // ops.h by kernels of our own on a GPU, same contracts.
 
+#include "worker/trainer/kernels/cross_entropy.h"
 #include "worker/trainer/kernels/ops.h"
 
 namespace lathe::trainer::kernels::cuda {
@@ -18,10 +19,7 @@ at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at
 void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, const ScoreScaling& scaling);
 void SoftmaxBackward(const at::Tensor& p, at::Tensor& dp, double scale);
 void SoftCapBackward(const at::Tensor& scores, at::Tensor& dscores, const ScoreScaling& scaling);
-/// The only one that waits for the device, for the loss.
-double CrossEntropy(at::Tensor& logits, const at::Tensor& targets, double gradient_scale,
-                    double soft_cap);
-at::Tensor CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
-                            double soft_cap);
+RowLosses CrossEntropyRows(at::Tensor& logits, const at::Tensor& targets, const at::Tensor& scales,
+                           double soft_cap);
 
 }  // namespace lathe::trainer::kernels::cuda
