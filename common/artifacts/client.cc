@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <set>
 #include <vector>
 
@@ -37,7 +38,20 @@ Result<std::set<std::string>> FindMissing(Stub& stub, const std::vector<v1::Blob
   return std::set<std::string>(response.sha256().begin(), response.sha256().end());
 }
 
-Status SendPieces(const fs::path& path, grpc::ClientWriter<v1::UploadBlobRequest>& stream) {
+using UploadStream = grpc::ClientWriter<v1::UploadBlobRequest>;
+
+Status SendBytes(std::string_view bytes, UploadStream& stream) {
+  v1::UploadBlobRequest request;
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, rpc::kChunkBytes);
+    request.set_data(piece.data(), piece.size());
+    if (!stream.Write(request)) return {};
+    bytes.remove_prefix(piece.size());
+  }
+  return {};
+}
+
+Status SendFile(const fs::path& path, UploadStream& stream) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return Failure(FileError("open", path, errno));
   std::vector<char> buffer(rpc::kChunkBytes);
@@ -53,20 +67,27 @@ Status SendPieces(const fs::path& path, grpc::ClientWriter<v1::UploadBlobRequest
   }
 }
 
-Status Send(Stub& stub, const v1::Blob& blob, const fs::path& path) {
+/// `send_pieces` writes the bytes; `what` names them in errors.
+Status Send(Stub& stub, const v1::Blob& blob, const std::string& what,
+            const std::function<Status(UploadStream&)>& send_pieces) {
   grpc::ClientContext context;
   v1::UploadBlobResponse response;
   const auto stream = stub.UploadBlob(&context, &response);
   v1::UploadBlobRequest header;
   *header.mutable_header() = blob;
   Status sent;
-  if (stream->Write(header)) sent = SendPieces(path, *stream);
+  if (stream->Write(header)) sent = send_pieces(*stream);
   if (!sent) context.TryCancel();
   stream->WritesDone();
   const grpc::Status status = stream->Finish();
   LATHE_RETURN_IF_ERROR(sent);
-  if (!status.ok()) return Failure(rpc::FromStatus(status).WithContext("upload " + path.string()));
+  if (!status.ok()) return Failure(rpc::FromStatus(status).WithContext("upload " + what));
   return {};
+}
+
+Status Send(Stub& stub, const v1::Blob& blob, const fs::path& path) {
+  return Send(stub, blob, path.string(),
+              [&](UploadStream& stream) { return SendFile(path, stream); });
 }
 
 /// Hash of what an interrupted download left, and where it goes on.
@@ -135,6 +156,21 @@ Result<v1::Blob> Client::UploadFile(const fs::path& path) const {
   Stub stub(channel_);
   LATHE_ASSIGN_OR_RETURN(const auto missing, FindMissing(stub, {blob}));
   if (!missing.empty()) LATHE_RETURN_IF_ERROR(Send(stub, blob, path));
+  return blob;
+}
+
+Result<v1::Blob> Client::UploadBytes(std::string_view bytes) const {
+  Sha256 hash;
+  hash.Update(bytes);
+  v1::Blob blob;
+  blob.set_sha256(hash.Finish());
+  blob.set_size_bytes(bytes.size());
+  Stub stub(channel_);
+  LATHE_ASSIGN_OR_RETURN(const auto missing, FindMissing(stub, {blob}));
+  if (!missing.empty()) {
+    LATHE_RETURN_IF_ERROR(Send(stub, blob, std::to_string(bytes.size()) + " bytes",
+                               [&](UploadStream& stream) { return SendBytes(bytes, stream); }));
+  }
   return blob;
 }
 

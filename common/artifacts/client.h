@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/artifacts/manifest.h"
 #include "common/base/result.h"
@@ -22,6 +23,8 @@ class Client {
 
   /// Stores the file's bytes unless the coordinator has them already.
   Result<v1::Blob> UploadFile(const std::filesystem::path& path) const;
+  /// As above, for bytes in memory.
+  Result<v1::Blob> UploadBytes(std::string_view bytes) const;
   /// Stores every file below the folder that the coordinator lacks; its manifest.
   Result<v1::Manifest> UploadFolder(const std::filesystem::path& folder) const;
 

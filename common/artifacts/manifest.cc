@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@ namespace lathe::artifacts {
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::json;
 
 constexpr std::size_t kMaxPath = 1024;
 
@@ -76,6 +78,41 @@ Status CheckManifest(const v1::Manifest& manifest) {
     }
   }
   return {};
+}
+
+std::string ManifestText(const v1::Manifest& manifest) {
+  Json files = Json::array();
+  for (const auto& file : manifest.files()) {
+    files.push_back({{"path", file.path()},
+                     {"sha256", file.blob().sha256()},
+                     {"size", file.blob().size_bytes()}});
+  }
+  return Json{{"files", std::move(files)}}.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<v1::Manifest> ParseManifest(std::string_view text) {
+  const auto bad = [](const char* what) {
+    return Failure(ErrorCode::kInvalidArgument, std::string("is no manifest: ") + what);
+  };
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("files") || !json["files"].is_array()) {
+    return bad("it must be a JSON object with a list \"files\"");
+  }
+  v1::Manifest manifest;
+  for (const Json& entry : json["files"]) {
+    const Json path = entry.is_object() ? entry.value("path", Json()) : Json();
+    const Json hash = entry.is_object() ? entry.value("sha256", Json()) : Json();
+    const Json size = entry.is_object() ? entry.value("size", Json()) : Json();
+    if (!path.is_string() || !hash.is_string() || !size.is_number_unsigned()) {
+      return bad("each file needs a path, a sha256 and a size");
+    }
+    auto* file = manifest.add_files();
+    file->set_path(path.get<std::string>());
+    file->mutable_blob()->set_sha256(hash.get<std::string>());
+    file->mutable_blob()->set_size_bytes(size.get<std::uint64_t>());
+  }
+  LATHE_RETURN_IF_ERROR(CheckManifest(manifest));
+  return manifest;
 }
 
 Result<v1::Manifest> DescribeFolder(const fs::path& folder) {

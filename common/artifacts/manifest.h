@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "common/base/result.h"
@@ -17,6 +18,12 @@ Status CheckRelativePath(std::string_view path);
 
 /// Every path and hash well formed, no path twice and none that is a folder of another.
 Status CheckManifest(const v1::Manifest& manifest);
+
+/// A manifest as bytes that can be stored themselves, so that a folder has one name: JSON
+/// {"files": [{"path", "sha256", "size"}, ...]}. Equal manifests give equal bytes.
+std::string ManifestText(const v1::Manifest& manifest);
+/// The other way, with what CheckManifest demands; kInvalidArgument says what is wrong.
+Result<v1::Manifest> ParseManifest(std::string_view text);
 
 /// Hashes every regular file below `folder`, sorted by path. A symbolic link is refused: what it
 /// points at need not be part of the folder.

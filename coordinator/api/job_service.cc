@@ -50,7 +50,8 @@ Status JobService::Create(const grpc::ServerContext& call, const v1::CreateJobRe
                                           .trainers = TrainersOf(context_, nodes),
                                           .source = source ? &*source : nullptr,
                                           .engines = &context_.engines},
-                                         nodes, context_.blobs, context_.keyring));
+                                         nodes, context_.blobs, context_.keyring,
+                                         [&](const auto& id) { return context_.view.Job(id); }));
   for (const Finding& warning : submission.warnings) {
     *response.add_findings() = rpc::ToProto(warning);
   }

@@ -136,12 +136,18 @@ class Checker {
     return domain::Blob{blob->sha256(), blob->size_bytes()};
   }
 
-  domain::ResourceRequest Resources(const v1::HardwareConfiguration& hardware) const {
+  /// model.deviceMap decides where hardware.device leaves it open; they never contradict each
+  /// other.
+  domain::ResourceRequest Resources(const v1::JobConfiguration& configuration) const {
+    const v1::HardwareConfiguration& hardware = configuration.hardware();
+    const bool open = hardware.device() == v1::DEVICE_CHOICE_UNSPECIFIED ||
+                      hardware.device() == v1::DEVICE_CHOICE_AUTO;
+    const v1::DeviceChoice device = open ? configuration.model().device_map() : hardware.device();
     const bool cuda_node = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
       return node.node.description.resources.cuda && !node.node.description.resources.gpus.empty();
     });
-    const bool on_gpu = hardware.device() == v1::DEVICE_CHOICE_CUDA ||
-                        (hardware.device() != v1::DEVICE_CHOICE_CPU && cuda_node);
+    const bool on_gpu =
+        device == v1::DEVICE_CHOICE_CUDA || (device != v1::DEVICE_CHOICE_CPU && cuda_node);
     domain::ResourceRequest request;
     if (!on_gpu) {
       request.cpu_slots = 1;
@@ -184,7 +190,7 @@ class Checker {
   /// What this cluster says; nothing that was said of the same parameter already.
   void CheckCluster(const v1::JobConfiguration& configuration,
                     const std::vector<v1::TrainerCapabilities>& trainers) {
-    const bool on_gpu = Resources(configuration.hardware()).gpus > 0;
+    const bool on_gpu = Resources(configuration).gpus > 0;
     const providers::Engine cluster = providers::ClusterEngine(trainers, on_gpu ? "cuda" : "cpu");
     for (Finding& finding : providers::CheckEngine(cluster, configuration)) {
       const bool repeated =
@@ -210,7 +216,7 @@ class Checker {
 Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
                                    const std::vector<runtime::NodeView>& nodes,
                                    const artifacts::BlobStore& blobs,
-                                   const secrets::Keyring* keyring) {
+                                   const secrets::Keyring* keyring, const FindJob& find_job) {
   const v1::CreateJobRequest& request = submitted.request;
   Checker checker(nodes, blobs);
   checker.CheckText("name", request.name(), kMaxName);
@@ -230,6 +236,9 @@ Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
     out.spec.validation =
         checker.FindDataset("datasets.validationFileId", datasets.validation_file_id());
   }
+  InitAdapter init_adapter = FindInitAdapter(configuration, find_job, blobs);
+  checker.Append(std::move(init_adapter.findings));
+  out.spec.init_adapter = std::move(init_adapter.files);
   out.spec.id = DrawJobId();
   auto sealed = secrets::Seal(configuration, secrets::JobRecordId(out.spec.id.value()), keyring);
   if (!sealed) {
@@ -257,7 +266,7 @@ Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
   out.spec.priority = request.priority();
   if (choice.is_service()) out.spec.engine = choice.engine->id;
   out.spec.resources = choice.is_service() ? domain::ResourceRequest{.cpu_slots = 1}
-                                           : checker.Resources(configuration.hardware());
+                                           : checker.Resources(configuration);
   out.spec.request_id = request.request_id();
   out.spec.configuration_hash = Hash(out.configuration);
   out.spec.base_model = configuration.model().base_model();

@@ -10,6 +10,7 @@
 #include "common/base/result.h"
 #include "common/domain/job.h"
 #include "common/secrets/keyring.h"
+#include "coordinator/api/init_adapter.h"
 #include "coordinator/api/source_job.h"
 #include "coordinator/core/events.h"
 #include "coordinator/providers/settings.h"
@@ -42,12 +43,14 @@ struct SubmissionRequest {
 };
 
 /// `nodes` are those that ever registered: what they have decides which base models are known and
-/// whether `device: auto` means a GPU. `keyring` may be null: then secrets are refused.
-/// kInvalidArgument with all findings; kFailedPrecondition when a missing key is all that is wrong.
+/// whether `device: auto` means a GPU. `find_job`
+/// finds the job whose adapter this one starts from. `keyring` may be null: then secrets are
+/// refused. kInvalidArgument with all findings; kFailedPrecondition when a missing key is all that
+/// is wrong.
 Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
                                    const std::vector<runtime::NodeView>& nodes,
                                    const artifacts::BlobStore& blobs,
-                                   const secrets::Keyring* keyring);
+                                   const secrets::Keyring* keyring, const FindJob& find_job);
 
 /// "job-" and 12 random characters.
 domain::JobId DrawJobId();

@@ -189,6 +189,9 @@ Result<v1::CoordinatorMessage> ToMessage(const runtime::StartOrder& order,
   start.set_base_model(spec.base_model);
   *start.mutable_train() = ToProto(spec.train);
   if (spec.validation) *start.mutable_validation() = ToProto(*spec.validation);
+  if (!spec.init_adapter.files.empty()) {
+    *start.mutable_init_adapter() = ToProto(spec.init_adapter);
+  }
   *start.mutable_checkpoint() = ToProto(order.start.checkpoint.files);
   start.set_checkpoint_step(order.start.checkpoint.step);
   for (const std::uint32_t gpu : order.start.gpus) start.add_gpu_indices(gpu);

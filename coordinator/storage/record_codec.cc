@@ -92,7 +92,11 @@ void Encode(const domain::Progress& progress, v1::ProgressRecord& out) {
   out.set_total_steps(progress.total_steps);
   out.set_epoch(progress.epoch);
   if (progress.loss) out.set_loss(*progress.loss);
+  if (progress.token_accuracy) out.set_token_accuracy(*progress.token_accuracy);
   if (progress.evaluation_loss) out.set_evaluation_loss(*progress.evaluation_loss);
+  if (progress.evaluation_perplexity) {
+    out.set_evaluation_perplexity(*progress.evaluation_perplexity);
+  }
   out.set_tokens_per_second(progress.tokens_per_second);
   out.set_phase(progress.phase);
   if (progress.pace_since) out.set_pace_since(ToMicros(*progress.pace_since));
@@ -106,7 +110,11 @@ domain::Progress Decode(const v1::ProgressRecord& in) {
   progress.total_steps = in.total_steps();
   progress.epoch = in.epoch();
   if (in.has_loss()) progress.loss = in.loss();
+  if (in.has_token_accuracy()) progress.token_accuracy = in.token_accuracy();
   if (in.has_evaluation_loss()) progress.evaluation_loss = in.evaluation_loss();
+  if (in.has_evaluation_perplexity()) {
+    progress.evaluation_perplexity = in.evaluation_perplexity();
+  }
   progress.tokens_per_second = in.tokens_per_second();
   progress.phase = in.phase();
   if (in.has_pace_since()) progress.pace_since = FromMicros(in.pace_since());
@@ -133,6 +141,7 @@ void EncodeSpec(const domain::JobSpec& spec, v1::JobRecord& out) {
   out.set_base_model(spec.base_model);
   Encode(spec.train, *out.mutable_train());
   if (spec.validation) Encode(*spec.validation, *out.mutable_validation());
+  if (!spec.init_adapter.files.empty()) Encode(spec.init_adapter, *out.mutable_init_adapter());
 }
 
 domain::JobSpec DecodeSpec(const v1::JobRecord& in) {
@@ -151,6 +160,7 @@ domain::JobSpec DecodeSpec(const v1::JobRecord& in) {
   spec.base_model = in.base_model();
   spec.train = Decode(in.train());
   if (in.has_validation()) spec.validation = Decode(in.validation());
+  spec.init_adapter = Decode(in.init_adapter());
   return spec;
 }
 

@@ -18,6 +18,10 @@ void AddChanges(CLI::App& command, SubmitOptions& options) {
       ->type_name("FILE");
   command.add_option("--validation", options.validation, "Validation examples, sent if new")
       ->type_name("FILE");
+  command
+      .add_option("--init-from", options.init_from,
+                  "The adapter to go on from: its folder, sent if new, or a job's id")
+      ->type_name("FOLDER|JOB");
   command.add_option("--set", options.set, "Set one parameter; may be given several times")
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false);

@@ -1,9 +1,11 @@
 #include "coordinator/cli/commands/submit.h"
 
 #include <chrono>
+#include <optional>
 #include <ostream>
 #include <thread>
 
+#include "common/artifacts/manifest.h"
 #include "common/artifacts/sha256.h"
 #include "common/rpc/backoff.h"
 #include "common/schema/configuration.h"
@@ -47,10 +49,36 @@ struct Dataset {
   v1::Blob blob;
 };
 
-/// Describes the files and sets their ids in the configuration.
-Result<std::vector<Dataset>> Describe(const SubmitOptions& options,
-                                      v1::JobConfiguration& configuration) {
+/// An adapter's folder and what it held when it was looked at.
+struct AdapterFolder {
+  std::filesystem::path folder;
+  std::string manifest;
+};
+
+/// What is sent besides the request, under names that the configuration has.
+struct Inputs {
   std::vector<Dataset> datasets;
+  std::optional<AdapterFolder> adapter;
+};
+
+Status DescribeAdapter(const std::string& given, v1::LoraConfiguration& configuration,
+                       Inputs& inputs) {
+  std::error_code error;
+  if (given.empty() || !std::filesystem::is_directory(given, error)) {
+    if (!given.empty()) configuration.set_init_from(given);
+    return {};
+  }
+  LATHE_ASSIGN_OR_RETURN(const v1::Manifest manifest, artifacts::DescribeFolder(given));
+  inputs.adapter = AdapterFolder{given, artifacts::ManifestText(manifest)};
+  artifacts::Sha256 hash;
+  hash.Update(inputs.adapter->manifest);
+  configuration.set_init_from("sha256:" + hash.Finish());
+  return {};
+}
+
+/// Describes the files and sets their ids in the configuration.
+Result<Inputs> Describe(const SubmitOptions& options, v1::JobConfiguration& configuration) {
+  Inputs inputs;
   const auto add = [&](const std::filesystem::path& file, auto set_id) -> Status {
     if (file.empty()) return {};
     LATHE_ASSIGN_OR_RETURN(const v1::Blob blob, artifacts::DescribeFile(file));
@@ -58,7 +86,7 @@ Result<std::vector<Dataset>> Describe(const SubmitOptions& options,
       return Failure(ErrorCode::kInvalidArgument, "the dataset " + file.string() + " is empty");
     }
     set_id("sha256:" + blob.sha256());
-    datasets.push_back({file, blob});
+    inputs.datasets.push_back({file, blob});
     return {};
   };
   auto& fields = *configuration.mutable_datasets();
@@ -66,12 +94,16 @@ Result<std::vector<Dataset>> Describe(const SubmitOptions& options,
       add(options.dataset, [&](const std::string& id) { fields.set_training_file_id(id); }));
   LATHE_RETURN_IF_ERROR(
       add(options.validation, [&](const std::string& id) { fields.set_validation_file_id(id); }));
-  return datasets;
+  if (!options.init_from.empty()) {
+    LATHE_RETURN_IF_ERROR(DescribeAdapter(
+        options.init_from, *configuration.mutable_method()->mutable_lora_config(), inputs));
+  }
+  return inputs;
 }
 
 struct Prepared {
   v1::CreateJobRequest request;
-  std::vector<Dataset> datasets;
+  Inputs inputs;
 };
 
 Result<schema::Parsed> ReadGiven(Context& context, const SubmitOptions& options) {
@@ -103,17 +135,21 @@ void AddAssignments(const SubmitOptions& options, const v1::JobConfiguration& co
   if (!options.validation.empty()) {
     request.add_set("datasets.validationFileId=" + datasets.validation_file_id());
   }
+  if (!options.init_from.empty()) {
+    request.add_set("method.loraConfig.initFrom=" +
+                    configuration.method().lora_config().init_from());
+  }
 }
 
 /// From what the coordinator has.
 Result<Prepared> PrepareStored(const SubmitOptions& options) {
   Prepared prepared;
-  v1::JobConfiguration datasets;
-  LATHE_ASSIGN_OR_RETURN(prepared.datasets, Describe(options, datasets));
+  v1::JobConfiguration named;
+  LATHE_ASSIGN_OR_RETURN(prepared.inputs, Describe(options, named));
   if (!options.saved.empty()) {
     *prepared.request.mutable_saved_configuration() = ParseSavedName(options.saved);
   }
-  AddAssignments(options, datasets, prepared.request);
+  AddAssignments(options, named, prepared.request);
   return prepared;
 }
 
@@ -129,7 +165,7 @@ Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
     }
   }
   Prepared prepared;
-  LATHE_ASSIGN_OR_RETURN(prepared.datasets, Describe(options, parsed.configuration));
+  LATHE_ASSIGN_OR_RETURN(prepared.inputs, Describe(options, parsed.configuration));
   LATHE_RETURN_IF_ERROR(Check(parsed, set_findings));
   if (options.template_name.empty()) {
     // As a message an older coordinator would silently drop what it does not know; as text it says
@@ -142,7 +178,26 @@ Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
   return prepared;
 }
 
-Status Upload(Context& context, CoordinatorClient& client, const std::vector<Dataset>& datasets) {
+Status Changed(const std::filesystem::path& what) {
+  return Failure(ErrorCode::kAborted, what.string() + " changed while it was sent");
+}
+
+Status UploadAdapter(Context& context, CoordinatorClient& client, const AdapterFolder& adapter) {
+  Note(context, "adapter " + adapter.folder.string() + " ...");
+  const auto stored = WithRetry(context, [&]() -> Result<v1::Manifest> {
+    auto uploaded = client.Artifacts().UploadFolder(adapter.folder);
+    if (!uploaded) return Failure(client.Explained(std::move(uploaded.error())));
+    const auto named = client.Artifacts().UploadBytes(artifacts::ManifestText(*uploaded));
+    if (!named) return Failure(client.Explained(named.error()));
+    return uploaded;
+  });
+  if (!stored) return Failure(stored.error());
+  if (artifacts::ManifestText(*stored) != adapter.manifest) return Changed(adapter.folder);
+  return {};
+}
+
+Status UploadDatasets(Context& context, CoordinatorClient& client,
+                      const std::vector<Dataset>& datasets) {
   for (const Dataset& dataset : datasets) {
     Note(context, "dataset " + dataset.file.string() + " (" +
                       FormatBytes(dataset.blob.size_bytes()) + ") ...");
@@ -152,11 +207,14 @@ Status Upload(Context& context, CoordinatorClient& client, const std::vector<Dat
       return uploaded;
     });
     if (!stored) return Failure(stored.error());
-    if (stored->sha256() != dataset.blob.sha256()) {
-      return Failure(ErrorCode::kAborted, dataset.file.string() + " changed while it was sent");
-    }
+    if (stored->sha256() != dataset.blob.sha256()) return Changed(dataset.file);
   }
   return {};
+}
+
+Status Upload(Context& context, CoordinatorClient& client, const Inputs& inputs) {
+  LATHE_RETURN_IF_ERROR(UploadDatasets(context, client, inputs.datasets));
+  return inputs.adapter ? UploadAdapter(context, client, *inputs.adapter) : Status();
 }
 
 void Complete(const SubmitOptions& options, v1::CreateJobRequest& request) {
@@ -242,7 +300,7 @@ Outcome RunSubmit(Context& context, const SubmitOptions& options) {
     LATHE_ASSIGN_OR_RETURN(std::string source, ResolveJobId(*client, options.source_job));
     prepared.request.set_source_job(std::move(source));
   }
-  LATHE_RETURN_IF_ERROR(Upload(context, *client, prepared.datasets));
+  LATHE_RETURN_IF_ERROR(Upload(context, *client, prepared.inputs));
   const v1::CreateJobRequest& request = prepared.request;
   LATHE_ASSIGN_OR_RETURN(const v1::CreateJobResponse response,
                          WithRetry(context, [&] { return client->CreateJob(request); }));

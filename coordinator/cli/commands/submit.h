@@ -18,6 +18,7 @@ struct SubmitOptions {
   std::string provider;       ///< the engine; empty: this cluster
   std::filesystem::path dataset;
   std::filesystem::path validation;
+  std::string init_from;  ///< an adapter's folder, or the id of a job that has one
   std::string name;
   std::int32_t priority = 0;
   std::vector<std::string> set;  ///< path=value, applied in order

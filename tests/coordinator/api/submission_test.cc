@@ -21,7 +21,9 @@ class SubmissionTest : public testing::Test {
     return request;
   }
   domain::ResourceRequest Resources(const std::string& hardware) {
-    return CheckSubmission({Request(hardware)}, nodes_, blobs_, nullptr).value().spec.resources;
+    return CheckSubmission({Request(hardware)}, nodes_, blobs_, nullptr, find_job_)
+        .value()
+        .spec.resources;
   }
   void AddGpuNode() {
     runtime::NodeView view;
@@ -33,6 +35,7 @@ class SubmissionTest : public testing::Test {
   TempDir dir_ = TempDir::Create().value();
   artifacts::BlobStore blobs_ = artifacts::BlobStore::Open(dir_.path()).value();
   std::vector<runtime::NodeView> nodes_;
+  FindJob find_job_ = [](const domain::JobId&) { return nullptr; };
 };
 
 TEST_F(SubmissionTest, ResourcesFollowTheDevice) {
@@ -52,21 +55,26 @@ TEST_F(SubmissionTest, ResourcesFollowTheDevice) {
 TEST_F(SubmissionTest, PayloadTellsRequestsApart) {
   auto request = Request("{}");
   const std::string hash =
-      CheckSubmission({request}, nodes_, blobs_, nullptr).value().spec.payload_hash;
-  EXPECT_EQ(CheckSubmission({request}, nodes_, blobs_, nullptr).value().spec.payload_hash, hash);
+      CheckSubmission({request}, nodes_, blobs_, nullptr, find_job_).value().spec.payload_hash;
+  EXPECT_EQ(
+      CheckSubmission({request}, nodes_, blobs_, nullptr, find_job_).value().spec.payload_hash,
+      hash);
   request.set_name("other");
-  EXPECT_NE(CheckSubmission({request}, nodes_, blobs_, nullptr).value().spec.payload_hash, hash);
+  EXPECT_NE(
+      CheckSubmission({request}, nodes_, blobs_, nullptr, find_job_).value().spec.payload_hash,
+      hash);
 }
 
 TEST_F(SubmissionTest, ExactlyOneConfiguration) {
   auto request = Request("{}");
   request.mutable_configuration()->mutable_model()->set_base_model("tiny");
-  EXPECT_FALSE(CheckSubmission({request}, nodes_, blobs_, nullptr));
-  EXPECT_FALSE(CheckSubmission({v1::CreateJobRequest()}, nodes_, blobs_, nullptr));
+  EXPECT_FALSE(CheckSubmission({request}, nodes_, blobs_, nullptr, find_job_));
+  EXPECT_FALSE(CheckSubmission({v1::CreateJobRequest()}, nodes_, blobs_, nullptr, find_job_));
   request = Request("{}");
   request.set_name("a\nb");
-  EXPECT_EQ(CheckSubmission({request}, nodes_, blobs_, nullptr).error().findings.at(0).path,
-            "name");
+  EXPECT_EQ(
+      CheckSubmission({request}, nodes_, blobs_, nullptr, find_job_).error().findings.at(0).path,
+      "name");
 }
 
 TEST_F(SubmissionTest, AnEngineHasItsSayBesideEverythingElse) {
@@ -75,7 +83,7 @@ TEST_F(SubmissionTest, AnEngineHasItsSayBesideEverythingElse) {
                          R"("schedule":{"epochs":1000})");
   request.set_provider("openai");
   const auto wrong =
-      CheckSubmission({.request = request, .engines = &keys}, nodes_, blobs_, nullptr);
+      CheckSubmission({.request = request, .engines = &keys}, nodes_, blobs_, nullptr, find_job_);
   std::set<std::string> found;
   for (const Finding& finding : wrong.error().findings)
     found.insert(finding.path + ":" + finding.code);
@@ -84,10 +92,11 @@ TEST_F(SubmissionTest, AnEngineHasItsSayBesideEverythingElse) {
   EXPECT_TRUE(found.contains("hardware.numGPUs:left_out"));
 
   request = Request(R"({"device":"cuda","numGPUs":4})");
-  const std::string here = CheckSubmission({request}, nodes_, blobs_, nullptr)->spec.payload_hash;
+  const std::string here =
+      CheckSubmission({request}, nodes_, blobs_, nullptr, find_job_)->spec.payload_hash;
   request.set_provider("openai");
   const auto good =
-      CheckSubmission({.request = request, .engines = &keys}, nodes_, blobs_, nullptr);
+      CheckSubmission({.request = request, .engines = &keys}, nodes_, blobs_, nullptr, find_job_);
   ASSERT_TRUE(good) << ToString(good.error());
   EXPECT_EQ(good->spec.engine, "openai");
   EXPECT_EQ(good->spec.resources.cpu_slots, 1U) << "a place at the engine, nothing of the cluster";
@@ -99,7 +108,7 @@ TEST_F(SubmissionTest, AnEngineThatCannotStartIsRefusedWithItsReason) {
   const auto refusal = [&](const std::string& provider) {
     auto request = Request("{}");
     request.set_provider(provider);
-    const auto checked = CheckSubmission({request}, nodes_, blobs_, nullptr);
+    const auto checked = CheckSubmission({request}, nodes_, blobs_, nullptr, find_job_);
     if (checked) return std::string("accepted");
     const Finding& finding = checked.error().findings.at(0);
     return finding.path + ":" + finding.code + ": " + finding.message;
@@ -118,13 +127,14 @@ TEST_F(SubmissionTest, AnEarlierJobIsAConfigurationToo) {
   source.configuration = schema::FromJson(Request("{}").configuration_json()).configuration;
   source.warnings.push_back({"integrations", Severity::kWarning, "left_out", "secrets", "", ""});
   const auto again =
-      CheckSubmission({.request = request, .source = &source}, nodes_, blobs_, nullptr);
+      CheckSubmission({.request = request, .source = &source}, nodes_, blobs_, nullptr, find_job_);
   ASSERT_TRUE(again) << ToString(again.error());
   EXPECT_EQ(again->spec.configuration_source, "job:job-1");
   EXPECT_NE(again->configuration.find("\"seed\":9"), std::string::npos);
   EXPECT_EQ(again->warnings.at(0).code, "left_out");
   *request.mutable_configuration() = source.configuration;
-  EXPECT_FALSE(CheckSubmission({.request = request, .source = &source}, nodes_, blobs_, nullptr))
+  EXPECT_FALSE(
+      CheckSubmission({.request = request, .source = &source}, nodes_, blobs_, nullptr, find_job_))
       << "only one of the two";
 }
 
