@@ -35,7 +35,8 @@ struct Trainable {
   /// Every element of the parameters belongs to exactly one.
   std::vector<NamedView> views;
   model::Additions additions;
-  /// A saved folder's file that holds every view under its name in fp32.
+  /// A saved folder's file that holds every view under its name in fp32; empty when the form in
+  /// which the method is saved cannot be gone on from.
   std::string exact_file;
 
   /// Gradients of what is computed from the parameters before a pass, which the passes add to

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr int kVersion = 2;
 constexpr char kProgressFile[] = "progress.json";
+constexpr char kParametersFile[] = "parameters.safetensors";
 constexpr char kManifestFile[] = "manifest.json";
 constexpr char kStepPrefix[] = "step-";
 constexpr char kTemporaryPrefix[] = ".writing-";
@@ -87,15 +88,24 @@ struct Parts {
   const optim::OptimizerState& optimizer;
 };
 
+Status WriteTrainable(const fs::path& folder, const Parts& parts) {
+  if (parts.trainable.exact_file.empty()) {
+    return adapters::WriteTensors(folder / kParametersFile,
+                                  adapters::NamedTensors(parts.trainable));
+  }
+  return parts.trainable.Save(folder, parts.identity.base_model_name);
+}
+
 Status ReadTrainable(const fs::path& folder, const adapters::Trainable& trainable) {
-  LATHE_RETURN_IF_ERROR(
-      adapters::ReadTensors(folder / trainable.exact_file, adapters::NamedTensors(trainable)));
+  const std::string& exact = trainable.exact_file;
+  LATHE_RETURN_IF_ERROR(adapters::ReadTensors(folder / (exact.empty() ? kParametersFile : exact),
+                                              adapters::NamedTensors(trainable)));
   trainable.Refresh();
   return {};
 }
 
 Result<std::int64_t> WriteFiles(const fs::path& folder, const Parts& parts) {
-  LATHE_RETURN_IF_ERROR(parts.trainable.Save(folder, parts.identity.base_model_name));
+  LATHE_RETURN_IF_ERROR(WriteTrainable(folder, parts));
   LATHE_RETURN_IF_ERROR(WriteMoments(parts.optimizer, folder));
   const Json progress = ToJson(parts.progress, parts.identity, parts.optimizer.updates);
   LATHE_RETURN_IF_ERROR(WriteFileAtomically(folder / kProgressFile, progress.dump(2) + "\n"));
