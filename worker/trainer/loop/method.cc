@@ -100,6 +100,11 @@ Result<adapters::Trainable> StartLora(const plan::Plan& plan, const model::Decod
 /// Copies the values of a saved adapter of the same method and settings.
 Status CopySaved(const plan::Plan& plan, const adapters::Trainable& trainable) {
   if (!plan.paths.init_adapter) return {};
+  if (trainable.exact_file.empty()) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "paths.initAdapter: what is trained with method.type " + plan.method +
+                       " cannot be gone on from a saved folder; give it as the model instead");
+  }
   const std::filesystem::path file = *plan.paths.init_adapter / trainable.exact_file;
   LATHE_RETURN_IF_ERROR(adapters::ReadTensors(file, adapters::NamedTensors(trainable)));
   trainable.Refresh();

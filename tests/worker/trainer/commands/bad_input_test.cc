@@ -241,6 +241,8 @@ TEST_F(BadInput, AnAdapterThatDoesNotFit) {
   ExpectInvalid({"paths.initAdapter", "the adapter has rank 4, scale 2, this run rank 8"});
   plan_["configuration"]["method"] = {{"loraConfig", {{"rank", 4}, {"alpha", 8}}}};
   ExpectInvalid({"paths.initAdapter", "mlp.down_proj: the adapter has nothing, this run rank 4"});
+  plan_["configuration"]["method"] = {{"type", "full"}};
+  ExpectInvalid({"paths.initAdapter", "method.type full cannot be gone on from a saved folder"});
 }
 
 }  // namespace
