@@ -16,6 +16,7 @@ namespace {
 /// An engine that has no such job says so at least this often before it is believed.
 constexpr int kMissingAnswers = 3;
 constexpr std::size_t kReadAtOnce = 500;
+/// How long a wait may overlook that the coordinator stops.
 constexpr Duration kPatience = std::chrono::milliseconds(50);
 
 }  // namespace
@@ -226,6 +227,7 @@ Follower::Next Follower::Away(const Error& error) {
 }
 
 Follower::Next Follower::Finish(domain::AttemptReport report) {
+  // The queue of events has bounds; an end is told again until it has room, or by the next session.
   while (!house_.post(core::AttemptReported{way_.session, way_.node, report})) {
     if (stopping_) break;
     std::this_thread::sleep_for(kPatience);
