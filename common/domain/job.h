@@ -33,6 +33,9 @@ struct JobSpec {
   std::string configuration_source;
   std::string engine;      ///< that runs it; empty: this cluster
   std::string base_model;  ///< the name under which workers register it, or the engine knows it
+  /// What the trainer that runs it must be able to do, sorted: tokens that mean nothing here. Only
+  /// what a trainer may lack; few jobs have any.
+  std::vector<std::string> required_features;
   Blob train;
   std::optional<Blob> validation;
   Manifest init_adapter;  ///< to start from; empty: a fresh one

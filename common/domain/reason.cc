@@ -30,6 +30,8 @@ Text TextOf(ReasonCode code) {
       return {"interrupted", "Left with a checkpoint; waits to go on from it."};
     case ReasonCode::kWaitingForEngine:
       return {"waiting_for_engine", "Waits for its engine, which can't be used at the moment."};
+    case ReasonCode::kTrainerLacks:
+      return {"trainer_lacks", "No connected worker's trainer can do all that it asks for."};
     case ReasonCode::kAssigned:
       return {"assigned", "A worker is preparing it."};
     case ReasonCode::kTraining:

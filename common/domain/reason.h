@@ -21,6 +21,7 @@ enum class ReasonCode : std::uint8_t {
   kAttemptLost = 8,          ///< its node came back without it
   kInterrupted = 9,          ///< its trainer was told to leave and wrote a checkpoint
   kWaitingForEngine = 10,    ///< the engine that it is for can't be used at the moment
+  kTrainerLacks = 11,        ///< no connected node's trainer can do all that it asks for
   // starting, running
   kAssigned = 20,
   kTraining = 21,

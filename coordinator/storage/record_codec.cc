@@ -139,6 +139,8 @@ void EncodeSpec(const domain::JobSpec& spec, v1::JobRecord& out) {
   out.set_configuration_source(spec.configuration_source);
   out.set_engine(spec.engine);
   out.set_base_model(spec.base_model);
+  out.mutable_required_features()->Assign(spec.required_features.begin(),
+                                          spec.required_features.end());
   Encode(spec.train, *out.mutable_train());
   if (spec.validation) Encode(*spec.validation, *out.mutable_validation());
   if (!spec.init_adapter.files.empty()) Encode(spec.init_adapter, *out.mutable_init_adapter());
@@ -158,6 +160,7 @@ domain::JobSpec DecodeSpec(const v1::JobRecord& in) {
   spec.configuration_source = in.configuration_source();
   spec.engine = in.engine();
   spec.base_model = in.base_model();
+  spec.required_features.assign(in.required_features().begin(), in.required_features().end());
   spec.train = Decode(in.train());
   if (in.has_validation()) spec.validation = Decode(in.validation());
   spec.init_adapter = Decode(in.init_adapter());

@@ -102,6 +102,7 @@ TEST(RecordCodec, JobsComeBackAsTheyWere) {
   bare.spec.schema_version = 2;
   bare.spec.configuration_source = "saved:ann/a";
   bare.spec.init_adapter = {{{"adapter_model.safetensors", {"ee", 50}}}};
+  bare.spec.required_features = {"cpu method.type=prefix", "cpu optimizer.name=lion"};
   bare.progress.token_accuracy = 0.25;
   bare.progress.evaluation_perplexity = 12.5;
   EXPECT_EQ(*DecodeJob(EncodeJob(bare)), bare);
