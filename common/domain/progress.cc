@@ -14,6 +14,16 @@ void ApplyStep(Progress& progress, std::uint64_t step, Instant time) {
   }
 }
 
+void ApplyEvaluation(Progress& progress, const ProgressUpdate& update) {
+  const auto take = [](std::optional<double>& to, const std::optional<double>& from) {
+    if (from) to = from;
+  };
+  take(progress.evaluation_loss, update.evaluation_loss);
+  take(progress.evaluation_perplexity, update.evaluation_perplexity);
+  take(progress.evaluation_tool_accuracy, update.evaluation_tool_accuracy);
+  take(progress.evaluation_response_quality, update.evaluation_response_quality);
+}
+
 /// A run of the trainer that begins to train. What came before it in this attempt are steps of an
 /// older run, sent late with their old times: no measure of the present pace.
 bool BeginsTraining(const Progress& before, const ProgressUpdate& update) {
@@ -28,8 +38,7 @@ void Apply(Progress& progress, const ProgressUpdate& update) {
   if (update.total_steps) progress.total_steps = *update.total_steps;
   if (BeginsTraining(progress, update)) progress.pace_since.reset();
   if (update.phase) progress.phase = *update.phase;
-  if (update.evaluation_loss) progress.evaluation_loss = update.evaluation_loss;
-  if (update.evaluation_perplexity) progress.evaluation_perplexity = update.evaluation_perplexity;
+  ApplyEvaluation(progress, update);
   if (!update.step || *update.step <= progress.step) return;
   ApplyStep(progress, *update.step, update.time);
   if (update.epoch) progress.epoch = *update.epoch;

@@ -17,6 +17,8 @@ struct Progress {
   std::optional<double> token_accuracy;  ///< 0 to 1, of the step whose loss is `loss`
   std::optional<double> evaluation_loss;
   std::optional<double> evaluation_perplexity;
+  std::optional<double> evaluation_tool_accuracy;     ///< 0 to 1
+  std::optional<double> evaluation_response_quality;  ///< 0 to 1
   double tokens_per_second = 0;
   std::string phase;  ///< loading, tokenizing, training, evaluating, saving
 
@@ -38,6 +40,8 @@ struct ProgressUpdate {
   std::optional<double> token_accuracy;
   std::optional<double> evaluation_loss;
   std::optional<double> evaluation_perplexity;
+  std::optional<double> evaluation_tool_accuracy;
+  std::optional<double> evaluation_response_quality;
   std::optional<double> tokens_per_second;
   std::optional<std::string> phase;
 };

@@ -20,6 +20,12 @@ v1::Progress ToProto(const domain::Progress& progress) {
   if (progress.evaluation_perplexity) {
     out.set_evaluation_perplexity(*progress.evaluation_perplexity);
   }
+  if (progress.evaluation_tool_accuracy) {
+    out.set_evaluation_tool_accuracy(*progress.evaluation_tool_accuracy);
+  }
+  if (progress.evaluation_response_quality) {
+    out.set_evaluation_response_quality(*progress.evaluation_response_quality);
+  }
   out.set_tokens_per_second(progress.tokens_per_second);
   if (const auto eta = domain::EtaSeconds(progress)) out.set_eta_seconds(*eta);
   out.set_fraction(domain::Fraction(progress));

@@ -48,6 +48,8 @@ void Summarise(const std::string& type, const Json& event, domain::ProgressUpdat
   if (type == "evaluation") {
     progress.evaluation_loss = NumberAt<double>(event, "loss");
     progress.evaluation_perplexity = NumberAt<double>(event, "perplexity");
+    progress.evaluation_tool_accuracy = NumberAt<double>(event, "toolAccuracy");
+    progress.evaluation_response_quality = NumberAt<double>(event, "responseQuality");
   }
   if (type == "metric") {
     progress.step = NumberAt<std::uint64_t>(event, "step");

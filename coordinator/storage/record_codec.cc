@@ -97,6 +97,12 @@ void Encode(const domain::Progress& progress, v1::ProgressRecord& out) {
   if (progress.evaluation_perplexity) {
     out.set_evaluation_perplexity(*progress.evaluation_perplexity);
   }
+  if (progress.evaluation_tool_accuracy) {
+    out.set_evaluation_tool_accuracy(*progress.evaluation_tool_accuracy);
+  }
+  if (progress.evaluation_response_quality) {
+    out.set_evaluation_response_quality(*progress.evaluation_response_quality);
+  }
   out.set_tokens_per_second(progress.tokens_per_second);
   out.set_phase(progress.phase);
   if (progress.pace_since) out.set_pace_since(ToMicros(*progress.pace_since));
@@ -114,6 +120,12 @@ domain::Progress Decode(const v1::ProgressRecord& in) {
   if (in.has_evaluation_loss()) progress.evaluation_loss = in.evaluation_loss();
   if (in.has_evaluation_perplexity()) {
     progress.evaluation_perplexity = in.evaluation_perplexity();
+  }
+  if (in.has_evaluation_tool_accuracy()) {
+    progress.evaluation_tool_accuracy = in.evaluation_tool_accuracy();
+  }
+  if (in.has_evaluation_response_quality()) {
+    progress.evaluation_response_quality = in.evaluation_response_quality();
   }
   progress.tokens_per_second = in.tokens_per_second();
   progress.phase = in.phase();

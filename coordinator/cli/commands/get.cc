@@ -34,6 +34,12 @@ std::string TextOf(const Context& context, const v1::Job& job) {
        progress.has_evaluation_loss() ? FormatLoss(progress.evaluation_loss()) : "");
   line("perplexity   ",
        progress.has_evaluation_perplexity() ? FormatLoss(progress.evaluation_perplexity()) : "");
+  line("tool calls   ", progress.has_evaluation_tool_accuracy()
+                            ? FormatPercent(progress.evaluation_tool_accuracy())
+                            : "");
+  line("quality      ", progress.has_evaluation_response_quality()
+                            ? FormatPercent(progress.evaluation_response_quality())
+                            : "");
   line("ETA          ", progress.has_eta_seconds() && !IsFinal(job.state())
                             ? FormatDuration(progress.eta_seconds())
                             : "");

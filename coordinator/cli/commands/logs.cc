@@ -120,6 +120,8 @@ constexpr MetricColumn kEvaluationColumns[] = {{"STEP", "step", &Whole},
                                                {"LOSS", "loss", &FormatLoss},
                                                {"PERPLEXITY", "perplexity", &FormatLoss, true},
                                                {"ACCURACY", "tokenAccuracy", &FormatPercent, true},
+                                               {"TOOL CALLS", "toolAccuracy", &FormatPercent, true},
+                                               {"QUALITY", "responseQuality", &FormatPercent, true},
                                                {"MARGIN", "rewardMargin", &FormatLoss, true},
                                                {"ACCURACY", "rewardAccuracy", &FormatLoss, true},
                                                {"TARGET TOKENS", "targetTokens", &FormatCount}};

@@ -59,6 +59,12 @@ std::string NumbersLine(const v1::Progress& progress) {
   if (progress.has_evaluation_perplexity()) {
     add("perplexity " + FormatLoss(progress.evaluation_perplexity()));
   }
+  if (progress.has_evaluation_tool_accuracy()) {
+    add("tool calls " + FormatPercent(progress.evaluation_tool_accuracy()));
+  }
+  if (progress.has_evaluation_response_quality()) {
+    add("quality " + FormatPercent(progress.evaluation_response_quality()));
+  }
   if (progress.tokens_per_second() > 0) {
     add(FormatCount(progress.tokens_per_second()) + " tokens/s");
   }

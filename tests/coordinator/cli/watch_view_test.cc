@@ -36,7 +36,10 @@ TEST(WatchView, NumbersOfARunningJob) {
   measured.set_token_accuracy(0.423);
   measured.set_evaluation_loss(2.5);
   measured.set_evaluation_perplexity(12.1825);
-  EXPECT_EQ(NumbersLine(measured), "loss 2  accuracy 42 %  eval 2.5  perplexity 12.18");
+  measured.set_evaluation_tool_accuracy(0.75);
+  measured.set_evaluation_response_quality(0.412);
+  EXPECT_EQ(NumbersLine(measured),
+            "loss 2  accuracy 42 %  eval 2.5  perplexity 12.18  tool calls 75 %  quality 41 %");
   EXPECT_EQ(NumbersLine(v1::Progress{}), "");
 }
 

@@ -28,7 +28,8 @@ TEST(EventLines, SummarisesProgress) {
                R"({"type":"metric","time":"1970-01-01T00:00:02.25Z","step":1,"loss":3,)"
                R"("epoch":0.5,"tokensPerSecond":8.5})",
                R"({"type":"metric","time":"1970-01-01T00:00:03Z","step":2,"loss":2.5})",
-               R"({"type":"evaluation","time":"1970-01-01T00:00:03Z","step":2,"loss":2.75,"perplexity":15.6})"}),
+               R"({"type":"evaluation","time":"1970-01-01T00:00:03Z","step":2,"loss":2.75,"perplexity":15.6,)"
+               R"("toolAccuracy":0.5,"responseQuality":0.25})"}),
           FromMicros(7))
           .value();
   EXPECT_EQ(read.batch.attempt.attempt, domain::AttemptNumber(2));
@@ -42,6 +43,8 @@ TEST(EventLines, SummarisesProgress) {
   EXPECT_EQ(read.progress.loss, 2.5);
   EXPECT_EQ(read.progress.evaluation_loss, 2.75);
   EXPECT_EQ(read.progress.evaluation_perplexity, 15.6);
+  EXPECT_EQ(read.progress.evaluation_tool_accuracy, 0.5);
+  EXPECT_EQ(read.progress.evaluation_response_quality, 0.25);
   EXPECT_EQ(read.progress.phase, "training");
   EXPECT_EQ(read.progress.time, FromMicros(3'000'000));
 }

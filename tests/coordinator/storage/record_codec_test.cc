@@ -105,6 +105,8 @@ TEST(RecordCodec, JobsComeBackAsTheyWere) {
   bare.spec.required_features = {"cpu method.type=prefix", "cpu optimizer.name=lion"};
   bare.progress.token_accuracy = 0.25;
   bare.progress.evaluation_perplexity = 12.5;
+  bare.progress.evaluation_tool_accuracy = 0.75;
+  bare.progress.evaluation_response_quality = 0.5;
   EXPECT_EQ(*DecodeJob(EncodeJob(bare)), bare);
 }
 
