@@ -65,6 +65,13 @@ struct NodeDisconnected {
   domain::NodeId node;
 };
 
+/// A node's trainer has told what it can do. Tokens as in JobSpec::required_features, sorted.
+struct TrainerTold {
+  domain::SessionId session;
+  domain::NodeId node;
+  std::vector<std::string> lacks;
+};
+
 struct AttemptReported {
   domain::SessionId session;
   domain::NodeId node;
@@ -104,7 +111,7 @@ struct Ticked {};
 struct ScheduleDue {};
 
 using Event = std::variant<JobSubmitted, CancelRequested, NodeRegistered, HeartbeatReceived,
-                           NodeDisconnected, AttemptReported, CheckpointStored, RemoteReported,
-                           EventsStored, Ticked, ScheduleDue>;
+                           NodeDisconnected, TrainerTold, AttemptReported, CheckpointStored,
+                           RemoteReported, EventsStored, Ticked, ScheduleDue>;
 
 }  // namespace lathe::core

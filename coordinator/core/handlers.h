@@ -12,6 +12,7 @@ void OnCancelRequested(Transaction& tx, const CancelRequested& event);
 void OnNodeRegistered(Transaction& tx, NodeRegistered& event);
 void OnHeartbeatReceived(Transaction& tx, const HeartbeatReceived& event);
 void OnNodeDisconnected(Transaction& tx, const NodeDisconnected& event);
+void OnTrainerTold(Transaction& tx, TrainerTold& event);
 void OnAttemptReported(Transaction& tx, const AttemptReported& event);
 void OnCheckpointStored(Transaction& tx, const CheckpointStored& event);
 void OnRemoteReported(Transaction& tx, RemoteReported& event);

@@ -85,6 +85,7 @@ void OnNodeRegistered(Transaction& tx, NodeRegistered& event) {
   NodeEntry& entry = tx.state().nodes[event.description.id];
   tx.Close(entry, "a newer stream of this node has begun");
   entry.session = event.session;
+  entry.lacks.reset();
   Hear(tx, entry);
   Describe(tx, entry, std::move(event.description));
   tx.Send(entry, Welcome{});
@@ -101,6 +102,13 @@ void OnHeartbeatReceived(Transaction& tx, const HeartbeatReceived& event) {
   if (entry == nullptr) return;
   Hear(tx, *entry);
   tx.Send(*entry, AcknowledgeHeartbeat{event.sequence});
+}
+
+void OnTrainerTold(Transaction& tx, TrainerTold& event) {
+  NodeEntry* entry = FindSession(tx, event.node, event.session);
+  if (entry == nullptr || entry->lacks == event.lacks) return;
+  entry->lacks = std::move(event.lacks);
+  tx.RequestSchedule();
 }
 
 void OnNodeDisconnected(Transaction& tx, const NodeDisconnected& event) {

@@ -23,8 +23,8 @@ void Dequeue(State& state, const domain::Job& job) {
 }
 
 scheduler::Shape ShapeFor(const domain::JobSpec& spec) {
-  if (!spec.engine.empty()) return {spec.resources, "", spec.engine};
-  return {spec.resources, spec.base_model, ""};
+  if (!spec.engine.empty()) return {spec.resources, "", spec.engine, {}};
+  return {spec.resources, spec.base_model, "", spec.required_features};
 }
 
 std::uint32_t ShapeOf(State& state, const domain::JobSpec& spec) {

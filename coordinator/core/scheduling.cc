@@ -24,7 +24,7 @@ constexpr std::uint32_t kFaultsUntilAvoided = 2;
 
 scheduler::NodeView ViewNode(const NodeEntry& entry) {
   const domain::NodeResources& resources = entry.node.description.resources;
-  scheduler::NodeView view{&entry.node.description, {}, 0};
+  scheduler::NodeView view{&entry.node.description, {}, 0, entry.lacks ? &*entry.lacks : nullptr};
   if (resources.cpu_slots > entry.cpu_slots_in_use) {
     view.free_cpu_slots = resources.cpu_slots - entry.cpu_slots_in_use;
   }

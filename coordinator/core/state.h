@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -46,6 +47,8 @@ struct NodeEntry {
   domain::SessionId session;  ///< 0: no stream
   domain::Lease lease;        ///< meaningful while the node is ready
   Instant last_heard{};       ///< registration or heartbeat; not stored
+  /// What its trainer cannot do, sorted; told on each stream, not stored.
+  std::optional<std::vector<std::string>> lacks;
   std::set<domain::JobId> jobs;
   std::set<std::uint32_t> gpus_in_use;
   std::uint32_t cpu_slots_in_use = 0;
@@ -53,8 +56,8 @@ struct NodeEntry {
   bool connected() const { return session != domain::SessionId{}; }
 };
 
-/// A pending job's place in the queue. `shape` numbers what a placement depends on (resources and
-/// base model), so that a pass over many alike jobs looks at each kind once.
+/// A pending job's place in the queue. `shape` numbers what a placement depends on (resources, base
+/// model, features), so that a pass over many alike jobs looks at each kind once.
 struct QueueEntry {
   const domain::Job* job = nullptr;
   std::uint32_t shape = 0;

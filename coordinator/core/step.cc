@@ -23,6 +23,7 @@ struct Dispatch {
   void operator()(NodeRegistered& e) { OnNodeRegistered(tx, e); }
   void operator()(const HeartbeatReceived& e) { OnHeartbeatReceived(tx, e); }
   void operator()(const NodeDisconnected& e) { OnNodeDisconnected(tx, e); }
+  void operator()(TrainerTold& e) { OnTrainerTold(tx, e); }
   void operator()(const AttemptReported& e) { OnAttemptReported(tx, e); }
   void operator()(const CheckpointStored& e) { OnCheckpointStored(tx, e); }
   void operator()(RemoteReported& e) { OnRemoteReported(tx, e); }

@@ -1,6 +1,7 @@
 #include "coordinator/scheduler/filter.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace lathe::scheduler {
 namespace {
@@ -25,11 +26,23 @@ bool SuitsByIndex(const NodeView& node, const Shape& shape, std::uint32_t index)
   return gpu != nullptr && domain::Suits(*gpu, shape.resources);
 }
 
-bool Offers(const NodeView& node, const Shape& shape) {
+bool IsCandidate(const NodeView& node, const Shape& shape) {
   if (node.description->engine != shape.engine) return false;
   const auto& models = node.description->models;
   return !shape.engine.empty() ||
          std::binary_search(models.begin(), models.end(), shape.base_model);
+}
+
+std::vector<std::string> Lacking(const NodeView& node, const Shape& shape) {
+  if (node.lacks == nullptr) return shape.features;
+  std::vector<std::string> lacking;
+  std::set_intersection(shape.features.begin(), shape.features.end(), node.lacks->begin(),
+                        node.lacks->end(), std::back_inserter(lacking));
+  return lacking;
+}
+
+bool Offers(const NodeView& node, const Shape& shape) {
+  return IsCandidate(node, shape) && (shape.features.empty() || Lacking(node, shape).empty());
 }
 
 std::uint32_t FreeUnits(const NodeView& node, const Shape& shape) {

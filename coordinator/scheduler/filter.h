@@ -1,14 +1,22 @@
 #pragma once
-// Which nodes can take a job of a shape: engine, base model, GPU type and memory, room.
+// Which nodes can take a job of a shape: engine, base model, what the trainer can do, GPU type and
+// memory, room.
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "coordinator/scheduler/snapshot.h"
 
 namespace lathe::scheduler {
 
 /// Whether the node is the shape's engine, or a machine that has its base model.
+bool IsCandidate(const NodeView& node, const Shape& shape);
+
+/// What of the shape's features the node's trainer lacks; all of them while it has not told.
+std::vector<std::string> Lacking(const NodeView& node, const Shape& shape);
+
+/// Whether the node is a candidate whose trainer can do what the shape asks for.
 bool Offers(const NodeView& node, const Shape& shape);
 
 /// Whether that GPU of the node is of the type and memory asked for.

@@ -50,6 +50,32 @@ domain::Reason ExplainEngine(const std::vector<NodeView>& nodes, const Shape& sh
               std::to_string(node->description->resources.cpu_slots) + "; waits for one to end."};
 }
 
+/// Machines have the base model, and none has a trainer that can do all.
+domain::Reason ExplainFeatures(const std::vector<NodeView>& nodes, const Shape& shape) {
+  const NodeView* nearest = nullptr;
+  std::vector<std::string> lacking;
+  for (const NodeView& node : nodes) {
+    if (!IsCandidate(node, shape)) continue;
+    if (node.lacks == nullptr) {
+      return {domain::ReasonCode::kTrainerLacks, "Waits until worker " +
+                                                     node.description->id.value() +
+                                                     " has told what its trainer can do."};
+    }
+    std::vector<std::string> own = Lacking(node, shape);
+    if (nearest != nullptr && own.size() >= lacking.size()) continue;
+    nearest = &node;
+    lacking = std::move(own);
+  }
+  std::string text = "No connected worker that has the base model can do all that it asks for; " +
+                     nearest->description->id.value() + " lacks ";
+  const char* separator = "";
+  for (const std::string& feature : lacking) {
+    text += separator + feature;
+    separator = ", ";
+  }
+  return {domain::ReasonCode::kTrainerLacks, text + "."};
+}
+
 }  // namespace
 
 Plan MakePlan(Snapshot snapshot) {
@@ -73,9 +99,12 @@ domain::Reason Explain(const std::vector<NodeView>& nodes, const Shape& shape) {
   std::uint32_t largest = 0;
   std::uint32_t largest_free = 0;
   bool model_known = false;
+  bool offered = false;
   for (const NodeView& node : nodes) {
-    if (!Offers(node, shape)) continue;
+    if (!IsCandidate(node, shape)) continue;
     model_known = true;
+    if (!Offers(node, shape)) continue;
+    offered = true;
     largest = std::max(largest, TotalUnits(node, shape));
     largest_free = std::max(largest_free, FreeUnits(node, shape));
   }
@@ -83,6 +112,7 @@ domain::Reason Explain(const std::vector<NodeView>& nodes, const Shape& shape) {
     return {ReasonCode::kBaseModelMissing,
             "No connected worker has the base model " + shape.base_model + "."};
   }
+  if (!offered) return ExplainFeatures(nodes, shape);
   const std::string needs = "Needs " + domain::Describe(shape.resources) + " on one worker; ";
   if (largest < wanted) {
     return {ReasonCode::kNoNodeFits, needs + "the largest one that has the base model offers " +

@@ -19,6 +19,8 @@ struct NodeView {
   std::vector<std::uint32_t>
       free_gpus;  ///< indices, growing; empty when its trainer can't use GPUs
   std::uint32_t free_cpu_slots = 0;
+  /// What its trainer cannot do, sorted; null: it has not told yet.
+  const std::vector<std::string>* lacks = nullptr;
 };
 
 /// All that a placement depends on. Jobs of one shape fit, or do not, alike.
@@ -26,6 +28,8 @@ struct Shape {
   domain::ResourceRequest resources;
   std::string base_model;  ///< empty for an engine's
   std::string engine;      ///< empty: a machine of the cluster
+  /// Tokens of what the trainer must be able to do, sorted. They are compared, nothing else.
+  std::vector<std::string> features;
   friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 

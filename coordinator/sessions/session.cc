@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/rpc/status.h"
+#include "common/schema/features.h"
 
 namespace lathe::sessions {
 namespace {
@@ -106,7 +107,7 @@ void Session::Handle(v1::WorkerMessage message) {
     case v1::WorkerMessage::kGenerateChunk:
       return hub_.generations().Deliver(id_, std::move(*message.mutable_generate_chunk()));
     case v1::WorkerMessage::kNodeFacts:
-      return hub_.facts().Update(description_.id, message.node_facts());
+      return HandleFacts(message.node_facts());
     case v1::WorkerMessage::kHeartbeat:
     case v1::WorkerMessage::BODY_NOT_SET:
       return;  // a kind of message that only newer workers know
@@ -145,6 +146,12 @@ void Session::HandleHeartbeat(const v1::Heartbeat& heartbeat) {
     last_heartbeat_ = hub_.clock().Now();
   }
   PostOrClose(core::HeartbeatReceived{id_, description_.id, heartbeat.sequence()});
+}
+
+void Session::HandleFacts(const v1::NodeFacts& facts) {
+  hub_.facts().Update(description_.id, facts);
+  if (!facts.has_trainer()) return;
+  PostOrClose(core::TrainerTold{id_, description_.id, schema::LackedFeatures(facts.trainer())});
 }
 
 void Session::HandleReport(const v1::AttemptReport& message) {

@@ -51,6 +51,7 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
   void Handle(v1::WorkerMessage message);
   void HandleRegistration(const v1::Registration& registration);
   void HandleHeartbeat(const v1::Heartbeat& heartbeat);
+  void HandleFacts(const v1::NodeFacts& facts);
   void HandleReport(const v1::AttemptReport& report);
   void HandleCheckpoint(const v1::CheckpointReport& report);
   void HandleEvents(const v1::EventBatch& batch);

@@ -47,6 +47,44 @@ class JobsTest(unittest.TestCase):
         self.cluster.lathe("cancel", first)
         self.assertEqual(self.cluster.wait_for_end(second, 60), "succeeded")
 
+    def test_a_job_goes_only_where_the_trainer_can_do_it(self):
+        cluster = Cluster()
+        self.addCleanup(cluster.close)
+        # A trainer of an earlier release, as it tells of itself.
+        older = cluster.folder / "older-trainer"
+        older.write_text(f'#!/bin/sh\ntest "$1" = capabilities || exec {BINARIES}/lathe-trainer "$@"\n'
+                         f'{BINARIES}/lathe-trainer capabilities | grep -v \'"prefix",\'\n')
+        older.chmod(0o755)
+        cluster.start_worker("older", settings=f"trainer: {older}\n")
+        wait_until(lambda: "prefix" not in cluster.lathe_json("provider", "capabilities", "lathe")["methods"], 20,
+                   "it has told")
+        configuration = {**tiny_configuration(3), "method": {"type": "prefix"}}
+        path = cluster.folder / "prefix.json"
+        path.write_text(json.dumps(configuration))
+        dataset = write_tokenized(cluster.folder / "train.jsonl")
+        refused = cluster.lathe("submit", "-f", str(path), "--dataset", str(dataset))
+        self.assertEqual(refused.returncode, 6)
+        self.assertIn("method.type", refused.stderr)
+        # Accepted because of a node that goes.
+        cluster.start_worker("newer")
+        wait_until(lambda: "prefix" in cluster.lathe_json("provider", "capabilities", "lathe")["methods"], 20,
+                   "the newer one has told")
+        blocker = cluster.submit(tiny_configuration(5000), dataset)
+        other = cluster.submit(tiny_configuration(5000), dataset)
+        cluster.wait_for_step(blocker, 1)
+        cluster.wait_for_step(other, 1)
+        job = cluster.submit(configuration, dataset)
+        on_newer = blocker if cluster.job(blocker)["nodeId"] == "newer" else other
+        cluster.lathe("cancel", other if on_newer == blocker else blocker)
+        cluster.wait_for_end(other if on_newer == blocker else blocker)
+        self.assertEqual(cluster.state(job), "pending", "a place is free where it can't run")
+        cluster.kill("newer")
+        wait_until(lambda: "older lacks cpu method.type=prefix" in cluster.lathe("explain", job).stdout, 20,
+                   "it says what it waits for")
+        cluster.start_worker("newer")
+        self.assertEqual(cluster.wait_for_end(job), "succeeded")
+        self.assertEqual(cluster.job(job)["nodeId"], "newer")
+
     def test_dry_run_stores_nothing(self):
         before = self.cluster.lathe_json("list")
         configuration = tiny_configuration(5)

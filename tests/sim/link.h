@@ -24,12 +24,15 @@ struct Registration {
 struct Heartbeat {
   std::uint64_t sequence = 0;
 };
+struct TrainerTold {
+  std::vector<std::string> lacks;
+};
 struct CheckpointUploaded {
   domain::AttemptKey attempt;
   domain::Checkpoint checkpoint;
 };
-using Up = std::variant<Registration, Heartbeat, domain::AttemptReport, storage::EventBatch,
-                        CheckpointUploaded>;
+using Up = std::variant<Registration, TrainerTold, Heartbeat, domain::AttemptReport,
+                        storage::EventBatch, CheckpointUploaded>;
 
 // ---- down ----
 struct Start {

@@ -13,6 +13,9 @@ struct ToEvent {
   core::Event operator()(const Registration& m) const {
     return core::NodeRegistered{link.session(), m.description, m.attempts};
   }
+  core::Event operator()(const TrainerTold& m) const {
+    return core::TrainerTold{link.session(), link.node(), m.lacks};
+  }
   core::Event operator()(const Heartbeat& m) const {
     return core::HeartbeatReceived{link.session(), link.node(), m.sequence};
   }

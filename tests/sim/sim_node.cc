@@ -124,6 +124,12 @@ void SimNode::OnDown(const Down& message) {
   std::visit([this](const auto& m) { On(m); }, message);
 }
 
+void SimNode::On(const core::Welcome&) {
+  lease_from_ = registered_;
+  // The trainer takes its time to tell, now and then longer than the stream lasts.
+  Later(world_.Between({}, 2 * kSecond), [this] { Send(TrainerTold{lacks_}); });
+}
+
 void SimNode::On(const core::AcknowledgeHeartbeat& ack) {
   const auto sent = heartbeats_.find(ack.sequence);
   if (sent != heartbeats_.end()) lease_from_ = std::max(lease_from_, sent->second);
@@ -141,6 +147,12 @@ void SimNode::On(const Start& start) {
   if (!alone) {
     world_.Violation("job " + key.job.value() + " trains on " + other->second.value() + " and on " +
                      description_.id.value());
+  }
+  for (const std::string& feature : start.command.spec.required_features) {
+    if (std::count(lacks_.begin(), lacks_.end(), feature) > 0) {
+      world_.Violation("job " + key.job.value() + " needs " + feature + ", which " +
+                       description_.id.value() + " lacks");
+    }
   }
   Folder& folder = folders_[key.job];
   Attempt attempt{.key = key,

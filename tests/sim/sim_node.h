@@ -31,11 +31,12 @@ using LiveTrainers = std::map<domain::JobId, domain::NodeId>;
 class SimNode {
  public:
   SimNode(World& world, SimCoordinator& coordinator, LiveTrainers& live,
-          domain::NodeDescription description)
+          domain::NodeDescription description, std::vector<std::string> lacks)
       : world_(world),
         coordinator_(coordinator),
         live_(live),
-        description_(std::move(description)) {}
+        description_(std::move(description)),
+        lacks_(std::move(lacks)) {}
 
   void Boot();
   void RestartDaemon();
@@ -71,7 +72,7 @@ class SimNode {
   void Connect();
   void Tick();
   void OnDown(const Down& message);
-  void On(const core::Welcome&) { lease_from_ = registered_; }
+  void On(const core::Welcome&);
   void On(const core::AcknowledgeHeartbeat& ack);
   void On(const Start& start);
   void On(const core::StopAttempt& stop);
@@ -98,6 +99,7 @@ class SimNode {
   SimCoordinator& coordinator_;
   LiveTrainers& live_;
   const domain::NodeDescription description_;
+  const std::vector<std::string> lacks_;  ///< what its trainer cannot do
   const domain::LeaseTerms terms_;
   TrainerTrouble trouble_;
   std::uint64_t daemon_life_ = 0;

@@ -64,7 +64,10 @@ class Simulation {
       for (std::uint32_t g = 0; g < gpus; ++g) {
         description.resources.gpus.push_back({g, "uuid", "GPU", 1 << 30});
       }
-      nodes_.push_back(std::make_unique<SimNode>(world_, coordinator_, live_, description));
+      std::vector<std::string> lacks;
+      if (i > 0 && world_.Chance(0.5)) lacks = {"a", "b"};
+      nodes_.push_back(
+          std::make_unique<SimNode>(world_, coordinator_, live_, description, std::move(lacks)));
       nodes_.back()->set_trouble({.fault = world_.Chance(0.7) ? 0.03 : 0,
                                   .user_error = world_.Chance(0.3) ? 0.01 : 0,
                                   .out_of_memory = world_.Chance(0.3) ? 0.01 : 0});
@@ -87,6 +90,7 @@ class Simulation {
       spec.train = {"data", 1 + world_.Below(40)};
       spec.resources.gpus = static_cast<std::uint32_t>(world_.Below(5));
       spec.resources.cpu_slots = spec.resources.gpus == 0 ? 1 : 0;
+      if (world_.Chance(0.3)) spec.required_features = {"b"};
       if (world_.Chance(0.3)) {
         spec.engine = SimEngine::kName;
         spec.resources = {.cpu_slots = 1};

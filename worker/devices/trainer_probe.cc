@@ -35,11 +35,16 @@ std::string Content(const UniqueFd& fd) {
   return text;
 }
 
+/// What is measured and read for later must not take time from jobs; what jobs wait for may.
+constexpr char kBehindJobs[] = "19";
+constexpr char kBesideJobs[] = "0";
+
 /// Runs `trainer arguments...` and returns the JSON object that it prints.
-Result<json> Ask(const TrainerProbe& probe, const std::vector<std::string>& arguments) {
+Result<json> Ask(const TrainerProbe& probe, const std::vector<std::string>& arguments,
+                 const char* niceness = kBehindJobs) {
   LATHE_ASSIGN_OR_RETURN(const UniqueFd out, Unlinked());
   LATHE_ASSIGN_OR_RETURN(const UniqueFd err, Unlinked());
-  std::vector<std::string> whole = {"-n", "19", probe.trainer.string()};
+  std::vector<std::string> whole = {"-n", niceness, probe.trainer.string()};
   whole.insert(whole.end(), arguments.begin(), arguments.end());
   LATHE_ASSIGN_OR_RETURN(ChildProcess child,
                          ChildProcess::Start({.program = "nice",
@@ -117,7 +122,7 @@ Status ProbeSteps(const TrainerProbe& probe, const std::string& device,
 }
 
 Result<v1::TrainerCapabilities> ProbeCapabilities(const TrainerProbe& probe) {
-  LATHE_ASSIGN_OR_RETURN(const json answer, Ask(probe, {"capabilities"}));
+  LATHE_ASSIGN_OR_RETURN(const json answer, Ask(probe, {"capabilities"}, kBesideJobs));
   try {
     v1::TrainerCapabilities capabilities;
     for (const auto& [device, parameters] : answer.at("devices").items()) {

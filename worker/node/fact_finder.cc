@@ -79,6 +79,9 @@ void FactFinder::AskCapabilities() {
     found_(facts_);
   } else if (!stop_) {
     log::Warning("capabilities_not_told", {{"error", told.error().message}});
+    // That nothing is known against it: jobs must not wait for more.
+    facts_.mutable_trainer();
+    found_(facts_);
   }
 }
 

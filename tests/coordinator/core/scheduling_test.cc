@@ -96,5 +96,36 @@ TEST_F(Scheduling, InvariantsSeeWhatIsBroken) {
   state_.nodes.at(kNode).cpu_slots_in_use = 1;
 }
 
+TEST_F(Scheduling, WaitsForATrainerThatCanDoIt) {
+  domain::JobSpec spec = Spec();
+  spec.required_features = {"cpu method.type=prefix"};
+  Register(Describe(kNode));
+  Submit(spec);
+  Do(ScheduleDue{});
+  EXPECT_EQ(job().reason.code, domain::ReasonCode::kTrainerLacks) << "the node has not told yet";
+  const auto told = Do(TrainerTold{sessions_[kNode], kNode, {"cpu method.type=prefix"}});
+  EXPECT_THAT(Effects<RequestSchedule>(told), ::testing::SizeIs(1));
+  Do(ScheduleDue{});
+  EXPECT_EQ(job().state, domain::JobState::kPending);
+  EXPECT_THAT(job().reason.detail, ::testing::HasSubstr("node-1 lacks cpu method.type=prefix"));
+
+  Register(Describe(kOther));
+  Do(TrainerTold{sessions_[kOther], kOther, {}});
+  Do(ScheduleDue{});
+  EXPECT_EQ(job().node, kOther);
+}
+
+TEST_F(Scheduling, WhatANodeToldHoldsForItsStream) {
+  Register(Describe(kNode));
+  Do(TrainerTold{domain::SessionId(77), kNode, {"x"}});
+  EXPECT_FALSE(state_.nodes.at(kNode).lacks) << "of another stream";
+  Do(TrainerTold{sessions_[kNode], kNode, {"x"}});
+  EXPECT_EQ(state_.nodes.at(kNode).lacks, std::vector<std::string>{"x"});
+  const auto again = Do(TrainerTold{sessions_[kNode], kNode, {"x"}});
+  EXPECT_THAT(Effects<RequestSchedule>(again), ::testing::IsEmpty());
+  Register(Describe(kNode));
+  EXPECT_FALSE(state_.nodes.at(kNode).lacks) << "its trainer may be another one now";
+}
+
 }  // namespace
 }  // namespace lathe::core

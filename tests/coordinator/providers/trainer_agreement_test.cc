@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/schema/configuration.h"
+#include "common/schema/features.h"
 #include "common/schema/parameters.h"
 #include "coordinator/providers/check.h"
 #include "coordinator/providers/cluster.h"
@@ -36,6 +37,18 @@ TEST(TrainerAgreement, TheBuiltInDescriptionIsTheTrainersOwn) {
   EXPECT_EQ(built_in.notes, told.notes) << remedy;
   EXPECT_THAT(built_in.optimizations, testing::UnorderedElementsAreArray(told.optimizations))
       << remedy;
+}
+
+TEST(TrainerAgreement, EveryTrainerDoesTheDefaults) {
+  const auto lacks = schema::LackedFeatures(Told());
+  EXPECT_THAT(lacks, testing::Contains("cpu objective.type=rlhf"));
+  for (const schema::Parameter& parameter : schema::ParameterPaths()) {
+    const std::string& value = parameter.spec->default_value();
+    if (parameter.type != schema::ParameterType::kEnumeration || value.size() < 2) continue;
+    const std::string token = value.substr(1, value.size() - 2);
+    EXPECT_THAT(lacks, testing::Not(testing::Contains("cpu " + parameter.path + "=" + token)))
+        << "a job that does not set it is placed there";
+  }
 }
 
 /// The paths with an error for the trainer's own reader of plans.

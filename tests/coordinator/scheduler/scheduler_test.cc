@@ -18,6 +18,7 @@ using domain::NodeDescription;
 using domain::NodeId;
 using domain::ReasonCode;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -41,8 +42,9 @@ class Cluster {
   }
   NodeDescription& description(std::size_t index) { return descriptions_[index]; }
 
-  std::uint32_t AddShape(domain::ResourceRequest resources, const std::string& model = "base") {
-    shapes_.push_back({std::move(resources), model});
+  std::uint32_t AddShape(domain::ResourceRequest resources, const std::string& model = "base",
+                         std::vector<std::string> features = {}) {
+    shapes_.push_back({std::move(resources), model, "", std::move(features)});
     snapshot_.shapes.push_back(&shapes_.back());
     return static_cast<std::uint32_t>(shapes_.size() - 1);
   }
@@ -261,6 +263,32 @@ TEST(Scheduler, LargePassesAreShort) {
                 << " ms\n";
     }
   }
+}
+
+TEST(Scheduler, OnlyWhereTheTrainerCanDoAllThatIsAskedFor) {
+  Cluster cluster;
+  const std::vector<std::string> much = {"a", "b", "c"};
+  const std::vector<std::string> little = {"b"};
+  const std::vector<std::string> nothing;
+  cluster.AddNode("untold", 0, 1);
+  cluster.AddNode("lacks-much", 0, 1).lacks = &much;
+  cluster.AddNode("lacks-b", 0, 1).lacks = &little;
+  const auto plain = cluster.AddShape({.cpu_slots = 1});
+  const auto special = cluster.AddShape({.cpu_slots = 1}, "base", {"b", "z"});
+  const auto other = cluster.AddShape({.cpu_slots = 1}, "base", {"a"});
+  cluster.AddJob("special", special);
+  cluster.AddJob("other", other);
+  cluster.AddJob("plain", plain);
+  EXPECT_THAT(Order(cluster.Pass()), ElementsAre("other@lacks-b", "plain@untold"));
+
+  auto& nodes = cluster.snapshot().nodes;
+  EXPECT_EQ(Explain(nodes, cluster.shape(special)).code, ReasonCode::kTrainerLacks);
+  EXPECT_THAT(Explain(nodes, cluster.shape(special)).detail, HasSubstr("untold has told"));
+  nodes.erase(nodes.begin());
+  EXPECT_THAT(Explain(nodes, cluster.shape(special)).detail, HasSubstr("lacks b."));
+  EXPECT_THAT(Explain({nodes[0]}, cluster.shape(other)).detail, HasSubstr("lacks-much lacks a."));
+  nodes[0].lacks = &nothing;
+  EXPECT_THAT(Order(cluster.Pass()), ElementsAre("special@lacks-much", "other@lacks-b"));
 }
 
 }  // namespace
