@@ -1,5 +1,6 @@
 #include "coordinator/api/configuration_service.h"
 
+#include <iterator>
 #include <utility>
 
 #include "common/rpc/status.h"
@@ -10,7 +11,8 @@
 #include "common/schema/templates.h"
 #include "coordinator/access/caller_of.h"
 #include "coordinator/api/configuration_input.h"
-#include "coordinator/providers/check.h"
+#include "coordinator/api/job_engine.h"
+#include "coordinator/api/trainer_facts.h"
 
 namespace lathe::api {
 namespace {
@@ -35,37 +37,6 @@ v1::ConfigurationTemplate ToProto(const schema::Template& from) {
   out.set_description(from.description);
   *out.mutable_configuration() = from.configuration;
   return out;
-}
-
-Result<v1::ValidateConfigurationResponse> Validate(
-    const v1::ValidateConfigurationRequest& request) {
-  LATHE_ASSIGN_OR_RETURN(auto below, ReadTemplate(request.template_()));
-  schema::Imported read{schema::Dialect::kUniversal, {}, {}};
-  // A template alone is something to check too.
-  if (request.has_input() || request.template_().empty()) {
-    LATHE_ASSIGN_OR_RETURN(read, ReadInput(request.input()));
-  }
-  LayeredConfiguration layers =
-      Layer(std::move(below), std::move(read.configuration), request.set());
-  read.configuration = layers.together;
-  read.findings.insert(read.findings.end(), layers.findings.begin(), layers.findings.end());
-  std::vector<Finding> findings = schema::AllFindings(read);
-  if (!request.provider().empty()) {
-    LATHE_ASSIGN_OR_RETURN(const providers::Engine* engine,
-                           providers::FindEngine(request.provider()));
-    for (Finding& finding : providers::CheckEngine(*engine, read.configuration)) {
-      findings.push_back(std::move(finding));
-    }
-  }
-  v1::ValidateConfigurationResponse response;
-  response.set_valid(!HasErrors(findings));
-  AddFindings(findings, *response.mutable_findings());
-  response.set_dialect(std::string(schema::ToString(read.dialect)));
-  *response.mutable_configuration() = Redacted(layers.together);
-  if (response.valid()) {
-    for (auto& value : ExplainValues(layers)) *response.add_values() = std::move(value);
-  }
-  return response;
 }
 
 Result<v1::ConvertConfigurationResponse> Convert(const v1::ConvertConfigurationRequest& request) {
@@ -109,6 +80,56 @@ Result<resources::SaveRequest> ToSave(const Request& request) {
 }
 
 }  // namespace
+
+std::vector<Finding> ConfigurationService::CheckForEngine(
+    const std::string& id, const v1::JobConfiguration& configuration,
+    const std::vector<Finding>& earlier) const {
+  EngineChoice choice = ChooseEngine(id, &context_.engines);
+  std::vector<Finding> findings = std::move(choice.findings);
+  // What is asked is whether the configuration is right; that the engine can't be used at the
+  // moment is worth a word.
+  for (Finding& finding : findings) finding.severity = Severity::kWarning;
+  std::vector<Finding> more;
+  if (choice.is_service()) {
+    more = CheckForService(*choice.engine, configuration, earlier);
+  } else {
+    const auto nodes = context_.view.Nodes();
+    more = CheckForCluster(configuration, nodes, TrainersOf(context_, nodes), earlier);
+  }
+  findings.insert(findings.end(), std::make_move_iterator(more.begin()),
+                  std::make_move_iterator(more.end()));
+  return findings;
+}
+
+Result<v1::ValidateConfigurationResponse> ConfigurationService::Validate(
+    const v1::ValidateConfigurationRequest& request) const {
+  LATHE_ASSIGN_OR_RETURN(auto below, ReadTemplate(request.template_()));
+  schema::Imported read{schema::Dialect::kUniversal, {}, {}};
+  // A template alone is something to check too.
+  if (request.has_input() || request.template_().empty()) {
+    LATHE_ASSIGN_OR_RETURN(read, ReadInput(request.input()));
+  }
+  LayeredConfiguration layers =
+      Layer(std::move(below), std::move(read.configuration), request.set());
+  read.configuration = layers.together;
+  read.findings.insert(read.findings.end(), layers.findings.begin(), layers.findings.end());
+  std::vector<Finding> findings = schema::AllFindings(read);
+  if (!request.provider().empty()) {
+    LATHE_RETURN_IF_ERROR(providers::FindEngine(request.provider()));
+    auto more = CheckForEngine(request.provider(), read.configuration, findings);
+    findings.insert(findings.end(), std::make_move_iterator(more.begin()),
+                    std::make_move_iterator(more.end()));
+  }
+  v1::ValidateConfigurationResponse response;
+  response.set_valid(!HasErrors(findings));
+  AddFindings(findings, *response.mutable_findings());
+  response.set_dialect(std::string(schema::ToString(read.dialect)));
+  *response.mutable_configuration() = Redacted(layers.together);
+  if (response.valid()) {
+    for (auto& value : ExplainValues(layers)) *response.add_values() = std::move(value);
+  }
+  return response;
+}
 
 grpc::Status ConfigurationService::GetSchema(grpc::ServerContext*, const v1::GetSchemaRequest*,
                                              v1::GetSchemaResponse* response) {

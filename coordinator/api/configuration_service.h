@@ -1,6 +1,10 @@
 #pragma once
 // The configuration's schema, checks and dialects, templates and the library. Thread-safe.
 
+#include <string>
+#include <vector>
+
+#include "coordinator/api/context.h"
 #include "coordinator/resources/configuration_library.h"
 #include "lathe/v1/configuration_service.grpc.pb.h"
 
@@ -8,8 +12,9 @@ namespace lathe::api {
 
 class ConfigurationService final : public v1::ConfigurationService::Service {
  public:
-  /// The library must outlive it.
-  explicit ConfigurationService(resources::ConfigurationLibrary& library) : library_(library) {}
+  /// What the context names must outlive it.
+  explicit ConfigurationService(const Context& context)
+      : context_(context), library_(context.library) {}
 
   grpc::Status GetSchema(grpc::ServerContext* call, const v1::GetSchemaRequest* request,
                          v1::GetSchemaResponse* response) override;
@@ -51,6 +56,14 @@ class ConfigurationService final : public v1::ConfigurationService::Service {
                                     const v1::ConfigurationReference& reference,
                                     const std::string& path);
 
+  Result<v1::ValidateConfigurationResponse> Validate(
+      const v1::ValidateConfigurationRequest& request) const;
+  /// What the engine of that id says beyond what was found.
+  std::vector<Finding> CheckForEngine(const std::string& id,
+                                      const v1::JobConfiguration& configuration,
+                                      const std::vector<Finding>& earlier) const;
+
+  const Context& context_;
   resources::ConfigurationLibrary& library_;
 };
 

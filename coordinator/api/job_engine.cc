@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/api/model_names.h"
 #include "coordinator/providers/capabilities.h"
 #include "coordinator/providers/check.h"
+#include "coordinator/providers/cluster.h"
 
 namespace lathe::api {
 namespace {
 
+constexpr double kBytesPerGib = 1024.0 * 1024.0 * 1024.0;
 constexpr char kPath[] = "provider";
 constexpr char kCannotStart[] = "cannot_start";
 
@@ -19,6 +22,13 @@ Finding Wrong(const char* code, std::string message, const std::string& given) {
           std::move(message),
           '"' + given + '"',
           "an engine that ListProviders shows as able to start jobs"};
+}
+
+/// Whether `earlier` says as much of the same parameter.
+bool IsSaid(const Finding& finding, const std::vector<Finding>& earlier) {
+  return std::any_of(earlier.begin(), earlier.end(), [&](const Finding& said) {
+    return said.path == finding.path && said.severity <= finding.severity;
+  });
 }
 
 }  // namespace
@@ -42,16 +52,52 @@ EngineChoice ChooseEngine(const std::string& id, const providers::Settings* sett
   return choice;
 }
 
+domain::ResourceRequest ResourcesFor(const v1::JobConfiguration& configuration,
+                                     const std::vector<runtime::NodeView>& nodes) {
+  const v1::HardwareConfiguration& hardware = configuration.hardware();
+  const bool open = hardware.device() == v1::DEVICE_CHOICE_UNSPECIFIED ||
+                    hardware.device() == v1::DEVICE_CHOICE_AUTO;
+  const v1::DeviceChoice device = open ? configuration.model().device_map() : hardware.device();
+  const bool cuda_node = std::any_of(nodes.begin(), nodes.end(), [](const auto& node) {
+    return node.node.description.resources.cuda && !node.node.description.resources.gpus.empty();
+  });
+  const bool on_gpu =
+      device == v1::DEVICE_CHOICE_CUDA || (device != v1::DEVICE_CHOICE_CPU && cuda_node);
+  domain::ResourceRequest request;
+  if (!on_gpu) {
+    request.cpu_slots = 1;
+    return request;
+  }
+  request.gpus = hardware.has_num_gpus() ? static_cast<std::uint32_t>(hardware.num_gpus()) : 1;
+  request.gpu_type = hardware.gpu_type();
+  request.min_gpu_memory_bytes =
+      static_cast<std::uint64_t>(hardware.min_memory_gib() * kBytesPerGib);
+  return request;
+}
+
+std::vector<Finding> CheckForCluster(const v1::JobConfiguration& configuration,
+                                     const std::vector<runtime::NodeView>& nodes,
+                                     const std::vector<v1::TrainerCapabilities>& trainers,
+                                     const std::vector<Finding>& earlier) {
+  const bool on_gpu = ResourcesFor(configuration, nodes).gpus > 0;
+  const providers::Engine cluster = providers::ClusterEngine(trainers, on_gpu ? "cuda" : "cpu");
+  std::vector<Finding> findings = providers::CheckEngine(cluster, configuration);
+  std::erase_if(findings, [&](const Finding& finding) { return IsSaid(finding, earlier); });
+  if (configuration.model().has_base_model()) {
+    if (auto finding = CheckBaseModel(configuration.model().base_model(), nodes)) {
+      findings.push_back(std::move(*finding));
+    }
+  }
+  return findings;
+}
+
 std::vector<Finding> CheckForService(const providers::Engine& engine,
                                      const v1::JobConfiguration& configuration,
                                      const std::vector<Finding>& earlier) {
   std::vector<Finding> findings = providers::CheckEngine(engine, configuration);
   std::erase_if(findings, [&](const Finding& finding) {
     // Whether it can start is an error here and said by ChooseEngine.
-    if (finding.code == kCannotStart) return true;
-    return std::any_of(earlier.begin(), earlier.end(), [&](const Finding& said) {
-      return said.path == finding.path && said.severity <= finding.severity;
-    });
+    return finding.code == kCannotStart || IsSaid(finding, earlier);
   });
   return findings;
 }

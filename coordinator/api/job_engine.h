@@ -6,9 +6,12 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/domain/resources.h"
 #include "coordinator/providers/engine.h"
 #include "coordinator/providers/settings.h"
+#include "coordinator/runtime/view.h"
 #include "lathe/v1/job_configuration.pb.h"
+#include "lathe/v1/worker_service.pb.h"
 
 namespace lathe::api {
 
@@ -23,6 +26,18 @@ struct EngineChoice {
 
 /// By id; empty is this cluster. `settings` may be null: then there are no keys.
 EngineChoice ChooseEngine(const std::string& id, const providers::Settings* settings);
+
+/// What a job of this cluster takes of a node. model.deviceMap decides where hardware.device leaves
+/// it open; they never contradict each other. `device: auto` is a GPU where a node has one.
+domain::ResourceRequest ResourcesFor(const v1::JobConfiguration& configuration,
+                                     const std::vector<runtime::NodeView>& nodes);
+
+/// What this cluster says, by what the trainers of its nodes tell of themselves and the base models
+/// that nodes have; without what stands in `earlier` of the same parameters.
+std::vector<Finding> CheckForCluster(const v1::JobConfiguration& configuration,
+                                     const std::vector<runtime::NodeView>& nodes,
+                                     const std::vector<v1::TrainerCapabilities>& trainers,
+                                     const std::vector<Finding>& earlier);
 
 /// What a service says of the configuration, without what stands in `earlier` of the same
 /// parameters.

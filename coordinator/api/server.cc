@@ -28,7 +28,7 @@ struct Server::Parts {
         inference(context),
         providers(context),
         workers(context.sessions),
-        configurations(context.library),
+        configurations(context),
         stopping(stop_flag) {}
 
   JobService jobs;

@@ -10,13 +10,11 @@
 #include "common/artifacts/sha256.h"
 #include "common/base/check.h"
 #include "common/schema/configuration.h"
+#include "common/schema/features.h"
 #include "common/schema/parameters.h"
 #include "common/secrets/sealed_configuration.h"
 #include "coordinator/api/configuration_input.h"
 #include "coordinator/api/job_engine.h"
-#include "coordinator/api/model_names.h"
-#include "coordinator/providers/check.h"
-#include "coordinator/providers/cluster.h"
 #include "coordinator/resources/saved_configuration.h"
 
 namespace lathe::api {
@@ -24,7 +22,6 @@ namespace {
 
 constexpr std::size_t kMaxName = 128;
 constexpr std::size_t kMaxRequestId = 128;
-constexpr double kBytesPerGib = 1024.0 * 1024.0 * 1024.0;
 constexpr std::string_view kBlobScheme = "sha256:";
 
 std::string Hash(std::string_view bytes) {
@@ -107,12 +104,7 @@ class Checker {
     if (choice.is_service()) {
       return Append(CheckForService(*choice.engine, configuration, findings_));
     }
-    CheckCluster(configuration, trainers);
-    if (configuration.model().has_base_model()) {
-      if (auto finding = CheckBaseModel(configuration.model().base_model(), nodes_)) {
-        findings_.push_back(std::move(*finding));
-      }
-    }
+    Append(CheckForCluster(configuration, nodes_, trainers, findings_));
   }
 
   std::optional<domain::Blob> FindDataset(const char* path, const std::string& id) {
@@ -134,30 +126,6 @@ class Checker {
           "a file with at least one example");
     }
     return domain::Blob{blob->sha256(), blob->size_bytes()};
-  }
-
-  /// model.deviceMap decides where hardware.device leaves it open; they never contradict each
-  /// other.
-  domain::ResourceRequest Resources(const v1::JobConfiguration& configuration) const {
-    const v1::HardwareConfiguration& hardware = configuration.hardware();
-    const bool open = hardware.device() == v1::DEVICE_CHOICE_UNSPECIFIED ||
-                      hardware.device() == v1::DEVICE_CHOICE_AUTO;
-    const v1::DeviceChoice device = open ? configuration.model().device_map() : hardware.device();
-    const bool cuda_node = std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
-      return node.node.description.resources.cuda && !node.node.description.resources.gpus.empty();
-    });
-    const bool on_gpu =
-        device == v1::DEVICE_CHOICE_CUDA || (device != v1::DEVICE_CHOICE_CPU && cuda_node);
-    domain::ResourceRequest request;
-    if (!on_gpu) {
-      request.cpu_slots = 1;
-      return request;
-    }
-    request.gpus = hardware.has_num_gpus() ? static_cast<std::uint32_t>(hardware.num_gpus()) : 1;
-    request.gpu_type = hardware.gpu_type();
-    request.min_gpu_memory_bytes =
-        static_cast<std::uint64_t>(hardware.min_memory_gib() * kBytesPerGib);
-    return request;
   }
 
   void Append(std::vector<Finding> more) {
@@ -187,19 +155,7 @@ class Checker {
     Append(std::move(parsed.findings));
     return std::move(parsed.configuration);
   }
-  /// What this cluster says; nothing that was said of the same parameter already.
-  void CheckCluster(const v1::JobConfiguration& configuration,
-                    const std::vector<v1::TrainerCapabilities>& trainers) {
-    const bool on_gpu = Resources(configuration).gpus > 0;
-    const providers::Engine cluster = providers::ClusterEngine(trainers, on_gpu ? "cuda" : "cpu");
-    for (Finding& finding : providers::CheckEngine(cluster, configuration)) {
-      const bool repeated =
-          std::any_of(findings_.begin(), findings_.end(), [&](const Finding& earlier) {
-            return earlier.path == finding.path && earlier.severity <= finding.severity;
-          });
-      if (!repeated) findings_.push_back(std::move(finding));
-    }
-  }
+
   void Add(const char* path, const char* code, std::string message, std::string given,
            std::string expected) {
     findings_.push_back(
@@ -266,7 +222,11 @@ Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
   out.spec.priority = request.priority();
   if (choice.is_service()) out.spec.engine = choice.engine->id;
   out.spec.resources = choice.is_service() ? domain::ResourceRequest{.cpu_slots = 1}
-                                           : checker.Resources(configuration);
+                                           : ResourcesFor(configuration, nodes);
+  if (!choice.is_service()) {
+    out.spec.required_features =
+        schema::RequiredFeatures(configuration, out.spec.resources.gpus > 0 ? "cuda" : "cpu");
+  }
   out.spec.request_id = request.request_id();
   out.spec.configuration_hash = Hash(out.configuration);
   out.spec.base_model = configuration.model().base_model();

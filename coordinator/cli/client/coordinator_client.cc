@@ -189,6 +189,12 @@ Result<v1::ProviderCapabilities> CoordinatorClient::GetProviderCapabilities(cons
   return Unary(&v1::ProviderService::Stub::GetProviderCapabilities, stubs_->providers, request);
 }
 
+Result<v1::ValidateConfigurationResponse> CoordinatorClient::ValidateConfiguration(
+    const v1::ValidateConfigurationRequest& request) {
+  return Unary(&v1::ConfigurationService::Stub::ValidateConfiguration, stubs_->configurations,
+               request);
+}
+
 Result<v1::TranslateConfigurationResponse> CoordinatorClient::TranslateConfiguration(
     const v1::TranslateConfigurationRequest& request) {
   return Unary(&v1::ProviderService::Stub::TranslateConfiguration, stubs_->providers, request);

@@ -41,6 +41,8 @@ class CoordinatorClient {
   Result<v1::ListNodesResponse> ListNodes();
   Result<v1::ListProvidersResponse> ListProviders();
   Result<v1::ProviderCapabilities> GetProviderCapabilities(const std::string& id);
+  Result<v1::ValidateConfigurationResponse> ValidateConfiguration(
+      const v1::ValidateConfigurationRequest& request);
   Result<v1::TranslateConfigurationResponse> TranslateConfiguration(
       const v1::TranslateConfigurationRequest& request);
   Result<v1::ProviderJob> StartProviderJob(const v1::StartProviderJobRequest& request);

@@ -28,10 +28,13 @@ void AddSchemaAndTemplates(CLI::App& group, Run& chosen) {
 void AddValidateAndConvert(CLI::App& group, Run& chosen) {
   const auto validate = std::make_shared<ConfigValidateOptions>();
   CLI::App* command =
-      AddCommand(group, "validate", "Check a configuration file, without a coordinator",
+      AddCommand(group, "validate", "Check a configuration file",
                  "  lathe config validate job.yaml\n  lathe config validate - < old.json\n"
                  "  lathe config validate job.yaml --set schedule.epochs=5 --explain\n"
-                 "What only the cluster knows is checked by lathe submit --dry-run.");
+                 "  lathe config validate job.yaml --provider together\n"
+                 "Without --provider no coordinator is asked. With it the limits of that engine "
+                 "count too; lathe is this cluster, with its models and what its workers can do. "
+                 "Whether data is stored is checked by lathe submit --dry-run.");
   command->add_option("FILE,-f,--file", validate->file, kFileHelp)->required()->type_name("FILE");
   command->add_option("--from", validate->from, "Its dialect; told by its shape unless given")
       ->check(CLI::IsMember(DialectTokens()))
@@ -39,6 +42,10 @@ void AddValidateAndConvert(CLI::App& group, Run& chosen) {
   command->add_option("--set", validate->set, "Set one parameter; may be given several times")
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false);
+  command
+      ->add_option("--provider", validate->provider,
+                   "Engine that is to take it, as lathe provider list shows it")
+      ->type_name("ENGINE");
   command->add_flag("--explain", validate->explain,
                     "Every value that a job would get, and where it comes from");
   OnChosen(command, chosen, validate, &RunConfigValidate);

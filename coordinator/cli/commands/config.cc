@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "common/rpc/status.h"
 #include "common/schema/configuration.h"
 #include "common/schema/diff.h"
 #include "common/schema/export.h"
@@ -10,6 +11,8 @@
 #include "common/schema/suggest.h"
 #include "common/schema/templates.h"
 #include "coordinator/cli/client/configuration_source.h"
+#include "coordinator/cli/client/coordinator_client.h"
+#include "coordinator/cli/client/findings.h"
 #include "coordinator/cli/output/print.h"
 #include "coordinator/cli/output/table.h"
 
@@ -62,6 +65,24 @@ Status SetAll(const std::vector<std::string>& assignments, schema::Imported& rea
   return {};
 }
 
+/// Adds what an engine says of what could be read; what was found here already is not repeated.
+Status AskEngine(Context& context, const std::string& provider, const schema::Imported& read,
+                 std::vector<Finding>& findings) {
+  v1::ValidateConfigurationRequest request;
+  request.mutable_input()->set_text(schema::ToJson(read.configuration));
+  request.mutable_input()->set_dialect(std::string(schema::ToString(schema::Dialect::kUniversal)));
+  request.set_provider(provider);
+  LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
+  LATHE_ASSIGN_OR_RETURN(const v1::ValidateConfigurationResponse response,
+                         client->ValidateConfiguration(request));
+  std::vector<Finding> more;
+  for (const v1::Finding& finding : response.findings()) {
+    more.push_back(rpc::FromProto(finding));
+  }
+  AddUnsaid(std::move(more), findings);
+  return {};
+}
+
 /// The value of one side; null when it is not set there.
 Document SideOf(const std::string& json) {
   return json.empty() ? Document() : Document::parse(json, nullptr, false);
@@ -74,6 +95,9 @@ Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options
   LATHE_ASSIGN_OR_RETURN(schema::Imported read, ImportFile(context, options.file, dialect));
   LATHE_RETURN_IF_ERROR(SetAll(options.set, read));
   std::vector<Finding> findings = schema::AllFindings(read);
+  if (!options.provider.empty() && IsReadable(findings)) {
+    LATHE_RETURN_IF_ERROR(AskEngine(context, options.provider, read, findings));
+  }
   std::erase_if(findings, &ComesWithSubmit);
   if (HasErrors(findings)) {
     return Failure(Error{ErrorCode::kInvalidArgument, NameOf(options.file) + " is not valid",

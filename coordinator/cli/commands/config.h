@@ -1,5 +1,6 @@
 #pragma once
-// lathe config schema, templates, validate, convert, diff: what needs no coordinator.
+// lathe config schema, templates, validate, convert, diff: what needs no coordinator, unless asked
+// for what only it knows.
 
 #include <string>
 #include <vector>
@@ -12,10 +13,12 @@ struct ConfigValidateOptions {
   std::string file;              ///< "-" is standard input
   std::string from;              ///< dialect; empty: told by its shape
   std::vector<std::string> set;  ///< PATH=VALUE, above the file
-  bool explain = false;          ///< also every value that a job would get, and where it comes from
+  std::string
+      provider;  ///< engine whose limits count too, as the coordinator knows it; empty: none
+  bool explain = false;  ///< also every value that a job would get, and where it comes from
 };
-/// All findings at once; kInvalid when one of them is an error. What only the cluster knows
-/// (models, stored datasets) is checked by `lathe submit --dry-run`.
+/// All findings at once; kInvalid when one of them is an error. The coordinator is asked only with
+/// a provider. Whether data is stored is checked by `lathe submit --dry-run`.
 Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options);
 
 struct ConfigSchemaOptions {

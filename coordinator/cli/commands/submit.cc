@@ -12,6 +12,7 @@
 #include "coordinator/cli/client/configuration_file.h"
 #include "coordinator/cli/client/configuration_source.h"
 #include "coordinator/cli/client/coordinator_client.h"
+#include "coordinator/cli/client/findings.h"
 #include "coordinator/cli/client/job_reference.h"
 #include "coordinator/cli/client/request_id.h"
 #include "coordinator/cli/commands/estimate_view.h"
@@ -104,6 +105,7 @@ Result<Inputs> Describe(const SubmitOptions& options, v1::JobConfiguration& conf
 struct Prepared {
   v1::CreateJobRequest request;
   Inputs inputs;
+  std::vector<Finding> errors;  ///< that were found here
 };
 
 Result<schema::Parsed> ReadGiven(Context& context, const SubmitOptions& options) {
@@ -113,15 +115,14 @@ Result<schema::Parsed> ReadGiven(Context& context, const SubmitOptions& options)
   return schema::Parsed{std::move(configuration), {}};
 }
 
-/// All that can be checked without the coordinator, every finding at once.
-Status Check(const schema::Parsed& parsed, const std::vector<Finding>& set_findings) {
+/// The errors of what can be checked without the coordinator, every one at once. Warnings come from
+/// it, once.
+std::vector<Finding> LocalErrors(const schema::Parsed& parsed,
+                                 const std::vector<Finding>& set_findings) {
   std::vector<Finding> findings = schema::AllFindings(parsed);
   findings.insert(findings.end(), set_findings.begin(), set_findings.end());
-  // Warnings come from the coordinator, once.
   std::erase_if(findings, [](const Finding& f) { return f.severity != Severity::kError; });
-  if (findings.empty()) return {};
-  return Failure(Error{ErrorCode::kInvalidArgument, "the configuration is not valid",
-                       std::move(findings), "`lathe config schema` describes every parameter"});
+  return findings;
 }
 
 /// What is set above a template or saved configuration, as the coordinator takes it.
@@ -166,7 +167,7 @@ Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
   }
   Prepared prepared;
   LATHE_ASSIGN_OR_RETURN(prepared.inputs, Describe(options, parsed.configuration));
-  LATHE_RETURN_IF_ERROR(Check(parsed, set_findings));
+  prepared.errors = LocalErrors(parsed, set_findings);
   if (options.template_name.empty()) {
     // As a message an older coordinator would silently drop what it does not know; as text it says
     // so.
@@ -290,11 +291,39 @@ void PrintCreated(Context& context, const v1::CreateJobResponse& response) {
               response.job().id() + "\n");
 }
 
+/// Whether a finding is about a file that would have been sent.
+bool ComesWithUpload(const Finding& finding, const SubmitOptions& options) {
+  if (finding.code != "not_found") return false;
+  return (finding.path == "datasets.trainingFileId" && !options.dataset.empty()) ||
+         (finding.path == "datasets.validationFileId" && !options.validation.empty()) ||
+         (finding.path == "method.loraConfig.initFrom" && !options.init_from.empty());
+}
+
+/// All that is wrong: what was found here, and what the coordinator finds in the rest, where it can
+/// be asked. Nothing is sent but the configuration.
+Error Refusal(Context& context, const SubmitOptions& options, Prepared prepared) {
+  Error error{ErrorCode::kInvalidArgument, "the configuration is not valid",
+              std::move(prepared.errors), "`lathe config schema` describes every parameter"};
+  if (!IsReadable(error.findings)) return error;
+  const auto client = CoordinatorClient::Create(context);
+  if (!client) return error;
+  prepared.request.set_validate_only(true);
+  auto answer = (*client)->CreateJob(prepared.request);
+  if (answer) return error;
+  std::vector<Finding>& more = answer.error().findings;
+  std::erase_if(more, [&](const Finding& finding) {
+    return finding.severity != Severity::kError || ComesWithUpload(finding, options);
+  });
+  AddUnsaid(std::move(more), error.findings);
+  return error;
+}
+
 }  // namespace
 
 Outcome RunSubmit(Context& context, const SubmitOptions& options) {
   LATHE_ASSIGN_OR_RETURN(Prepared prepared, Prepare(context, options));
   Complete(options, prepared.request);
+  if (!prepared.errors.empty()) return Failure(Refusal(context, options, std::move(prepared)));
   LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
   if (!options.source_job.empty()) {
     LATHE_ASSIGN_OR_RETURN(std::string source, ResolveJobId(*client, options.source_job));
