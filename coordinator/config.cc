@@ -71,6 +71,8 @@ std::vector<Key> Keys() {
                     "Address of " + engine->title});
     keys.push_back({EngineKey(*engine, "api_key_file"), Kind::kPath, "",
                     "File with the key of " + engine->title + " on its first line"});
+    keys.push_back({EngineKey(*engine, "max_jobs"), Kind::kInteger, "64",
+                    "Jobs that " + engine->title + " may have at once; others wait", 1, 10000});
   }
   return keys;
 }
@@ -108,7 +110,9 @@ providers::Settings ReadEngines(const daemon_config::Values& values,
     auto key = ReadKey(values.Path(file_key));
     if (!url) findings.push_back(MakeFinding(url_key, url.error(), values.Text(url_key)));
     if (!key) findings.push_back(MakeFinding(file_key, key.error(), values.Path(file_key)));
-    if (url && key) engines[engine->id] = {std::move(*url), std::move(*key)};
+    const auto max_jobs =
+        static_cast<std::uint32_t>(values.Integer(EngineKey(*engine, "max_jobs")));
+    if (url && key) engines[engine->id] = {std::move(*url), std::move(*key), max_jobs};
   }
   return engines;
 }

@@ -124,7 +124,7 @@ Result<v1::ProviderJob> ProviderJobs::Start(const v1::StartProviderJobRequest& r
   LATHE_ASSIGN_OR_RETURN(const auto files, Files(providers::FileRoles(*engine, configuration),
                                                  configuration.datasets()));
   LATHE_ASSIGN_OR_RETURN(const std::string id,
-                         remote.Start(configuration, request.request_id(), files, nullptr));
+                         remote.Start(configuration, request.request_id(), files, {}));
   response.set_provider(engine->id);
   response.set_id(id);
   response.set_state(v1::JOB_STATE_STARTING);

@@ -94,7 +94,11 @@ void OnEnded(Transaction& tx, const domain::JobId& id, const domain::AttemptRepo
   KeepCheckpoint(tx, id, report.checkpoint);
   // A success that crosses a cancellation is a success: the work is done and stored.
   if (report.phase == AttemptPhase::kSucceeded) return OnSucceeded(tx, id, report);
-  if (tx.Find(id)->cancel_requested) return CompleteCancel(tx, id);
+  if (tx.Find(id)->cancel_requested) {
+    // What an engine is left with is said; a trainer's last words are of no use.
+    const bool at_engine = !tx.Find(id)->spec.engine.empty();
+    return CompleteCancel(tx, id, at_engine ? report.message : "");
+  }
   if (report.phase == AttemptPhase::kFailed) return OnFailed(tx, id, report);
   if (!tx.Find(id)->spec.engine.empty()) {
     // Nobody here asked for it: somebody has cancelled it at the engine. It can't go on from there.
@@ -143,10 +147,11 @@ void LoseAttempt(Transaction& tx, const domain::JobId& id, domain::Reason reason
   tx.ChangeState(id, Trigger::kAttemptLost, std::move(reason));
 }
 
-void CompleteCancel(Transaction& tx, const domain::JobId& id) {
+void CompleteCancel(Transaction& tx, const domain::JobId& id, const std::string& detail) {
   const std::string& words = tx.Find(id)->cancel_reason;
-  tx.ChangeState(id, Trigger::kCancelled,
-                 {ReasonCode::kCancelled, words.empty() ? "" : "Cancelled: " + words});
+  std::string sentence = words.empty() ? "" : "Cancelled: " + words;
+  if (!detail.empty()) sentence = (words.empty() ? "Cancelled. " : sentence + ". ") + detail;
+  tx.ChangeState(id, Trigger::kCancelled, {ReasonCode::kCancelled, std::move(sentence)});
 }
 
 Duration RetryDelay(const Settings& settings, std::uint32_t faults) {

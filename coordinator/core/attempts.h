@@ -18,7 +18,8 @@ void HandleReport(Transaction& tx, const NodeEntry& node, const domain::AttemptR
 /// The live attempt is gone without a report: the job waits again, or its cancellation is complete.
 void LoseAttempt(Transaction& tx, const domain::JobId& id, domain::Reason reason);
 
-void CompleteCancel(Transaction& tx, const domain::JobId& id);
+/// `detail` is a sentence of its own; may be empty.
+void CompleteCancel(Transaction& tx, const domain::JobId& id, const std::string& detail = "");
 
 /// The wait before the next try after that many faults in a row (at least 1).
 Duration RetryDelay(const Settings& settings, std::uint32_t faults);

@@ -28,10 +28,10 @@ EngineJobs::EngineJobs(House house, const providers::Settings& settings, const r
   const std::set<std::string> in_use = EnginesInUse(view);
   for (const providers::Engine& engine : providers::Engines()) {
     if (engine.is_cluster() || !engine.can_start) continue;
-    providers::Access access = providers::AccessOf(settings, engine);
+    const providers::Access access = providers::AccessOf(settings, engine);
     if (access.api_key.empty() && !in_use.contains(engine.id)) continue;
     const domain::SessionId session = draw_session();
-    lanes_[session] = std::make_unique<Lane>(house_, engine, std::move(access), session, kPlaces);
+    lanes_[session] = std::make_unique<Lane>(house_, engine, access, session);
   }
 }
 

@@ -17,9 +17,6 @@ namespace lathe::engine_jobs {
 
 class EngineJobs final : public runtime::NodeGateway {
  public:
-  /// So many jobs of ours an engine has at once.
-  static constexpr std::uint32_t kPlaces = 64;
-
   /// Engines that can be used: those with a key. Also those whose key is gone while `view` has jobs
   /// there: nobody may think that they run no more.
   EngineJobs(House house, const providers::Settings& settings, const runtime::View& view,

@@ -64,6 +64,10 @@ void EventLog::Remember(std::uint64_t sequence, const std::string& json) {
   const auto total = line.find("totalSteps");
   if (total != line.end() && total->is_number_unsigned())
     total_steps_ = total->get<std::uint64_t>();
+  const auto step = line.find("step");
+  if (step != line.end() && step->is_number_unsigned()) {
+    last_step_ = std::max(last_step_, step->get<std::uint64_t>());
+  }
 }
 
 bool EventLog::Knows(const providers::RemoteEvent& event) const {

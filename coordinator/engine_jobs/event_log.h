@@ -25,6 +25,8 @@ class EventLog {
   void Know(const std::vector<storage::StoredEvent>& stored);
 
   bool Knows(const providers::RemoteEvent& event) const;
+  /// Of the latest event with metrics; 0: none.
+  std::uint64_t last_step() const { return last_step_; }
 
   /// The lines of events that are not stored, numbered on from those that are: `started` where the
   /// number of steps is told, `metric`, `evaluation` or `log`. `now` stands in for a missing time.
@@ -39,6 +41,7 @@ class EventLog {
   const domain::AttemptKey attempt_;
   std::uint64_t last_ = 0;
   std::uint64_t total_steps_ = 0;
+  std::uint64_t last_step_ = 0;
   std::set<std::string> known_;
 };
 

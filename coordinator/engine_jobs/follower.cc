@@ -57,7 +57,7 @@ Follower::Next Follower::StartStep() {
     if (const Next next = LookForStart(*configuration)) return next;
   }
   if (over_ || stopping_) return std::nullopt;
-  if (cancel_) return Finish(Ended(attempt_, "Cancelled before it was started there."));
+  if (cancel_) return Finish(Ended(attempt_, NotStarted() + "."));
   return Start(*configuration);
 }
 
@@ -82,10 +82,17 @@ Follower::Next Follower::Start(const v1::JobConfiguration& configuration) {
   const auto files = Files(configuration);
   if (!files) return Finish(Refused(attempt_, files.error().message));
   auto id =
-      way_.remote.Start(*opened, MarkerOf(attempt_), *files, [this] { return AnnounceStart(); });
+      way_.remote.Start(*opened, MarkerOf(attempt_), *files,
+                        {.before_create = [this] { return AnnounceStart(); },
+                         .cancelled = [this] { return cancel_.load() && !remote_.start_sent; },
+                         .is_new = !remote_.start_sent});
   if (id) return Adopt(std::move(*id));
   if (over_ || stopping_) return std::nullopt;
-  if (cancel_ && !remote_.start_sent) return Duration::zero();
+  if (cancel_ && !remote_.start_sent) {
+    // What it has left there is said.
+    const bool told = id.error().code == ErrorCode::kCancelled;
+    return Finish(Ended(attempt_, (told ? id.error().message : NotStarted()) + "."));
+  }
   if (!MayPass(id.error().code)) {
     return Finish(Refused(attempt_, way_.engine.title + ": " + id.error().message));
   }
@@ -94,13 +101,17 @@ Follower::Next Follower::Start(const v1::JobConfiguration& configuration) {
 }
 
 Status Follower::AnnounceStart() {
-  if (cancel_ || stopping_) return Failure(ErrorCode::kCancelled, "it is to end");
+  if (cancel_ || stopping_) return Failure(ErrorCode::kCancelled, NotStarted());
   remote_.start_sent = true;
   const Status told = Tell("Is being started at " + way_.engine.title + ".");
   // The core knows of cancellations first: what was cancelled before this is not sent.
   if (told && !cancel_) return {};
   remote_.start_sent = false;
-  return told ? Status(Failure(ErrorCode::kCancelled, "it is to end")) : told;
+  return told ? Status(Failure(ErrorCode::kCancelled, NotStarted())) : told;
+}
+
+std::string Follower::NotStarted() const {
+  return "It was not started at " + way_.engine.title;
 }
 
 Follower::Next Follower::Adopt(std::string id) {
@@ -134,8 +145,9 @@ Follower::Next Follower::FollowStep() {
     cancel_asked_ = asked.has_value();
   }
   if (!events_known_ && !LoadEvents()) return pace_.AfterNone();
-  const auto job = way_.remote.Query(
-      remote_.id, [this](const providers::RemoteEvent& event) { return log_.Knows(event); });
+  const providers::KnownEvents known{
+      [this](const providers::RemoteEvent& event) { return log_.Knows(event); }, log_.last_step()};
+  const auto job = way_.remote.Query(remote_.id, &known);
   if (job) {
     missing_ = 0;
     return Take(*job);
@@ -151,7 +163,8 @@ Follower::Next Follower::Take(const providers::RemoteJob& job) {
   if (!kept) return pace_.AfterNone();
   const bool changed = remote_.state != job.their_state;
   remote_.state = job.their_state;
-  if (!job.model.empty()) remote_.model = job.model;
+  // Some services name it before there is any.
+  if (job.state == providers::RemoteState::kSucceeded) remote_.model = job.model;
   if (job.state == providers::RemoteState::kRunning && !started_told_) {
     started_told_ = house_.post(
         core::AttemptReported{way_.session, way_.node, domain::AttemptReport{.key = attempt_}});

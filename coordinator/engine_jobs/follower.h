@@ -78,6 +78,7 @@ class Follower {
   Next Take(const providers::RemoteJob& job);
   /// Stored first, so that nobody ever needs to guess whether the request was sent.
   Status AnnounceStart();
+  std::string NotStarted() const;
   Next Adopt(std::string id);
   Next Away(const Error& error);
   Next Finish(domain::AttemptReport report);

@@ -23,10 +23,10 @@ providers::HttpOptions OptionsFor(std::function<void(Duration)> on_busy) {
 
 }  // namespace
 
-Lane::Lane(const House& house, const providers::Engine& engine, providers::Access access,
-           domain::SessionId session, std::uint32_t places)
+Lane::Lane(const House& house, const providers::Engine& engine, const providers::Access& access,
+           domain::SessionId session)
     : house_(house),
-      places_(access.api_key.empty() ? 0 : places),
+      places_(access.api_key.empty() ? 0 : access.max_jobs),
       http_(
           OptionsFor([this](Duration asked) {
             const std::lock_guard lock(mutex_);

@@ -20,9 +20,9 @@ namespace lathe::engine_jobs {
 
 class Lane {
  public:
-  /// `house` and `engine` outlive it; `session` is new. Up to `places` jobs at once.
-  Lane(const House& house, const providers::Engine& engine, providers::Access access,
-       domain::SessionId session, std::uint32_t places);
+  /// `house` and `engine` outlive it; `session` is new.
+  Lane(const House& house, const providers::Engine& engine, const providers::Access& access,
+       domain::SessionId session);
   ~Lane();
 
   domain::SessionId session() const { return way_.session; }

@@ -67,6 +67,15 @@ struct Requirement {
   std::string message;
 };
 
+/// How a list that comes in pages goes on. Exactly one of `more` and `full`.
+struct Pages {
+  std::string parameter;  ///< of the query: asks for another page
+  /// Where it stands whether there are more; the next page begins after the last entry's id.
+  std::string more;
+  /// Pages are numbered from 0; after one with so many entries there may be another.
+  std::size_t full = 0;
+};
+
 /// An HTTP request with placeholders `{name}`.
 struct RequestTemplate {
   std::string name;
@@ -90,6 +99,7 @@ struct RequestTemplate {
   std::map<std::string, std::string> match;     ///< place in an entry = text
   std::map<std::string, std::string> contains;  ///< text is part of what stands there
   std::string id;
+  std::optional<Pages> pages;
 };
 
 struct EventTemplate {
@@ -97,13 +107,15 @@ struct EventTemplate {
   std::string list;
   std::string id;
   std::string time;
-  std::string message;
+  std::vector<std::string> message;  ///< its parts
   bool newest_first = false;
-  // Of a list that comes in pages, newest first: what asks for the events before one, and whether
-  // there are any.
-  std::string page_parameter;
-  std::string more;
+  std::optional<Pages> pages;
+  std::string since;  ///< parameter of the query: only those from this step on
   std::map<std::string, std::string> metrics;
+  /// Where the reason of a failure stands, in an event in which there is `failure_if` (place =
+  /// text).
+  std::string failure;
+  std::map<std::string, std::string> failure_if;
 };
 
 /// What the answer to `query` means; each is a JSON pointer, empty: not told.
@@ -146,12 +158,13 @@ struct Engine {
   std::vector<Variant> variants;
   std::vector<RequestTemplate> upload;
   std::string file_reference;
+  std::optional<RequestTemplate> discard;  ///< takes an uploaded file away again
   std::optional<RequestTemplate> create;
   std::optional<RequestTemplate> find;
   std::optional<RequestTemplate> query;
   std::optional<RequestTemplate> cancel;
   StatusTemplate status;
-  std::optional<EventTemplate> events;
+  std::vector<EventTemplate> events;  ///< all are read
 
   /// True for the cluster itself: its jobs are started by its own workers, not over HTTP.
   bool is_cluster() const { return id == "lathe"; }

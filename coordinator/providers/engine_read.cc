@@ -122,6 +122,19 @@ Requirement ReadRequirement(const Json& json) {
   return out;
 }
 
+Pages ReadPages(const Json& json) {
+  Pages out;
+  ObjectReader(json, "pages")
+      .Get("parameter", out.parameter)
+      .Get("more", out.more)
+      .Get("full", out.full)
+      .Finish();
+  if (out.parameter.empty() || out.more.empty() == (out.full == 0)) {
+    throw std::invalid_argument("pages have a parameter, and exactly one of more and full");
+  }
+  return out;
+}
+
 RequestTemplate ReadRequest(const Json& json) {
   RequestTemplate out;
   Json form;
@@ -146,6 +159,7 @@ RequestTemplate ReadRequest(const Json& json) {
       .Get("match", out.match)
       .Get("contains", out.contains)
       .Get("id", out.id)
+      .One("pages", out.pages, ReadPages)
       .Finish();
   if (!form.is_null()) out.form = form.get<std::map<std::string, Json>>();
   if (save.is_null()) return out;
@@ -175,9 +189,11 @@ EventTemplate ReadEvents(const Json& json) {
       .Get("time", out.time)
       .Get("message", out.message)
       .Get("newestFirst", out.newest_first)
-      .Get("pageParameter", out.page_parameter)
-      .Get("more", out.more)
+      .One("pages", out.pages, ReadPages)
+      .Get("since", out.since)
       .Get("metrics", out.metrics)
+      .Get("failure", out.failure)
+      .Get("failureIf", out.failure_if)
       .Finish();
   if (in_query) return out;
   out.request = RequestTemplate{};
@@ -231,12 +247,13 @@ Engine Read(const Json& json) {
       .List("variants", out.variants, ReadVariant)
       .List("upload", out.upload, ReadRequest)
       .Get("fileReference", out.file_reference)
+      .One("discard", out.discard, ReadRequest)
       .One("create", out.create, ReadRequest)
       .One("find", out.find, ReadRequest)
       .One("query", out.query, ReadRequest)
       .One("cancel", out.cancel, ReadRequest)
       .One("status", status, ReadStatus)
-      .One("events", out.events, ReadEvents)
+      .List("events", out.events, ReadEvents)
       .Finish();
   for (const auto& [path, range] : ranges) out.ranges[path] = ReadRange(range);
   if (status) out.status = std::move(*status);

@@ -14,6 +14,8 @@ namespace lathe::providers {
 namespace {
 
 constexpr std::size_t kLongestMessage = 500;
+/// How long a wait may overlook that the request is cancelled.
+constexpr Duration kPatience = std::chrono::milliseconds(100);
 
 using Handle = std::unique_ptr<CURL, decltype(&curl_easy_cleanup)>;
 using Mime = std::unique_ptr<curl_mime, decltype(&curl_mime_free)>;
@@ -125,11 +127,21 @@ HttpError TransportError(const HttpRequest& request, CURLcode code, const char* 
   return {{kind, "no answer from " + HostOf(request.url) + ": " + detail, {}}, !never_connected};
 }
 
-/// Ends a transfer when the caller is to stop: a service that hangs must not hold up its end.
-int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  const auto& wait = *static_cast<const std::function<bool(Duration)>*>(user);
-  return wait(Duration::zero()) ? 0 : 1;
+bool IsCancelled(const HttpRequest& request) {
+  return request.cancelled && request.cancelled();
 }
+
+/// Ends a transfer when the caller is to stop: a service that hangs must not hold up its end. Asked
+/// at least once a second.
+struct Patience {
+  const HttpRequest& request;
+  const std::function<bool(Duration)>& wait;
+
+  static int Ask(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    const auto& self = *static_cast<const Patience*>(user);
+    return self.wait(Duration::zero()) && !IsCancelled(self.request) ? 0 : 1;
+  }
+};
 
 /// Seconds, or milliseconds in retry-after-ms; nothing where there is no such header. The form with
 /// a date is rare and not used by these services.
@@ -153,14 +165,15 @@ class Transfer {
   Transfer(const HttpRequest& request, const HttpOptions& options,
            const std::function<bool(Duration)>& wait)
       : request_(request),
+        patience_{request, wait},
         curl_(curl_easy_init(), &curl_easy_cleanup),
         mime_(nullptr, &curl_mime_free),
         file_(nullptr, &std::fclose) {
     answer_.limit = options.max_answer;
     SetUp(options);
     Set(CURLOPT_NOPROGRESS, 0L);
-    Set(CURLOPT_XFERINFOFUNCTION, &OnProgress);
-    Set(CURLOPT_XFERINFODATA, &wait);
+    Set(CURLOPT_XFERINFOFUNCTION, &Patience::Ask);
+    Set(CURLOPT_XFERINFODATA, &patience_);
   }
 
   HttpResult Run() {
@@ -256,6 +269,7 @@ class Transfer {
   }
 
   const HttpRequest& request_;
+  const Patience patience_;
   Handle curl_;
   Mime mime_;
   File file_;
@@ -282,7 +296,17 @@ HttpClient::HttpClient(HttpOptions options, std::function<bool(Duration)> wait, 
     : options_(options), wait_(std::move(wait)), seed_(seed) {}
 
 HttpResult HttpClient::TryOnce(const HttpRequest& request) const {
-  return Transfer(request, options_, wait_).Run();
+  HttpResult result = Transfer(request, options_, wait_).Run();
+  if (!result && IsCancelled(request)) result.error().error.code = ErrorCode::kCancelled;
+  return result;
+}
+
+bool HttpClient::Wait(Duration time, const HttpRequest& request) const {
+  if (!request.cancelled) return wait_(time);
+  for (; time > Duration::zero(); time -= kPatience) {
+    if (IsCancelled(request) || !wait_(std::min(time, kPatience))) return false;
+  }
+  return true;
 }
 
 HttpResult HttpClient::Send(const HttpRequest& request) const {
@@ -299,7 +323,7 @@ HttpResult HttpClient::Send(const HttpRequest& request) const {
     if (left <= 1 || !MayTryAgain(request, result.error())) return result;
     // Who asks for more patience than we have gets an error that says so instead of a stuck call.
     if (asked && *asked > options_.longest_wait) return result;
-    if (!wait_(asked.value_or(backoff.Next()))) return result;
+    if (!Wait(asked.value_or(backoff.Next()), request)) return result;
   }
 }
 

@@ -33,6 +33,7 @@ struct HttpRequest {
   std::string file_name;       ///< as the other side sees it
   std::vector<int> expect;     ///< statuses that are answers; empty: 200 to 299
   bool repeatable = false;
+  std::function<bool()> cancelled;  ///< true ends it, also in its midst; may be empty
 };
 
 struct HttpResponse {
@@ -68,12 +69,15 @@ class HttpClient {
 
   /// The answer, if its status is among those expected. Errors: kUnauthenticated 401,
   /// kPermissionDenied 403, kNotFound 404, kAlreadyExists 409, kInvalidArgument other 4xx,
-  /// kResourceExhausted 429 and answers beyond the limit, kUnavailable, kDeadlineExceeded. The
+  /// kResourceExhausted 429 and answers beyond the limit, kUnavailable, kDeadlineExceeded,
+  /// kCancelled. The
   /// service's own message is in them, nothing of headers or bodies sent.
   HttpResult Send(const HttpRequest& request) const;
 
  private:
   HttpResult TryOnce(const HttpRequest& request) const;
+  /// False when the caller is to stop or the request is cancelled.
+  bool Wait(Duration time, const HttpRequest& request) const;
 
   const HttpOptions options_;
   const std::function<bool(Duration)> wait_;

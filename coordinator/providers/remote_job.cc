@@ -7,42 +7,13 @@
 namespace lathe::providers {
 namespace {
 
-constexpr std::string_view kHeader = "header:";
 /// A service that always has one more page must not keep us for ever.
-constexpr int kMostPages = 1000;
+constexpr std::size_t kMostPages = 1000;
 
 Result<Json> ParseAnswer(const Engine& engine, const HttpResponse& response) {
   Json json = Json::parse(response.body, nullptr, false);
   if (!json.is_discarded()) return json;
   return Failure(ErrorCode::kDataLoss, engine.title + " answered something that is not JSON");
-}
-
-/// The text of the first of these places that has one.
-std::string FirstOf(const std::vector<std::string>& places, const HttpResponse& response,
-                    const Json& json) {
-  for (const std::string& place : places) {
-    std::string text;
-    if (place.starts_with(kHeader)) {
-      std::string name = place.substr(kHeader.size());
-      std::transform(name.begin(), name.end(), name.begin(),
-                     [](unsigned char c) { return std::tolower(c); });
-      const auto header = response.headers.find(name);
-      if (header != response.headers.end()) text = header->second;
-    } else {
-      text = TextAt(json, place);
-    }
-    if (!text.empty()) return text;
-  }
-  return "";
-}
-
-void Save(const RequestTemplate& request, const HttpResponse& response,
-          Placeholders& placeholders) {
-  const Json json = Json::parse(response.body, nullptr, false);
-  for (const auto& [name, places] : request.save) {
-    const std::string text = FirstOf(places, response, json);
-    if (!text.empty()) placeholders[name] = text;
-  }
 }
 
 bool Matches(const RequestTemplate& find, const Json& entry, const Placeholders& placeholders) {
@@ -92,54 +63,26 @@ Result<Json> RemoteEngine::CallForJson(const RequestTemplate& request,
 
 Result<std::string> RemoteEngine::FindMarked(const Placeholders& placeholders) const {
   if (!engine_.find) return std::string();
-  LATHE_ASSIGN_OR_RETURN(const Json answer, CallForJson(*engine_.find, placeholders));
-  for (const Json& entry : ListAt(answer, engine_.find->list)) {
-    if (Matches(*engine_.find, entry, placeholders)) return TextAt(entry, engine_.find->id);
+  RequestTemplate request = *engine_.find;
+  Placeholders known = placeholders;
+  for (std::size_t page = 0; page < kMostPages; ++page) {
+    LATHE_ASSIGN_OR_RETURN(const Json answer, CallForJson(request, known));
+    const std::vector<Json> entries = ListAt(answer, request.list);
+    for (const Json& entry : entries) {
+      if (Matches(request, entry, placeholders)) return TextAt(entry, request.id);
+    }
+    if (!request.pages) break;
+    const auto next = NextPage(*request.pages, engine_.find->path, answer, entries.size(), page);
+    if (!next) break;
+    known["last_id"] = TextAt(entries.back(), request.id);
+    request.path = *next;
   }
   return std::string();
 }
 
-Status RemoteEngine::UploadStep(const RequestTemplate& step, const DataFile& file,
-                                Placeholders& placeholders) const {
-  HttpRequest request = ToHttp(FillRequest(step, placeholders, nullptr), step);
-  // An answer may send the data elsewhere; not to where it could be read on the way, and to this
-  // machine only for a service on this machine.
-  const bool safe = request.url.starts_with(access_.base_url + "/") ||
-                    request.url.starts_with("https://") ||
-                    (IsLoopback(access_.base_url) && IsLoopback(request.url));
-  if (!safe) {
-    return Failure(ErrorCode::kFailedPrecondition,
-                   engine_.title + " wants the data sent to an address that is not https");
-  }
-  if (step.file_body || !step.file.empty()) {
-    request.file = file.path;
-    request.file_name = placeholders.at("file_name");
-  }
-  // A file that is there twice costs nothing but room.
-  request.repeatable = true;
-  const HttpResult answer = http_.Send(request);
-  if (!answer) return Failure(answer.error().error.WithContext(step.name));
-  Save(step, *answer, placeholders);
-  return {};
-}
-
-Result<std::string> RemoteEngine::Upload(const std::string& role, const DataFile& file,
-                                         Placeholders placeholders) const {
-  placeholders["file_role"] = role;
-  placeholders["file_name"] = placeholders.at("marker") + "-" + role + ".jsonl";
-  placeholders["file_sha256"] = file.sha256;
-  for (const RequestTemplate& step : engine_.upload) {
-    if (!step.only_if_saved.empty() && !placeholders.contains(step.only_if_saved)) continue;
-    LATHE_RETURN_IF_ERROR(UploadStep(step, file, placeholders));
-  }
-  const std::string reference = Fill(engine_.file_reference, placeholders);
-  if (reference.find('{') == std::string::npos) return reference;
-  return Failure(ErrorCode::kDataLoss,
-                 engine_.title + " took the " + role + " file and did not name it");
-}
-
-Result<std::string> RemoteEngine::Create(const v1::JobConfiguration& configuration,
-                                         Placeholders placeholders) const {
+auto RemoteEngine::Create(const v1::JobConfiguration& configuration,
+                          Placeholders placeholders) const
+    -> tl::expected<std::string, CreateError> {
   const RequestTemplate& create = *engine_.create;
   const EngineRequest request =
       FillRequest(create, placeholders, CreateBody(engine_, configuration));
@@ -147,38 +90,51 @@ Result<std::string> RemoteEngine::Create(const v1::JobConfiguration& configurati
   const bool exists =
       !answer && create.exists == 409 && answer.error().error.code == ErrorCode::kAlreadyExists;
   if (!answer && !exists) {
-    if (!answer.error().may_have_happened) return Failure(answer.error().error);
+    if (!answer.error().may_have_happened) {
+      return tl::unexpected(CreateError{answer.error().error, false});
+    }
     // The answer is lost, perhaps the job is not.
     auto found = FindMarked(placeholders);
-    if (found && !found->empty()) return found;
-    return Failure(ErrorCode::kUnavailable,
-                   "nobody knows whether " + engine_.title +
-                       " started the job; the same call again finds it or starts it: " +
-                       answer.error().error.message);
+    if (found && !found->empty()) return std::move(*found);
+    return tl::unexpected(
+        CreateError{{ErrorCode::kUnavailable,
+                     "nobody knows whether " + engine_.title +
+                         " started the job; the same call again finds it or starts it: " +
+                         answer.error().error.message,
+                     {}},
+                    true});
   }
-  if (answer) Save(create, *answer, placeholders);
+  if (answer) SaveFrom(create, *answer, placeholders);
   for (const auto& [name, text] : create.known) placeholders[name] = Fill(text, placeholders);
   const auto id = placeholders.find("job_id");
   if (id != placeholders.end()) return id->second;
   // It is started: its id can only be looked for.
-  LATHE_ASSIGN_OR_RETURN(std::string found, FindMarked(placeholders));
-  if (!found.empty()) return found;
-  return Failure(ErrorCode::kDataLoss, engine_.title + " answered without the job's id");
+  auto found = FindMarked(placeholders);
+  if (!found) return tl::unexpected(CreateError{found.error(), true});
+  if (!found->empty()) return std::move(*found);
+  return tl::unexpected(CreateError{
+      {ErrorCode::kDataLoss, engine_.title + " answered without the job's id", {}}, true});
 }
 
 Result<std::string> RemoteEngine::Start(const v1::JobConfiguration& configuration,
                                         const std::string& marker,
                                         const std::map<std::string, DataFile>& files,
-                                        const BeforeCreate& before_create) const {
+                                        const StartOptions& options) const {
   Placeholders placeholders = KnownPlaceholders(engine_, configuration);
   placeholders["marker"] = marker;
-  LATHE_ASSIGN_OR_RETURN(std::string known, FindMarked(placeholders));
-  if (!known.empty()) return known;
-  for (const auto& [role, file] : files) {
-    LATHE_ASSIGN_OR_RETURN(placeholders[role + "_file"], Upload(role, file, placeholders));
+  if (!options.is_new) {
+    LATHE_ASSIGN_OR_RETURN(std::string known, FindMarked(placeholders));
+    if (!known.empty()) return known;
   }
-  if (before_create) LATHE_RETURN_IF_ERROR(before_create());
-  return Create(configuration, std::move(placeholders));
+  std::vector<Placeholders> sent;
+  Status ready = Upload(files, options, placeholders, sent);
+  if (ready && options.before_create) ready = options.before_create();
+  if (!ready) return Failure(Discard(std::move(ready.error()), sent));
+  auto id = Create(configuration, std::move(placeholders));
+  if (id) return std::move(*id);
+  // What it may use stays.
+  if (id.error().may_have_started) return Failure(std::move(id.error().error));
+  return Failure(Discard(std::move(id.error().error), sent));
 }
 
 Result<std::string> RemoteEngine::Find(const v1::JobConfiguration& configuration,
@@ -195,24 +151,44 @@ Result<std::string> RemoteEngine::Find(const v1::JobConfiguration& configuration
   return Failure(job.error());
 }
 
-Result<std::vector<RemoteEvent>> RemoteEngine::Events(Placeholders placeholders,
-                                                      const KnowsEvent& knows) const {
-  const EventTemplate& form = *engine_.events;
+Result<std::vector<RemoteEvent>> RemoteEngine::EventPages(const EventTemplate& form,
+                                                          const Placeholders& placeholders,
+                                                          const KnownEvents* known) const {
   RequestTemplate request = *form.request;
+  Placeholders filled = placeholders;
+  if (known != nullptr && !form.since.empty() && known->last_step > 0) {
+    request.path += "?" + form.since + "=" + std::to_string(known->last_step);
+  }
+  const std::string first = request.path;
   std::vector<RemoteEvent> all;
-  for (int page = 0; page < kMostPages; ++page) {
-    LATHE_ASSIGN_OR_RETURN(const Json answer, CallForJson(request, placeholders));
+  for (std::size_t page = 0; page < kMostPages; ++page) {
+    LATHE_ASSIGN_OR_RETURN(const Json answer, CallForJson(request, filled));
     const std::vector<RemoteEvent> events = ReadEvents(form, answer);
     all.insert(all.begin(), events.begin(), events.end());
-    const bool more = knows && !form.more.empty() && !events.empty() && IsTrueAt(answer, form.more);
-    if (!more || std::any_of(events.begin(), events.end(), knows)) break;
-    placeholders["event_id"] = events.front().id;
-    request.path = form.request->path + "&" + form.page_parameter + "={event_id}";
+    if (known == nullptr || !form.pages) break;
+    if (std::any_of(events.begin(), events.end(), known->knows)) break;
+    const auto next = NextPage(*form.pages, first, answer, events.size(), page);
+    if (!next) break;
+    filled["last_id"] = events.front().id;
+    request.path = *next;
   }
   return all;
 }
 
-Result<RemoteJob> RemoteEngine::Query(const std::string& job_id, const KnowsEvent& knows) const {
+Result<std::vector<RemoteEvent>> RemoteEngine::Events(const EventTemplate& form,
+                                                      const Placeholders& placeholders,
+                                                      const KnownEvents* known) const {
+  auto events = EventPages(form, placeholders, known);
+  // Where the service has none of this kind (an older one behind a gateway, an account that may not
+  // see them), the job is followed without them.
+  const bool refused = !events && (events.error().code == ErrorCode::kNotFound ||
+                                   events.error().code == ErrorCode::kInvalidArgument ||
+                                   events.error().code == ErrorCode::kPermissionDenied);
+  if (refused) return std::vector<RemoteEvent>();
+  return events;
+}
+
+Result<RemoteJob> RemoteEngine::Query(const std::string& job_id, const KnownEvents* known) const {
   const Placeholders placeholders = {{"job_id", job_id}};
   LATHE_ASSIGN_OR_RETURN(const Json answer, CallForJson(*engine_.query, placeholders));
   RemoteJob job = ReadJob(engine_, answer);
@@ -220,12 +196,18 @@ Result<RemoteJob> RemoteEngine::Query(const std::string& job_id, const KnowsEven
   if (job.their_state.empty()) {
     return Failure(ErrorCode::kDataLoss, engine_.title + " answered without the job's state");
   }
-  if (!engine_.events) return job;
-  if (!engine_.events->request) {
-    job.events = ReadEvents(*engine_.events, answer);
-    return job;
+  for (const EventTemplate& form : engine_.events) {
+    std::vector<RemoteEvent> events;
+    if (form.request) {
+      LATHE_ASSIGN_OR_RETURN(events, Events(form, placeholders, known));
+    } else {
+      events = ReadEvents(form, answer);
+    }
+    for (RemoteEvent& event : events) {
+      if (!event.failure.empty() && job.error.empty()) job.error = event.failure;
+      job.events.push_back(std::move(event));
+    }
   }
-  LATHE_ASSIGN_OR_RETURN(job.events, Events(placeholders, knows));
   return job;
 }
 

@@ -35,6 +35,13 @@ struct RemoteEvent {
   std::optional<std::uint64_t> total_steps;
   std::optional<double> loss;
   std::optional<double> evaluation_loss;
+  std::string failure;  ///< why the job has failed, where this event says so
+};
+
+/// What is known of a job's events already.
+struct KnownEvents {
+  std::function<bool(const RemoteEvent&)> knows;
+  std::uint64_t last_step = 0;  ///< of the latest one with metrics; 0: none
 };
 
 struct RemoteJob {
@@ -53,40 +60,54 @@ class RemoteEngine {
   RemoteEngine(const Engine& engine, Access access, const HttpClient& http)
       : engine_(engine), access_(std::move(access)), http_(http) {}
 
-  /// Called right before the request that may start the job; its error ends the start.
-  using BeforeCreate = std::function<Status()>;
+  struct StartOptions {
+    /// Called right before the request that may start the job; its error ends the start.
+    std::function<Status()> before_create;
+    /// True ends a transfer of data under way, and the start with it.
+    std::function<bool()> cancelled;
+    bool is_new = false;  ///< no request has been sent with this marker: none is looked for
+  };
 
   /// The service's id of the job. `files` by role (FileRoles). kUnavailable when nobody knows
-  /// whether it started: repeat it with the same marker. `before_create` may be empty.
+  /// whether it started: repeat it with the same marker. Where it has certainly not started, what
+  /// was uploaded is taken away again; the error says what is still there.
   Result<std::string> Start(const v1::JobConfiguration& configuration, const std::string& marker,
                             const std::map<std::string, DataFile>& files,
-                            const BeforeCreate& before_create) const;
+                            const StartOptions& options) const;
   /// The job that a start with this marker made; empty when there is none. Needs no secrets.
   Result<std::string> Find(const v1::JobConfiguration& configuration,
                            const std::string& marker) const;
-  /// Whether an event has been seen before.
-  using KnowsEvent = std::function<bool(const RemoteEvent&)>;
-
   /// kNotFound when the service has no such job; kDataLoss when its answer can't be read. The
-  /// newest events; with `knows` all of them back to one that it knows.
-  Result<RemoteJob> Query(const std::string& job_id, const KnowsEvent& knows = nullptr) const;
+  /// newest events; with `known` all of them back to those.
+  Result<RemoteJob> Query(const std::string& job_id, const KnownEvents* known = nullptr) const;
   /// Asks for the end of the job. One that has ended already is no error.
   Status Cancel(const std::string& job_id) const;
 
  private:
   HttpRequest ToHttp(const EngineRequest& request, const RequestTemplate& from) const;
-  Result<std::vector<RemoteEvent>> Events(Placeholders placeholders, const KnowsEvent& knows) const;
+  Result<std::vector<RemoteEvent>> Events(const EventTemplate& form,
+                                          const Placeholders& placeholders,
+                                          const KnownEvents* known) const;
+  Result<std::vector<RemoteEvent>> EventPages(const EventTemplate& form,
+                                              const Placeholders& placeholders,
+                                              const KnownEvents* known) const;
   HttpResult Call(const RequestTemplate& request, const Placeholders& placeholders) const;
   Result<Json> CallForJson(const RequestTemplate& request, const Placeholders& placeholders) const;
   /// The job of this marker; empty when there is none.
   Result<std::string> FindMarked(const Placeholders& placeholders) const;
-  /// What stands in the body for the file.
-  Result<std::string> Upload(const std::string& role, const DataFile& file,
-                             Placeholders placeholders) const;
-  Status UploadStep(const RequestTemplate& step, const DataFile& file,
+  /// Uploads all files; `sent` has what each has left at the service, also those that failed.
+  Status Upload(const std::map<std::string, DataFile>& files, const StartOptions& options,
+                Placeholders& placeholders, std::vector<Placeholders>& sent) const;
+  Status UploadStep(const RequestTemplate& step, const DataFile& file, const StartOptions& options,
                     Placeholders& placeholders) const;
-  Result<std::string> Create(const v1::JobConfiguration& configuration,
-                             Placeholders placeholders) const;
+  /// `error`, and what could not be taken away.
+  Error Discard(Error error, const std::vector<Placeholders>& sent) const;
+  struct CreateError {
+    Error error;
+    bool may_have_started = false;
+  };
+  tl::expected<std::string, CreateError> Create(const v1::JobConfiguration& configuration,
+                                                Placeholders placeholders) const;
 
   const Engine& engine_;
   const Access access_;

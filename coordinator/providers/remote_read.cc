@@ -7,6 +7,7 @@
 namespace lathe::providers {
 namespace {
 
+constexpr std::string_view kHeader = "header:";
 constexpr double kLargestWhole = 9e15;  // beyond it doubles skip whole numbers
 
 const Json* At(const Json& json, const std::string& pointer) {
@@ -41,7 +42,60 @@ RemoteState StateOf(const std::string& ours) {
   return RemoteState::kUnknown;
 }
 
+std::string MessageOf(const EventTemplate& events, const Json& entry) {
+  std::string message;
+  for (const std::string& place : events.message) {
+    const std::string part = TextAt(entry, place);
+    if (!part.empty()) message += (message.empty() ? "" : ": ") + part;
+  }
+  return message;
+}
+
+std::string FailureOf(const EventTemplate& events, const Json& entry) {
+  const bool holds = std::all_of(
+      events.failure_if.begin(), events.failure_if.end(),
+      [&](const auto& condition) { return TextAt(entry, condition.first) == condition.second; });
+  return holds ? TextAt(entry, events.failure) : "";
+}
+
+/// The text of the first of these places that has one.
+std::string FirstOf(const std::vector<std::string>& places, const HttpResponse& response,
+                    const Json& json) {
+  for (const std::string& place : places) {
+    std::string text;
+    if (place.starts_with(kHeader)) {
+      std::string name = place.substr(kHeader.size());
+      std::transform(name.begin(), name.end(), name.begin(),
+                     [](unsigned char c) { return std::tolower(c); });
+      const auto header = response.headers.find(name);
+      if (header != response.headers.end()) text = header->second;
+    } else {
+      text = TextAt(json, place);
+    }
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
 }  // namespace
+
+void SaveFrom(const RequestTemplate& request, const HttpResponse& response,
+              Placeholders& placeholders) {
+  const Json json = Json::parse(response.body, nullptr, false);
+  for (const auto& [name, places] : request.save) {
+    const std::string text = FirstOf(places, response, json);
+    if (!text.empty()) placeholders[name] = text;
+  }
+}
+
+std::optional<std::string> NextPage(const Pages& pages, const std::string& first,
+                                    const Json& answer, std::size_t entries, std::size_t page) {
+  const bool more = pages.full > 0 ? entries >= pages.full : IsTrueAt(answer, pages.more);
+  if (!more || entries == 0) return std::nullopt;
+  const char* separator = first.find('?') == std::string::npos ? "?" : "&";
+  return first + separator + pages.parameter + "=" +
+         (pages.full > 0 ? std::to_string(page + 1) : "{last_id}");
+}
 
 std::string TextAt(const Json& json, const std::string& pointer) {
   const Json* found = At(json, pointer);
@@ -88,10 +142,14 @@ std::vector<RemoteEvent> ReadEvents(const EventTemplate& events, const Json& ans
     return found == events.metrics.end() ? std::string() : found->second;
   };
   for (const Json& entry : ListAt(answer, events.list)) {
-    out.push_back({TextAt(entry, events.id), TimeAt(entry, events.time),
-                   TextAt(entry, events.message), CountAt(entry, place("step")),
-                   CountAt(entry, place("totalSteps")), NumberAt(entry, place("loss")),
-                   NumberAt(entry, place("evaluationLoss"))});
+    out.push_back({.id = TextAt(entry, events.id),
+                   .time = TimeAt(entry, events.time),
+                   .message = MessageOf(events, entry),
+                   .step = CountAt(entry, place("step")),
+                   .total_steps = CountAt(entry, place("totalSteps")),
+                   .loss = NumberAt(entry, place("loss")),
+                   .evaluation_loss = NumberAt(entry, place("evaluationLoss")),
+                   .failure = FailureOf(events, entry)});
   }
   if (events.newest_first) std::reverse(out.begin(), out.end());
   return out;

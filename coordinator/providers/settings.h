@@ -1,6 +1,7 @@
 #pragma once
 // Where an engine is reached and with which key, from the daemon's configuration. Values.
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -10,8 +11,9 @@
 namespace lathe::providers {
 
 struct Access {
-  std::string base_url;  ///< without a slash at the end
-  std::string api_key;   ///< empty: none, so that jobs can't be started
+  std::string base_url;         ///< without a slash at the end
+  std::string api_key;          ///< empty: none, so that jobs can't be started
+  std::uint32_t max_jobs = 64;  ///< of ours that it may have at once
 };
 
 /// By engine; engines that are not in it are reached at their own address, without a key.

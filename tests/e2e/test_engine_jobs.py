@@ -1,49 +1,98 @@
 """Jobs on an engine beyond the cluster: real jobs of the queue, started once and followed to their end,
 whatever dies meanwhile. The service is a local one that does what the test writes into a file."""
+from __future__ import annotations
+
+import dataclasses
 import json
 import os
 import pathlib
+import shutil
+import subprocess
+import tempfile
 import unittest
 
 from cluster import Cluster, wait_until, write_tokenized
 
 FAKE_SERVICE = pathlib.Path(os.environ["LATHE_SOURCE_DIR"]) / "tests/coordinator/providers/fake_service.py"
-CONFIGURATION = {"model": {"baseModel": "gpt-4.1-mini"}, "schedule": {"epochs": 2}, "seed": 7}
+CONFIGURATION = {"model": {"baseModel": "gpt-4.1-mini"}, "schedule": {"epochs": 2}, "seed": 7,
+                 "metadata": {"fireworks": {"account_id": "acme"}}}
 CREATE, UPLOAD = "POST /v1/fine_tuning/jobs", "POST /v1/files"
 WANDB_KEY = "wandb-0123456789-hunter2"
 INVALID = 6
 
 
-class EngineJobsTest(unittest.TestCase):
+@dataclasses.dataclass
+class Engine:
+    """What is different at each: the request that sends the data, the one that takes it away again, and what
+    a failure is called."""
+    upload: str
+    discard: str
+    steps: bool = True  # it tells of steps, not only of a share
+
+
+ENGINES = {
+    "openai": Engine("POST /v1/files", "DELETE /v1/files/"),
+    "together": Engine("PUT /storage/", "DELETE /v1/files/"),
+    "mistral": Engine("POST /v1/files", "DELETE /v1/files/"),
+    "fireworks": Engine(":upload", "DELETE /v1/accounts/acme/datasets/", steps=False),
+}
+
+
+class Service:
+    """One for all tests; each has jobs of its own there, in the scenario of its name."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lathe-service-"))
+        address = self.folder / "address"
+        self.process = subprocess.Popen(["python3", str(FAKE_SERVICE), str(address), str(self.folder / "requests"),
+                                         str(self.folder)], stdin=subprocess.DEVNULL)
+        wait_until(address.exists, 60, "the service listens")
+        self.address = address.read_text()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+def setUpModule():
+    global service
+    service = Service()
+
+
+def tearDownModule():
+    service.close()
+
+
+class EngineJobsCase(unittest.TestCase):
     def setUp(self):
+        self.scenario = "steered-" + "-".join(self.id().split(".")[-2:])
         self.cluster = Cluster(with_coordinator=False, secrets_keys="k1 " + "1" * 64 + "\n")
         self.addCleanup(lambda: self.cluster.close())
         folder = self.cluster.folder
         self.steer(state="queued")
-        address = folder / "service"
-        self.cluster.start("service", ["python3", str(FAKE_SERVICE), str(address), str(folder / "service.requests"),
-                                       str(folder / "steering")])
-        wait_until(address.exists, 60, "the service listens")
-        key = folder / "service.key"
-        key.touch(mode=0o600)
-        key.write_text("test-key\n")
-        self.cluster.settings = (
-            "providers:\n  poll_interval: 0.1\n  start_settle: 1\n"
-            f"  openai:\n    base_url: {address.read_text()}/steered/openai\n    api_key_file: {key}\n")
+        self.cluster.settings = "providers:\n  poll_interval: 0.1\n  start_settle: 1\n"
+        for engine in ENGINES:
+            key = folder / f"{engine}.key"
+            key.touch(mode=0o600)
+            key.write_text("test-key\n")
+            self.cluster.settings += (f"  {engine}:\n    base_url: {service.address}/{self.scenario}/{engine}\n"
+                                      f"    api_key_file: {key}\n    max_jobs: 3\n")
         self.cluster.start_coordinator()
         self.dataset = write_tokenized(folder / "train.jsonl")
 
     # ---- the service ----
 
     def steer(self, **what) -> None:
-        path = self.cluster.folder / "steering"
+        path = service.folder / self.scenario
         path.with_suffix(".new").write_text(json.dumps(what))
         path.with_suffix(".new").rename(path)
 
-    def requests(self) -> list[str]:
-        path = self.cluster.folder / "service.requests"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [f"{line['method']} {line['path']}" for line in map(json.loads, lines)]
+    def requests(self, engine: str = "openai") -> list[str]:
+        path = service.folder / "requests"
+        lines = map(json.loads, path.read_text().splitlines() if path.exists() else [])
+        return [f"{line['method']} {line['path']}" for line in lines
+                if (line["scenario"], line["engine"]) == (self.scenario, engine)]
 
     def created(self) -> int:
         return self.requests().count(CREATE)
@@ -55,8 +104,8 @@ class EngineJobsTest(unittest.TestCase):
         path.write_text(json.dumps({**CONFIGURATION, **configuration}))
         return ["submit", "-f", str(path), "--dataset", str(self.dataset), "--provider", provider, *more]
 
-    def submit(self, **configuration) -> str:
-        answer = self.cluster.lathe(*self.arguments(**configuration))
+    def submit(self, provider: str = "openai", **configuration) -> str:
+        answer = self.cluster.lathe(*self.arguments(provider=provider, **configuration))
         self.assertEqual(answer.returncode, 0, answer.stderr)
         return answer.stdout.strip()
 
@@ -73,6 +122,104 @@ class EngineJobsTest(unittest.TestCase):
         """One remote job, every step once and in order."""
         self.assertEqual([m["step"] for m in self.cluster.metrics(job)], list(range(1, steps + 1)))
         self.assertEqual(self.created(), 1)
+
+
+class EveryEngineTest(EngineJobsCase):
+    """The life of a job at each of them at once."""
+
+    def wait_for_all(self, jobs: dict[str, str], state: str) -> dict[str, dict]:
+        return {engine: self.wait_for(job, state) for engine, job in jobs.items()}
+
+    def test_from_the_queue_to_the_model(self):
+        jobs = {engine: self.submit(provider=engine) for engine in ENGINES}
+        self.wait_for_all(jobs, "starting")
+        self.steer(state="running", steps=3)
+        for engine, job in self.wait_for_all(jobs, "running").items():
+            self.assertEqual(job["providerModel"], "", f"{engine}: there is none yet")
+        self.steer(state="succeeded", steps=5)
+        for engine, done in self.wait_for_all(jobs, "succeeded").items():
+            with self.subTest(engine):
+                model = done["providerModel"]
+                self.assertTrue(model.startswith("ft:some-model:"), model)
+                self.assertIn(model, done["reason"])
+                self.assertIn(done["providerJobId"], self.cluster.lathe("get", jobs[engine]).stdout)
+                steps = [m["step"] for m in self.cluster.metrics(jobs[engine])]
+                self.assertEqual(steps, [1, 2, 3, 4, 5] if ENGINES[engine].steps else [])
+                self.assertFalse(any(r.startswith("DELETE") for r in self.requests(engine)), "nothing is taken away")
+
+    def test_failed_there(self):
+        self.steer(state="failed", error="The file has too few examples.")
+        jobs = {engine: self.submit(provider=engine) for engine in ENGINES}
+        for engine, failed in self.wait_for_all(jobs, "failed").items():
+            with self.subTest(engine):
+                self.assertEqual(failed["reasonCode"], "user_error")
+                self.assertIn("The file has too few examples.", failed["reason"])
+                self.assertEqual(failed["providerModel"], "")
+
+    def test_cancelled(self):
+        self.steer(state="running")
+        jobs = {engine: self.submit(provider=engine) for engine in ENGINES}
+        self.wait_for_all(jobs, "running")
+        for job in jobs.values():
+            self.assertEqual(self.cluster.lathe("cancel", job, "--reason", "enough").returncode, 0)
+        for engine, job in self.wait_for_all(jobs, "cancelled").items():
+            with self.subTest(engine):
+                self.assertIn("enough", job["reason"])
+                self.assertTrue(any(r.endswith("cancel") for r in self.requests(engine)), self.requests(engine))
+
+    def test_refused_there(self):
+        self.steer(state="running", create="refuse")
+        jobs = {engine: self.submit(provider=engine) for engine in ENGINES}
+        for engine, failed in self.wait_for_all(jobs, "failed").items():
+            with self.subTest(engine):
+                self.assertIn("Model some-model is not available.", failed["reason"])
+                self.assertIn(ENGINES[engine].discard, self.requests(engine)[-1], "its data does not stay there")
+
+    def test_a_key_that_is_not_taken(self):
+        for key in self.cluster.folder.glob("*.key"):
+            if key.stem in ENGINES:
+                key.write_text("wrong-key\n")
+        self.cluster.kill("coordinator")
+        self.cluster.start_coordinator()
+        jobs = {engine: self.submit(provider=engine) for engine in ENGINES}
+        for engine, failed in self.wait_for_all(jobs, "failed").items():
+            with self.subTest(engine):
+                self.assertIn("Incorrect API key provided.", failed["reason"])
+                self.assertNotIn("wrong-key", json.dumps(failed))
+        self.assertNotIn("wrong-key", self.cluster.log("coordinator"))
+
+    def test_cancelled_while_the_data_is_sent(self):
+        self.steer(state="running", upload="hold")
+        jobs = {engine: self.submit(provider=engine) for engine in ENGINES}
+        for engine, job in jobs.items():
+            wait_until(lambda: any(ENGINES[engine].upload in r for r in self.requests(engine)), 20,
+                       f"the upload to {engine} has begun")
+            self.cluster.lathe("cancel", job)
+        # The service still holds the data's connection.
+        for engine, job in self.wait_for_all(jobs, "cancelled").items():
+            with self.subTest(engine):
+                self.assertIn("It was not started", job["reason"])
+                taken_away = [r for r in self.requests(engine) if ENGINES[engine].discard in r]
+                self.assertEqual(len(taken_away), 1 if engine in ("together", "fireworks") else 0,
+                                 "what is known there by a name is taken away")
+
+    def test_what_is_left_behind_is_said(self):
+        self.steer(state="running", create="refuse", discard="refuse")
+        failed = self.wait_for(self.submit(), "failed")
+        self.assertRegex(failed["reason"], r"the training file file-\d+ is still there \(.*File is in use")
+
+    def test_no_more_at_once_than_is_set(self):
+        self.steer(state="running")
+        jobs = [self.submit() for _ in range(4)]
+        for job in jobs[:3]:
+            self.wait_for(job, "running")
+        self.assertIn("as many jobs of this cluster as it may, 3", self.cluster.lathe("explain", jobs[3]).stdout)
+        self.steer(state="succeeded")
+        self.wait_for(jobs[3], "succeeded")
+
+
+class EngineJobsTest(EngineJobsCase):
+    """Everything else, at one of them."""
 
     # ---- a job's life ----
 
@@ -131,15 +278,6 @@ class EngineJobsTest(unittest.TestCase):
         self.assertIn("POST /v1/fine_tuning/jobs/ftjob-0/cancel", self.requests())
         self.steer(state="cancelled")
         self.assertIn("Cancelled at OpenAI", self.wait_for(self.submit(), "cancelled")["reason"])
-
-    def test_cancelled_before_it_was_sent(self):
-        self.steer(state="running", upload="hold")
-        job = self.submit()
-        wait_until(lambda: UPLOAD in self.requests(), 20, "the upload has begun")
-        self.cluster.lathe("cancel", job)
-        self.steer(state="running")
-        self.wait_for(job, "cancelled")
-        self.assertEqual(self.created(), 0)
 
     # ---- kill -9 of the coordinator ----
 
@@ -201,14 +339,22 @@ class EngineJobsTest(unittest.TestCase):
     # ---- checks before it is queued, other engines, secrets ----
 
     def test_refused_with_everything_that_is_wrong(self):
-        wrong = {"method": {"type": "prefix"}, "objective": {"type": "dpo", "dpo": {"lossType": "ipo"}}}
-        for how in ([], ["--dry-run"]):
-            answer = self.cluster.lathe(*self.arguments(*how, **wrong))
-            self.assertEqual(answer.returncode, INVALID)
-            for word in ("method.type", "objective.dpo.lossType"):
-                self.assertIn(word, answer.stderr)
-        for engine, reason in (("deepseek", "no public endpoint"), ("mistral", "api_key_file"),
-                               ("opnai", "did you mean `openai`")):
+        engines = {"method": {"type": "prefix"}, "objective": {"type": "dpo", "dpo": {"lossType": "ipo"}}}
+        schemas = {"schedule": {"epochs": 1000, "epoch": 1}, "seed": "seven"}
+        for wrong, words in ((engines, ["method.type", "objective.dpo.lossType"]),
+                             ({**engines, **schemas}, ["method.type", "objective.dpo.lossType", "schedule.epochs",
+                                                       "did you mean `epochs`", "seed"])):
+            arguments = self.arguments(**wrong)
+            for command in (arguments, [*arguments, "--dry-run"],
+                            ["config", "validate", arguments[2], "--provider", "openai"]):
+                answer = self.cluster.lathe(*command, "-o", "json")
+                self.assertEqual(answer.returncode, INVALID, answer.stderr)
+                for word in words:
+                    self.assertIn(word, answer.stderr)
+                said = [(f["path"], f["code"]) for f in json.loads(answer.stderr)["error"]["findings"]]
+                self.assertEqual(len(said), len(set(said)), "nothing twice")
+        self.assertEqual(self.cluster.lathe("config", "validate", arguments[2], "--provider", "opnai").returncode, 3)
+        for engine, reason in (("deepseek", "no public endpoint"), ("opnai", "did you mean `openai`")):
             answer = self.cluster.lathe(*self.arguments(provider=engine))
             self.assertEqual(answer.returncode, INVALID)
             self.assertIn(reason, answer.stderr)

@@ -111,5 +111,17 @@ TEST(EventLogTest, NothingNewIsNothing) {
   EXPECT_THAT(EventLog(kAttempt).New({}, kNow).events(), IsEmpty());
 }
 
+TEST(EventLogTest, KnowsTheLatestStepWithMetrics) {
+  EventLog log(kAttempt);
+  EXPECT_EQ(log.last_step(), 0U);
+  providers::RemoteEvent checkpoint = Step(90);
+  checkpoint.loss.reset();
+  log.Keep(log.New({Step(7), Step(3), checkpoint}, kNow));
+  EXPECT_EQ(log.last_step(), 7U);
+  EventLog later(kAttempt);
+  later.Know(Stored(EventLog(kAttempt).New({Step(5)}, kNow)));
+  EXPECT_EQ(later.last_step(), 5U);
+}
+
 }  // namespace
 }  // namespace lathe::engine_jobs

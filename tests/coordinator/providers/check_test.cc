@@ -116,7 +116,12 @@ TEST(CheckTest, AModelThatIsNotListedIsAWarning) {
   for (const char* known : {"gpt-4o-mini-2024-07-18", "ft:gpt-4o-mini-2024-07-18:acme::x"}) {
     EXPECT_THAT(Short(findings_of("openai", known)), Not(Contains(HasSubstr("unlisted_model"))));
   }
-  EXPECT_THAT(Short(findings_of("together", "any")), Not(Contains(HasSubstr("unlisted_model"))));
+  for (const auto& [engine, known] : {std::pair("together", "Qwen/Qwen3.5-9B"),
+                                      {"fireworks", "accounts/fireworks/models/qwen3-8b"},
+                                      {"mistral", "open-mistral-7b"},
+                                      {"deepseek", "any, as there is no list"}}) {
+    EXPECT_THAT(Short(findings_of(engine, known)), Not(Contains(HasSubstr("unlisted_model"))));
+  }
 }
 
 TEST(CheckTest, CustomParametersAreChecked) {

@@ -97,6 +97,8 @@ TEST(EngineTest, WrongDescriptionsAreRefusedByKey) {
               HasSubstr("exactly one of"));
   EXPECT_THAT(ReadEngine(R"({"id":"x","body":[{"from":"seed","too":"a"}]})").error().message,
               HasSubstr("too"));
+  EXPECT_THAT(ReadEngine(R"({"id":"x","find":{"pages":{"parameter":"page"}}})").error().message,
+              HasSubstr("exactly one of more and full"));
   EXPECT_FALSE(ReadEngine(R"({"id":7})"));
 }
 

@@ -1,15 +1,15 @@
 """A service that fine-tunes, on loopback: answers as the engines' public references say, and holds each
 request that creates a job against the type of the engine's own Python client, where that is installed.
 
-    fake_service.py ADDRESS_FILE LOG_FILE [STEERING_FILE]
+    fake_service.py ADDRESS_FILE LOG_FILE [STEERING_FOLDER]
 
 A base URL is http://127.0.0.1:PORT/SCENARIO/ENGINE. The scenario says what goes wrong; each has jobs of its
 own. Every request is a line of JSON in the log.
 
-The scenario `steered` (as OpenAI answers) does what stands in the steering file at the time, a JSON object:
-`state` of all jobs, in the service's words; `steps` that they have done; `error`; `down`: nobody answers;
-`upload` and `create`: `hold` answers nothing until it stands there no more (a created job is there
-meanwhile), `drop` loses the request on the way, `refuse` is a 400.
+A scenario that begins with `steered` does what stands in the file of its name in the steering folder at the
+time, a JSON object: `state` of all jobs, in OpenAI's words; `steps` that they have done; `error`; `down`:
+nobody answers; `upload`, `create` and `discard`: `hold` answers nothing until it stands there no more (a
+created job is there meanwhile), `drop` loses the request on the way, `refuse` is a 400.
 """
 from __future__ import annotations
 
@@ -48,7 +48,17 @@ WORLD = World()
 STATES = {"openai": ("running", "succeeded", "cancelled"), "together": ("running", "completed", "cancelled"),
           "mistral": ("RUNNING", "SUCCESS", "CANCELLED"),
           "fireworks": ("JOB_STATE_RUNNING", "JOB_STATE_COMPLETED", "JOB_STATE_CANCELLED")}
+#: A state in OpenAI's words, for each.
+WORDS = {"openai": {},
+         "together": {"succeeded": "completed", "failed": "error"},
+         "mistral": {"queued": "QUEUED", "running": "RUNNING", "succeeded": "SUCCESS", "failed": "FAILED",
+                     "cancelled": "CANCELLED"},
+         "fireworks": {"queued": "JOB_STATE_PENDING", "running": "JOB_STATE_RUNNING",
+                       "succeeded": "JOB_STATE_COMPLETED", "failed": "JOB_STATE_FAILED",
+                       "cancelled": "JOB_STATE_CANCELLED"}}
 PROBLEM_STATUS = 422
+#: Jobs of somebody else that a list has before ours, in the scenario `paged`.
+OTHERS = 250
 
 
 def form_of(headers, body: bytes) -> dict[str, bytes]:
@@ -82,9 +92,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.connection.shutdown(2)
 
     def steering(self) -> dict:
-        if self.scenario != "steered":
+        if not self.scenario.startswith("steered"):
             return {}
-        with open(sys.argv[3], encoding="utf-8") as file:
+        with open(os.path.join(sys.argv[3], self.scenario), encoding="utf-8") as file:
             return json.load(file)
 
     def hold(self, what: str) -> None:
@@ -107,10 +117,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.steering().get("down"):
             return self.drop()
         if self.place.startswith("/storage/"):
+            if self.steering().get("upload") == "hold":
+                return self.hold("upload")
             WORLD.files[self.place] = self.body.decode()
             return self.answer(200)
         if self.headers.get("Authorization") != "Bearer " + KEY or self.scenario == "unauthorized":
             return self.answer(401, {"error": {"message": "Incorrect API key provided."}})
+        if self.command == "DELETE":
+            return self.discard()
         if self.command == "POST" and self.is_create():
             return self.create()
         if self.command == "POST" and ("files" in self.place or "datasets" in self.place):
@@ -119,7 +133,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.cancel()
         return self.read()
 
-    do_GET = do_POST = do_PUT = handle_any
+    do_GET = do_POST = do_PUT = do_DELETE = handle_any
 
     def jobs(self) -> list[dict]:
         return WORLD.jobs.setdefault((self.scenario, self.engine), [])
@@ -133,11 +147,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if not self.place.endswith(":upload"):
                 known = WORLD.count("dataset", json.loads(self.body)["datasetId"]) > 0
                 return self.answer(409 if known else 200, {})
+            if self.steering().get("upload") == "hold":
+                return self.hold("upload")
             WORLD.files[self.place] = form_of(self.headers, self.body)["file"].decode()
             return self.answer(200, {})
         if self.place.endswith("/preprocess"):
             return self.answer(200, {"id": self.place.split("/")[3]})
-        if self.steering().get("upload") == "hold":
+        if self.steering().get("upload") == "hold" and self.engine != "together":  # there, in the storage
             return self.hold("upload")
         form = form_of(self.headers, self.body)
         if form["purpose"] != b"fine-tune":
@@ -151,6 +167,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                            "X-Together-File-Id": name})
         WORLD.files[name] = form["file"].decode()
         return self.answer(200, {"id": name, "object": "file"})
+
+    def discard(self) -> None:
+        if self.steering().get("discard") == "refuse":
+            return self.answer(400, {"error": {"message": "File is in use."}})
+        return self.answer(200, {})
 
     def create(self) -> None:
         earlier = WORLD.count(self.scenario, self.engine, "create")
@@ -223,29 +244,70 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not steering:
             return job
         state = "cancelled" if job.get("cancelled") else steering["state"]
-        return {**job, "status": state,
-                "fine_tuned_model": f"ft:some-model:{job['id']}" if state == "succeeded" else None,
-                "error": {"message": steering.get("error", "")} if state == "failed" else None}
+        words = WORDS[self.engine].get(state, state)
+        error = steering.get("error", "") if state == "failed" else ""
+        model = f"ft:some-model:{job.get('id', 'fireworks')}"
+        if self.engine == "openai":
+            return {**job, "status": words, "fine_tuned_model": model if state == "succeeded" else None,
+                    "error": {"message": error} if error else None}
+        if self.engine == "together":  # which names the model from the start
+            return {**job, "status": words, "model_output_name": model}
+        if self.engine == "mistral":
+            events = [{"name": "status-updated", "created_at": 1700000000, "data": {"status": words}}]
+            if error:
+                events.insert(0, {"name": "status-updated", "created_at": 1700000001,
+                                  "data": {"status": words, "error": error}})
+            checkpoints = [{"metrics": {"train_loss": 2.0 / n}, "step_number": n, "created_at": 1700000000 + n}
+                           for n in range(steering.get("steps", 0), 0, -1)]
+            return {**job, "status": words, "fine_tuned_model": model if state == "succeeded" else None,
+                    "events": events, "checkpoints": checkpoints}
+        return {**job, "state": words, "outputModel": model, "status": {"code": "OK", "message": error},
+                "jobProgress": {"percent": steering.get("steps", 0)}}
 
     def read(self) -> None:
-        if self.is_create():  # the list
-            wanted = self.query.get("metadata[lathe_attempt]")
-            jobs = [j for j in self.jobs() if wanted in (None, j.get("metadata", {}).get("lathe_attempt"))]
-            return self.answer(200, {"data": jobs})
+        if self.is_create():
+            return self.list()
         job = self.find()
         if job is None:
             return self.answer(404, {"error": {"message": "no such job"}})
         if self.place.endswith("/events"):
             return self.events()
+        if self.place.endswith("/metrics"):
+            return self.metrics()
         return self.read_job(job)
 
+    def list(self) -> None:
+        if self.scenario != "paged":
+            wanted = self.query.get("metadata[lathe_attempt]")
+            jobs = [j for j in self.jobs() if wanted in (None, j.get("metadata", {}).get("lathe_attempt"))]
+            return self.answer(200, {"data": jobs, "has_more": False})
+        # Newest first; nothing is left out, as behind a gateway that knows no filters.
+        jobs = [{"id": f"other-{n}"} for n in range(OTHERS)] + self.jobs()
+        if self.engine == "openai":
+            after = self.query.get("after")
+            first = next((n + 1 for n, j in enumerate(jobs) if j["id"] == after), 0)
+            last = first + int(self.query.get("limit", 20))
+            return self.answer(200, {"data": jobs[first:last], "has_more": last < len(jobs)})
+        if self.engine == "mistral":
+            size = int(self.query["page_size"])
+            first = int(self.query.get("page", 0)) * size
+            return self.answer(200, {"data": jobs[first:first + size], "total": len(jobs)})
+        return self.answer(200, {"data": jobs})
+
     def events(self) -> None:
-        if self.scenario == "steered":
+        steering = self.steering()
+        if steering and self.engine == "openai":
             after = self.query.get("after", "").removeprefix("ftevent-")
-            newest = int(after) - 1 if after else self.steering().get("steps", 0)
+            newest = int(after) - 1 if after else steering.get("steps", 0)
             page = [self.step(n) for n in range(newest, max(newest - 100, 0), -1)]
             return self.answer(200, {"data": page, "has_more": newest > 100})
-        if self.engine == "openai":
+        if steering:
+            entries = [{"created_at": "2026-01-01T00:00:00Z", "message": "Job started", "type": "job_start",
+                        "object": "fine-tune-event"}]
+            if steering["state"] == "failed":
+                entries.append({"created_at": "2026-01-01T00:01:00Z", "message": steering["error"],
+                                "type": "job_error", "object": "fine-tune-event"})
+        elif self.engine == "openai":
             entries = [{"id": f"e{n}", "created_at": 1700000000 + n, "level": "info", "message": f"Step {n}/2",
                         "object": "fine_tuning.job.event", "type": "metrics",
                         "data": {"step": n, "total_steps": 2, "train_loss": 2.0 / n}} for n in (2, 1)]
@@ -253,6 +315,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             entries = [{"created_at": f"2026-01-01T00:00:0{n}.5Z", "message": f"Epoch {n}", "type": "epoch_complete",
                         "object": "fine-tune-event", "step": n, "total_steps": 2} for n in (1, 2)]
         self.answer(200, {"data": entries})
+
+    def metrics(self) -> None:
+        steering = self.steering()
+        if not steering:  # as before there were any
+            return self.answer(404, {"error": {"message": "no such page"}})
+        first = int(self.query.get("global_step_from", 1))
+        self.answer(200, {"metrics": [{"train/global_step": n, "train/loss": 2.0 / n, "train/learning_rate": 1e-5}
+                                      for n in range(first, steering.get("steps", 0) + 1)]})
 
     def step(self, number: int) -> dict:
         return {"id": f"ftevent-{number}", "created_at": 1700000000 + number, "level": "info",

@@ -98,8 +98,7 @@ class RemoteJobTest : public testing::Test {
   }
   Result<std::string> Start(const RemoteEngine& remote, const std::string& marker = kMarker) {
     return remote.Start(Configuration(), marker,
-                        {{"training", {service_->MakeFile("{\"messages\":[]}\n"), "ab12"}}},
-                        nullptr);
+                        {{"training", {service_->MakeFile("{\"messages\":[]}\n"), "ab12"}}}, {});
   }
   int Count(const std::string& scenario, const std::string& engine, const std::string& request) {
     const auto all = service_->Requests(scenario, engine);
@@ -152,11 +151,49 @@ TEST_F(RemoteJobTest, WhatAStartMadeIsFoundByItsMarker) {
   EXPECT_FALSE(Remote("unauthorized", "openai").Find(Configuration(), kMarker));
 }
 
+TEST_F(RemoteJobTest, WhatAStartMadeIsFoundOnAnyPage) {
+  for (const std::string engine : {"openai", "mistral", "together"}) {
+    const RemoteEngine remote = Remote("paged", engine);
+    EXPECT_EQ(*remote.Find(Configuration(), kMarker), "") << engine;
+    const auto id =
+        remote.Start(Configuration(), kMarker, {{"training", {service_->MakeFile("{}\n"), "ab"}}},
+                     {.is_new = true});
+    ASSERT_TRUE(id) << engine << ": " << ToString(id.error());
+    EXPECT_EQ(*remote.Find(Configuration(), kMarker), *id) << engine;
+    const char* list = engine == "together" ? "GET /v1/fine-tunes" : "GET /v1/fine_tuning/jobs";
+    EXPECT_EQ(Count("paged", engine, list), engine == "together" ? 2 : 6)
+        << engine << ": of 100 each; none before a start that is new";
+  }
+}
+
+TEST_F(RemoteJobTest, WhatIsNotStartedLeavesNothingBehind) {
+  for (const std::string engine : {"openai", "together", "fireworks", "mistral"}) {
+    ASSERT_FALSE(Start(Remote("refused", engine))) << engine;
+    EXPECT_THAT(service_->Requests("refused", engine).back(), testing::StartsWith("DELETE "))
+        << engine;
+    ASSERT_FALSE(Start(Remote("unauthorized", engine))) << engine;
+    EXPECT_THAT(service_->Requests("unauthorized", engine),
+                Each(Not(testing::StartsWith("DELETE "))))
+        << engine << ": nothing got there";
+  }
+}
+
+TEST_F(RemoteJobTest, ATransferThatIsCancelledEndsAtOnce) {
+  const auto id =
+      Remote("cancelled", "openai")
+          .Start(Configuration(), kMarker, {{"training", {service_->MakeFile("{}\n"), "ab"}}},
+                 {.cancelled = [] { return true; }, .is_new = true});
+  ASSERT_FALSE(id);
+  EXPECT_EQ(id.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(id.error().message, "It was not started at OpenAI");
+  EXPECT_EQ(Count("cancelled", "openai", "POST /v1/fine_tuning/jobs"), 0);
+}
+
 TEST_F(RemoteJobTest, NothingIsStartedAgainstTheCallersWill) {
   const RemoteEngine remote = Remote("unwilling", "openai");
   const auto id =
       remote.Start(Configuration(), kMarker, {{"training", {service_->MakeFile("{}\n"), "ab"}}},
-                   [] { return Failure(ErrorCode::kCancelled, "not any more"); });
+                   {.before_create = [] { return Failure(ErrorCode::kCancelled, "no"); }});
   EXPECT_EQ(id.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(Count("unwilling", "openai", "POST /v1/files"), 1);
   EXPECT_EQ(Count("unwilling", "openai", "POST /v1/fine_tuning/jobs"), 0);
@@ -165,7 +202,7 @@ TEST_F(RemoteJobTest, NothingIsStartedAgainstTheCallersWill) {
 TEST_F(RemoteJobTest, DpoJobsOfFireworksStandElsewhere) {
   const RemoteEngine remote = Remote("dpo", "fireworks");
   const auto id = remote.Start(Configuration(R"(,"objective":{"type":"dpo"})"), kMarker,
-                               {{"training", {service_->MakeFile("{}\n"), "ab"}}}, nullptr);
+                               {{"training", {service_->MakeFile("{}\n"), "ab"}}}, {});
   ASSERT_TRUE(id) << ToString(id.error());
   EXPECT_EQ(*id, "accounts/acme/dpoJobs/attempt-0001");
   EXPECT_EQ(remote.Query(*id)->state, RemoteState::kRunning);
@@ -218,6 +255,8 @@ TEST_F(RemoteJobTest, ALostAnswerNeverStartsASecondJob) {
       const auto id = Start(remote);
       ASSERT_TRUE(id) << scenario << " " << engine << ": " << ToString(id.error());
       EXPECT_EQ(remote.Query(*id)->state, RemoteState::kRunning);
+      EXPECT_THAT(service_->Requests(scenario, engine), Each(Not(testing::StartsWith("DELETE "))))
+          << engine << ": its data stays";
       const auto again = Start(remote);
       EXPECT_EQ(*again, *id) << scenario << " " << engine;
       const auto other = Start(remote, "attempt-0002");
