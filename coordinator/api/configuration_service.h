@@ -63,7 +63,7 @@ class ConfigurationService final : public v1::ConfigurationService::Service {
                                       const v1::JobConfiguration& configuration,
                                       const std::vector<Finding>& earlier) const;
 
-  const Context& context_;
+  const Context context_;
   resources::ConfigurationLibrary& library_;
 };
 

@@ -21,7 +21,7 @@ Finding Wrong(const char* code, std::string message, const std::string& given) {
           code,
           std::move(message),
           '"' + given + '"',
-          "an engine that ListProviders shows as able to start jobs"};
+          "an engine that can start jobs: `lathe provider list`"};
 }
 
 /// Whether `earlier` says as much of the same parameter.

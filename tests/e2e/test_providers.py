@@ -74,6 +74,28 @@ class ProvidersTest(unittest.TestCase):
                     for finding in golden["findings"]:
                         self.assertIn((finding["path"], finding["code"]), codes)
 
+    def test_validated_for_an_engine_without_a_job(self):
+        if not self.cluster.nodes():
+            self.cluster.start_worker()
+        path = self.cluster.folder / "job.json"
+
+        def validate(engine: str, **configuration):
+            path.write_text(json.dumps({"model": {"baseModel": "llama_tiny"}, **configuration}))
+            return self.cluster.lathe("config", "validate", str(path), "--provider", engine)
+
+        answer = validate("lathe")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        answer = validate("lathe", model={"baseModel": "llama_tinny"}, objective={"type": "rlhf"}, seed="x")
+        self.assertEqual(answer.returncode, INVALID)
+        for words in ("did you mean `llama_tiny`", "objective.type", "seed"):
+            self.assertIn(words, answer.stderr)
+        answer = validate("together")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertIn("providers.together.api_key_file", answer.stderr, "it can't be used now: a warning")
+        self.assertIn("was not known to fine-tune llama_tiny", answer.stderr)
+        self.assertEqual(validate("fireworks").returncode, INVALID, "account_id")
+        self.assertEqual(validate("togehter").returncode, NOT_FOUND)
+
     def test_what_an_engine_cannot_do_is_refused_with_everything_else_that_is_wrong(self):
         path = self.cluster.folder / "wrong.yaml"
         path.write_text("model: {baseModel: m}\nmethod: {type: prefix}\nschedule: {epochs: 1000}\n")
