@@ -5,40 +5,14 @@ import signal
 import unittest
 
 from cluster import Cluster, tiny_configuration, wait_until, write_tokenized
+from undisturbed import UndisturbedResultTest
 
 STEPS = 400
 
 
-class FaultTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster()
-        cls.addClassCleanup(lambda: cls.cluster.close())
-        cls.cluster.start_worker("worker-1")
-        cls.dataset = write_tokenized(cls.cluster.folder / "train.jsonl")
-        undisturbed = cls.submit()
-        assert cls.cluster.wait_for_end(undisturbed) == "succeeded", cls.cluster.job(undisturbed)
-        cls.expected_adapter = cls.cluster.adapter_bytes(undisturbed)
-        cls.expected_losses = [m["loss"] for m in cls.cluster.metrics(undisturbed)]
-        assert len(cls.expected_losses) == STEPS
-
-    @classmethod
-    def submit(cls) -> str:
-        return cls.cluster.submit(tiny_configuration(STEPS), cls.dataset)
-
-    def started(self) -> str:
-        """A job well under way, with checkpoints behind it and steps after the last one."""
-        job = self.submit()
-        self.cluster.wait_for_step(job, 35)
-        return job
-
-    def expect_undisturbed_result(self, job: str) -> None:
-        self.assertEqual(self.cluster.wait_for_end(job), "succeeded", self.cluster.job(job))
-        metrics = self.cluster.metrics(job)
-        self.assertEqual([m["step"] for m in metrics], list(range(1, STEPS + 1)))
-        self.assertEqual([m["loss"] for m in metrics], self.expected_losses)
-        self.assertEqual(self.cluster.adapter_bytes(job), self.expected_adapter)
-        wait_until(lambda: not self.cluster.trainers(job), 10, "no trainer is left")
+class FaultTest(UndisturbedResultTest):
+    steps = STEPS
+    configuration = tiny_configuration(STEPS)
 
     def test_trainer_killed(self):
         job = self.started()

@@ -5,39 +5,21 @@ import signal
 import unittest
 
 from cluster import Cluster, tiny_configuration, wait_until, write_tokenized
+from undisturbed import UndisturbedResultTest
 
 STEPS = 150
 
 
-def configuration() -> dict:
+def job_configuration() -> dict:
     job = tiny_configuration(STEPS, gradientAccumulation=2)
     job["method"]["loraConfig"]["dropout"] = 0.0
     return job
 
 
-class RanksTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.cluster = Cluster()
-        cls.addClassCleanup(lambda: cls.cluster.close())
-        cls.cluster.start_worker("worker-1", cpu_ranks=2)
-        cls.dataset = write_tokenized(cls.cluster.folder / "train.jsonl")
-        undisturbed = cls.submit()
-        assert cls.cluster.wait_for_end(undisturbed) == "succeeded", cls.cluster.job(undisturbed)
-        cls.expected_adapter = cls.cluster.adapter_bytes(undisturbed)
-        cls.expected_losses = [m["loss"] for m in cls.cluster.metrics(undisturbed)]
-        started = [e for e in cls.cluster.events(undisturbed) if e["type"] == "started"]
-        assert [e["fields"]["processes"] for e in started] == [2], started
-        assert [e["fields"]["threads"] for e in started] == [1], started
-
-    @classmethod
-    def submit(cls) -> str:
-        return cls.cluster.submit(configuration(), cls.dataset)
-
-    def started(self) -> str:
-        job = self.submit()
-        self.cluster.wait_for_step(job, 35)
-        return job
+class RanksTest(UndisturbedResultTest):
+    steps = STEPS
+    configuration = job_configuration()
+    worker = {"cpu_ranks": 2}
 
     def rank(self, job: str, number: int) -> int:
         """The process id of one of the job's ranks."""
@@ -49,13 +31,10 @@ class RanksTest(unittest.TestCase):
                     return pid
         raise AssertionError(f"no rank {number} among {pids}")
 
-    def expect_undisturbed_result(self, job: str) -> None:
-        self.assertEqual(self.cluster.wait_for_end(job), "succeeded", self.cluster.job(job))
-        metrics = self.cluster.metrics(job)
-        self.assertEqual([m["step"] for m in metrics], list(range(1, STEPS + 1)))
-        self.assertEqual([m["loss"] for m in metrics], self.expected_losses)
-        self.assertEqual(self.cluster.adapter_bytes(job), self.expected_adapter)
-        wait_until(lambda: not self.cluster.trainers(job), 10, "no trainer is left")
+    def test_undisturbed_job_tells_of_its_ranks(self):
+        started = [e for e in self.cluster.events(self.undisturbed) if e["type"] == "started"]
+        self.assertEqual([e["fields"]["processes"] for e in started], [2])
+        self.assertEqual([e["fields"]["threads"] for e in started], [1])
 
     def test_either_rank_killed(self):
         job = self.started()
@@ -99,11 +78,11 @@ class ElasticTest(unittest.TestCase):
         self.addCleanup(cluster.close)
         dataset = write_tokenized(cluster.folder / "t.jsonl")
         cluster.start_worker("worker-1", cpu_ranks=1)
-        job = cluster.submit(configuration(), dataset)
+        job = cluster.submit(job_configuration(), dataset)
         self.assertEqual(cluster.wait_for_end(job), "succeeded", cluster.job(job))
         expected = [m["loss"] for m in cluster.metrics(job)]
 
-        job = cluster.submit(configuration(), dataset)
+        job = cluster.submit(job_configuration(), dataset)
         for name, ranks, base_weights in (("worker-2", 2, "replicated"), ("worker-3", 1, "sharded"),
                                           ("worker-4", 2, "sharded")):
             lost = list(cluster.processes)[-1]
