@@ -72,6 +72,18 @@ def tls_options(identity: Identity | None) -> list[str]:
             "--key", str(identity.key)]
 
 
+def sanitizer_reports(folder: pathlib.Path) -> str:
+    """What sanitizers said in the logs below a folder, where the programs are built with them."""
+    found = []
+    for log in folder.rglob("*.log"):
+        text = log.read_text(errors="replace")
+        for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer",
+                     "runtime error: "):
+            if mark in text:
+                found.append(f"{log.name}: {text[max(0, text.index(mark) - 200):][:6000]}")
+    return "\n".join(found)
+
+
 def run_lathe(*arguments: str, timeout: float = 180) -> subprocess.CompletedProcess:
     return subprocess.run([str(BINARIES / "lathe"), *arguments], capture_output=True, text=True,
                           timeout=timeout, check=False, stdin=subprocess.DEVNULL)
@@ -222,8 +234,10 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        reports = sanitizer_reports(self.folder)
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+        assert not reports, reports
 
     # ---- commands ----
 
