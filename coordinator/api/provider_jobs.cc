@@ -1,7 +1,6 @@
 #include "coordinator/api/provider_jobs.h"
 
 #include <algorithm>
-#include <regex>
 #include <thread>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "coordinator/api/job_convert.h"
 #include "coordinator/api/provider_convert.h"
 #include "coordinator/providers/check.h"
+#include "coordinator/providers/pattern.h"
 
 namespace lathe::api {
 namespace {
@@ -27,17 +27,15 @@ std::function<bool(Duration)> WaitUnless(const std::atomic<bool>& stopping) {
 }
 
 Status CheckMarker(const std::string& request_id) {
-  static const std::regex form("[A-Za-z0-9-]{8,40}");
-  if (std::regex_match(request_id, form)) return {};
+  if (providers::MatchesAll("[A-Za-z0-9-]{8,40}", request_id)) return {};
   return Failure(ErrorCode::kInvalidArgument,
                  "request_id must have 8 to 40 letters, digits and dashes: it names the job at the "
                  "service, so that a repeated call finds it");
 }
 
 Status CheckJobId(const std::string& id) {
-  static const std::regex form(
-      "[A-Za-z0-9_:-][A-Za-z0-9_.:-]*(/[A-Za-z0-9_:-][A-Za-z0-9_.:-]*){0,7}");
-  if (id.size() <= 200 && std::regex_match(id, form)) return {};
+  constexpr char kForm[] = "[A-Za-z0-9_:-][A-Za-z0-9_.:-]*(/[A-Za-z0-9_:-][A-Za-z0-9_.:-]*){0,7}";
+  if (id.size() <= 200 && providers::MatchesAll(kForm, id)) return {};
   return Failure(ErrorCode::kInvalidArgument, "this is no id of a job at a service");
 }
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <regex>
 
 #include "common/schema/configuration.h"
 #include "common/schema/suggest.h"
+#include "coordinator/providers/pattern.h"
 #include "coordinator/providers/plan_view.h"
 
 namespace lathe::providers {
@@ -187,7 +187,7 @@ class Checker {
       Fail(path, "unknown_value", path + " has no value " + text + ".", &value,
            "one of: " + Join(parameter.values));
     }
-    if (!parameter.pattern.empty() && !std::regex_match(text, std::regex(parameter.pattern))) {
+    if (!parameter.pattern.empty() && !MatchesAll(parameter.pattern, text)) {
       Fail(path, "invalid_value", path + " is not of the right form.", &value, parameter.pattern);
     }
   }

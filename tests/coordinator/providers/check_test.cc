@@ -130,6 +130,8 @@ TEST(CheckTest, CustomParametersAreChecked) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {R"({"account_id":7})", "account_id:wrong_type"},
       {R"({"account_id":"a/b"})", "account_id:invalid_value"},
+      {R"({"account_id":"a\u0000b"})", "account_id:invalid_value"},
+      {R"({"account_id":")" + std::string(64, 'a') + "\"}", "account_id:invalid_value"},
       {R"({"account_id":"a","is_turbo":"yes"})", "is_turbo:wrong_type"},
       {R"({"account_id":"a","is_turb":true})", "is_turb:unknown_key"},
   };

@@ -371,6 +371,17 @@ TEST(BaseUrlTest, HttpsOrThisMachine) {
   }
   EXPECT_TRUE(IsLoopback("http://127.0.0.1:8/x?y"));
   EXPECT_FALSE(IsLoopback("http://127.0.0.1@evil.example/"));
+  for (const char* host : {"127.0.0.1.", "127.0..1", "127.0.0", "127.0.0.0.1", "127.0.0.1000", "[]",
+                           "[::2]", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:123456", "::1"}) {
+    EXPECT_FALSE(IsLoopback(std::string("http://") + host + "/")) << host;
+  }
+}
+
+TEST(BaseUrlTest, OfAnyLength) {
+  const std::string megabyte(1 << 20, 'a');
+  EXPECT_TRUE(IsLoopback("http://127.0.0.1/" + megabyte));
+  EXPECT_TRUE(CheckBaseUrl("https://a.example/" + megabyte));
+  EXPECT_FALSE(CheckBaseUrl("https://" + megabyte + "!"));
 }
 
 }  // namespace
