@@ -1,19 +1,17 @@
 #include "worker/trainer/commands/bench_step.h"
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <ostream>
 
 #include "common/base/random.h"
-#include "worker/trainer/adapters/lora.h"
-#include "worker/trainer/adapters/peft.h"
 #include "worker/trainer/commands/model_shape.h"
+#include "worker/trainer/commands/precision.h"
 #include "worker/trainer/commands/report.h"
+#include "worker/trainer/commands/timed_steps.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
-#include "worker/trainer/loop/stepper.h"
 #include "worker/trainer/model/random_decoder.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
@@ -21,12 +19,6 @@ namespace lathe::trainer::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
-
-at::ScalarType TypeOf(const std::string& precision) {
-  if (precision == "fp32") return at::kFloat;
-  return precision == "fp16" ? at::kHalf : at::kBFloat16;
-}
 
 std::optional<quantization::QuantizationSettings> QuantizationOf(const std::string& name) {
   using quantization::QuantizationType;
@@ -65,37 +57,11 @@ std::vector<std::vector<std::size_t>> MicroBatches(const BenchStepArguments& arg
   return batches;
 }
 
-struct Measured {
-  std::vector<double> seconds;  ///< of each step after the warm-up
-  std::int64_t tokens = 0;      ///< of one step
-  std::int64_t trained = 0;
-  double loss = 0;
-};
-
-Result<Measured> MeasureSteps(const BenchStepArguments& arguments, const model::Decoder& decoder) {
-  LATHE_ASSIGN_OR_RETURN(
-      auto adapter,
-      adapters::LoraAdapter::Create(
-          decoder, {.rank = arguments.rank, .alpha = 2 * static_cast<double>(arguments.rank)},
-          adapters::Purpose::kTraining));
-  adapter.Initialize(1);
-  loop::Stepper stepper(decoder, adapters::ToTrainable(adapter),
-                        {.recompute = arguments.recompute, .offload = arguments.offload});
-  const auto examples = RandomDocuments(arguments, decoder.description.vocabulary);
-  const auto batches = MicroBatches(arguments);
-  Measured measured{.trained = adapter.parameters().numel()};
-  for (std::int64_t step = 0; step < arguments.warmup + arguments.steps; ++step) {
-    const auto begin = Clock::now();
-    // A step ends with its gradient norm on the host: all that it queued is done then.
-    const auto result = stepper.Step(
-        {.step = step, .learning_rate = 1e-4, .examples = examples, .micro_batches = batches},
-        [] { return false; });
-    measured.loss = result->loss;
-    measured.tokens = result->tokens;
-    if (step < arguments.warmup) continue;
-    measured.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-  return measured;
+StepTiming TimingOf(const BenchStepArguments& arguments) {
+  return {.lora = {.rank = arguments.rank, .alpha = 2 * static_cast<double>(arguments.rank)},
+          .stepper = {.recompute = arguments.recompute, .offload = arguments.offload},
+          .warmup = arguments.warmup,
+          .steps = arguments.steps};
 }
 
 Result<Json> Measure(const BenchStepArguments& arguments) {
@@ -107,11 +73,13 @@ Result<Json> Measure(const BenchStepArguments& arguments) {
                                          .max_positions = arguments.sequence_length,
                                          .quantization = QuantizationOf(arguments.quantization)});
   const std::int64_t weights = device::MemoryBytes(device);
-  LATHE_ASSIGN_OR_RETURN(const Measured measured, MeasureSteps(arguments, decoder));
+  LATHE_ASSIGN_OR_RETURN(const StepTimes measured,
+                         TimeSteps(decoder, RandomDocuments(arguments, description.vocabulary),
+                                   MicroBatches(arguments), TimingOf(arguments)));
   std::vector<double> sorted = measured.seconds;
   std::sort(sorted.begin(), sorted.end());
   const double median = sorted[sorted.size() / 2];
-  const double rate = static_cast<double>(measured.tokens) / median;
+  const double rate = static_cast<double>(measured.last.tokens) / median;
   const auto parameters = static_cast<double>(estimator::Parameters(ShapeOf(description)));
   return Json{{"shape", ShapeJson(ShapeOf(description))},
               {"device", arguments.device},
@@ -131,7 +99,7 @@ Result<Json> Measure(const BenchStepArguments& arguments) {
               {"modelFlops", 4 * parameters * rate},
               {"weightBytes", weights},
               {"memoryBytes", device::PeakMemoryBytes(device)},
-              {"loss", measured.loss}};
+              {"loss", measured.last.loss}};
 }
 
 }  // namespace

@@ -1,14 +1,12 @@
 #include "worker/trainer/commands/step_speed.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "common/estimator/estimate.h"
-#include "worker/trainer/adapters/peft.h"
 #include "worker/trainer/commands/model_shape.h"
 #include "worker/trainer/commands/precision.h"
+#include "worker/trainer/commands/timed_steps.h"
 #include "worker/trainer/device/device.h"
-#include "worker/trainer/loop/stepper.h"
 #include "worker/trainer/model/loader.h"
 
 namespace lathe::trainer::commands {
@@ -16,7 +14,6 @@ namespace {
 
 constexpr std::int64_t kRows = 4;
 constexpr std::int64_t kTokens = 128;
-constexpr int kTimedSteps = 3;
 
 /// Rows of tokens that are as good as any for the time that they take.
 std::vector<data::Example> Rows(std::int64_t vocabulary) {
@@ -30,21 +27,6 @@ std::vector<data::Example> Rows(std::int64_t vocabulary) {
   return rows;
 }
 
-/// Of the fastest of some steps; the first one, which also sets up the libraries, does not count.
-double SecondsOfStep(loop::Stepper& stepper, const std::vector<data::Example>& rows) {
-  using Clock = std::chrono::steady_clock;
-  const std::vector<std::vector<std::size_t>> micro_batches = {{0, 1, 2, 3}};
-  double fastest = 0;
-  for (int step = 0; step <= kTimedSteps; ++step) {
-    const auto start = Clock::now();
-    stepper.Step({.step = step, .examples = rows, .micro_batches = micro_batches},
-                 [] { return false; });
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (step > 0) fastest = fastest == 0 ? seconds : std::min(fastest, seconds);
-  }
-  return fastest;
-}
-
 }  // namespace
 
 Result<double> MeasureSteps(const std::filesystem::path& model, const std::string& device_name,
@@ -54,11 +36,10 @@ Result<double> MeasureSteps(const std::filesystem::path& model, const std::strin
       const model::Decoder decoder,
       model::LoadDecoder(model,
                          {.dtype = TypeOf(precision), .device = device, .max_positions = kTokens}));
-  LATHE_ASSIGN_OR_RETURN(auto adapter,
-                         adapters::LoraAdapter::Create(decoder, {}, adapters::Purpose::kTraining));
-  adapter.Initialize(0);
-  loop::Stepper stepper(decoder, adapters::ToTrainable(adapter), {});
-  const double seconds = SecondsOfStep(stepper, Rows(decoder.description.vocabulary));
+  LATHE_ASSIGN_OR_RETURN(
+      const StepTimes times,
+      TimeSteps(decoder, Rows(decoder.description.vocabulary), {{0, 1, 2, 3}}, {}));
+  const double seconds = *std::min_element(times.seconds.begin(), times.seconds.end());
   estimator::Workload workload;
   workload.method.rank = adapters::LoraSettings().rank;
   const double flops =
