@@ -1,37 +1,10 @@
 #include "worker/trainer/optim/dynamic_map.h"
 
-#include <ATen/ops/linspace.h>
-
-#include <algorithm>
-#include <cmath>
-#include <vector>
-
 namespace lathe::trainer::optim {
 namespace {
 
-/// Decades below 1 that the format reaches: seven of the eight bits may say how far down.
-constexpr int kExponents = 7;
-
-/// With every exponent bit that is not spent, the fraction has one bit more: decade i has 2^i
-/// fractions (twice as many without a sign bit), the middles of equal parts of [0.1, 1].
 DynamicMap Make(Signedness signedness) {
-  const bool is_signed = signedness == Signedness::kSigned;
-  std::vector<float> values = {0.0F, 1.0F};
-  for (int exponent = 0; exponent < kExponents; ++exponent) {
-    const int fractions = 1 << (exponent + (is_signed ? 0 : 1));
-    const double decade = std::pow(10.0, exponent - (kExponents - 1));
-    const at::Tensor boundaries = at::linspace(0.1, 1, fractions + 1, at::kFloat);
-    const float* boundary = boundaries.const_data_ptr<float>();
-    for (int i = 0; i < fractions; ++i) {
-      const float middle = (boundary[i] + boundary[i + 1]) / 2.0F;
-      const float value = static_cast<float>(decade) * middle;
-      values.push_back(value);
-      if (is_signed) values.push_back(-value);
-    }
-  }
-  std::sort(values.begin(), values.end());
-  DynamicMap map;
-  std::copy(values.begin(), values.end(), map.values.begin());
+  DynamicMap map{.values = quantization::DynamicMap(signedness), .midpoints = {}};
   for (std::size_t i = 0; i < map.midpoints.size(); ++i) {
     map.midpoints[i] = (map.values[i] + map.values[i + 1]) / 2.0F;
   }

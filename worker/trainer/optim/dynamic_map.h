@@ -1,14 +1,15 @@
 #pragma once
-// The 8-bit "dynamic" number format of bitsandbytes (https://arxiv.org/abs/2110.02861): 256 values
-// in [-1, 1] (or [0, 1]) whose spacing falls with their magnitude, used for blocks of values
-// divided by the block's largest magnitude. Pure.
+// The dynamic 8-bit maps (quantization/codebooks.h) as the optimizer's moments use them: for blocks
+// of values divided by the block's largest magnitude. Pure.
 
 #include <array>
 #include <cstdint>
 
+#include "worker/trainer/quantization/codebooks.h"
+
 namespace lathe::trainer::optim {
 
-enum class Signedness : std::uint8_t { kSigned, kUnsigned };
+using quantization::Signedness;
 
 struct DynamicMap {
   std::array<float, 256> values{};  ///< rising

@@ -61,17 +61,20 @@ std::vector<float> Linspace(std::size_t count) {
   return points;
 }
 
-// Seven decades; the higher the decade, the more values it has: 1, 2, 4 ... 64 of each sign.
-std::array<float, 256> MakeDynamicMap() {
+// Seven decades; the higher the decade, the more values it has: 1, 2, 4 ... 64 of each sign, or
+// twice as many where the sign's bit is free.
+std::array<float, 256> MakeDynamicMap(Signedness signedness) {
   constexpr int kDecades = 7;
+  const bool is_signed = signedness == Signedness::kSigned;
   std::vector<float> values;
   for (int decade = 0; decade < kDecades; ++decade) {
-    const std::vector<float> edges = Linspace((std::size_t{1} << decade) + 1);
+    const std::vector<float> edges =
+        Linspace((std::size_t{1} << (decade + (is_signed ? 0 : 1))) + 1);
     const double scale = std::pow(10.0, decade - (kDecades - 1));
     for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
       const float middle = (edges[i] + edges[i + 1]) / 2.0F;
       values.push_back(static_cast<float>(scale) * middle);
-      values.push_back(-values.back());
+      if (is_signed) values.push_back(-values.back());
     }
   }
   values.push_back(0);
@@ -114,9 +117,10 @@ const FourBitTable& TableOf(QuantizationType type) {
   return type == QuantizationType::kNf4 ? nf4 : fp4;
 }
 
-const std::array<float, 256>& DynamicMap() {
-  static const std::array<float, 256> map = MakeDynamicMap();
-  return map;
+const std::array<float, 256>& DynamicMap(Signedness signedness) {
+  static const std::array<float, 256> with_sign = MakeDynamicMap(Signedness::kSigned);
+  static const std::array<float, 256> without_sign = MakeDynamicMap(Signedness::kUnsigned);
+  return signedness == Signedness::kSigned ? with_sign : without_sign;
 }
 
 float QuantizeDynamic(std::span<const float> values, std::span<std::uint8_t> codes) {

@@ -1,7 +1,8 @@
 #pragma once
 // The value tables of block-wise quantisation, as bitsandbytes 0.50.2 has them on the CPU: NF4
-// (https://arxiv.org/abs/2305.14314), FP4 and the signed dynamic 8-bit map
-// (https://arxiv.org/abs/1511.04561). Constants; everything is fp32 and correctly rounded.
+// (https://arxiv.org/abs/2305.14314), FP4 and the dynamic 8-bit maps
+// (https://arxiv.org/abs/1511.04561, https://arxiv.org/abs/2110.02861). Constants; everything is
+// fp32 and correctly rounded.
 
 #include <array>
 #include <cstdint>
@@ -23,13 +24,16 @@ struct FourBitTable {
 /// Of kNf4 or kFp4.
 const FourBitTable& TableOf(QuantizationType type);
 
-/// 256 values in ascending order, from -0.993 to 1, 0 among them.
-const std::array<float, 256>& DynamicMap();
+enum class Signedness : std::uint8_t { kSigned, kUnsigned };
 
-/// Codes in the dynamic map of values / max|values|, which is returned. bitsandbytes' CPU kernel
-/// rounds to a grid of 65536 steps before it looks for the nearest value, and so does this: codes
-/// are equal to its, off by one at most from the nearest ones. All codes are 0 where all values
-/// are.
+/// 256 values in ascending order, whose spacing falls with their magnitude: from -0.993 to 1, or
+/// from 0 to 1.
+const std::array<float, 256>& DynamicMap(Signedness signedness = Signedness::kSigned);
+
+/// Codes in the signed dynamic map of values / max|values|, which is returned. bitsandbytes' CPU
+/// kernel rounds to a grid of 65536 steps before it looks for the nearest value, and so does this:
+/// codes are equal to its, off by one at most from the nearest ones. All codes are 0 where all
+/// values are.
 float QuantizeDynamic(std::span<const float> values, std::span<std::uint8_t> codes);
 
 }  // namespace lathe::trainer::quantization
