@@ -11,6 +11,9 @@
 namespace lathe::providers {
 namespace {
 
+/// Longer lists are told elsewhere.
+constexpr std::size_t kMostListed = 8;
+
 std::string Join(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
@@ -72,7 +75,10 @@ class Checker {
     Add("model.baseModel", Severity::kWarning, "unlisted_model",
         engine_.title + " was not known to fine-tune " + name + " when its list was made" +
             schema::DidYouMean(name, engine_.models) + ".",
-        model, "one of: " + Join(engine_.models) + ", or a newer one");
+        model,
+        engine_.models.size() <= kMostListed
+            ? "one of: " + Join(engine_.models) + ", or a newer one"
+            : "one that `lathe provider capabilities " + engine_.id + "` lists, or a newer one");
   }
 
   void CheckAccepted() {

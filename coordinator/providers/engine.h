@@ -123,7 +123,7 @@ struct StatusTemplate {
   std::string state;
   std::map<std::string, std::string> states;  ///< theirs → starting, running, succeeded, ...
   std::string error;
-  std::string model;
+  std::vector<std::string> model;  ///< the first place that has something
   std::string percent;
   std::string epoch;
 };

@@ -127,7 +127,9 @@ RemoteJob ReadJob(const Engine& engine, const Json& answer) {
   const auto state = engine.status.states.find(job.their_state);
   job.state = state == engine.status.states.end() ? RemoteState::kUnknown : StateOf(state->second);
   job.error = TextAt(answer, engine.status.error);
-  job.model = TextAt(answer, engine.status.model);
+  for (const std::string& place : engine.status.model) {
+    if (job.model.empty()) job.model = TextAt(answer, place);
+  }
   if (const auto percent = NumberAt(answer, engine.status.percent)) {
     job.fraction = std::clamp(*percent / 100, 0.0, 1.0);
   }

@@ -353,6 +353,7 @@ class EngineJobsTest(EngineJobsCase):
                     self.assertIn(word, answer.stderr)
                 said = [(f["path"], f["code"]) for f in json.loads(answer.stderr)["error"]["findings"]]
                 self.assertEqual(len(said), len(set(said)), "nothing twice")
+                self.assertNotIn("train.jsonl", answer.stderr, "the data stays here")
         self.assertEqual(self.cluster.lathe("config", "validate", arguments[2], "--provider", "opnai").returncode, 3)
         for engine, reason in (("deepseek", "no public endpoint"), ("opnai", "did you mean `openai`")):
             answer = self.cluster.lathe(*self.arguments(provider=engine))

@@ -98,11 +98,20 @@ class ProvidersTest(unittest.TestCase):
 
     def test_what_an_engine_cannot_do_is_refused_with_everything_else_that_is_wrong(self):
         path = self.cluster.folder / "wrong.yaml"
-        path.write_text("model: {baseModel: m}\nmethod: {type: prefix}\nschedule: {epochs: 1000}\n")
-        answer = self.cluster.lathe("provider", "translate", "fireworks", "-f", str(path))
+        path.write_text("model: {baseModel: m}\nmethod: {type: prefix}\nschedule: {epochs: 1000}\nsed: 1\n")
+        answer = self.cluster.lathe("provider", "translate", "fireworks", "-f", str(path), "--set", "seed=x")
         self.assertEqual(answer.returncode, INVALID)
-        for word in ("method.type", "schedule.epochs", "metadata.fireworks.account_id"):
+        for word in ("method.type", "schedule.epochs", "metadata.fireworks.account_id", "did you mean `seed`",
+                     "not an integer"):
             self.assertIn(word, answer.stderr)
+
+    def test_translated_with_single_values_set(self):
+        path = self.cluster.folder / "short.yaml"
+        path.write_text("model: {baseModel: m}\n")
+        answer = self.cluster.lathe("provider", "translate", "openai", "-f", str(path), "--set",
+                                    "model.baseModel=gpt-4o-mini")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        self.assertIn('"model": "gpt-4o-mini"', answer.stdout)
 
     def test_a_secret_is_not_shown(self):
         path = self.cluster.folder / "secret.yaml"

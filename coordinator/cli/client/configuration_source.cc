@@ -42,6 +42,17 @@ Result<schema::Imported> ImportFile(Context& context, const std::string& file,
   return schema::Import(text, dialect);
 }
 
+Status SetAll(const std::vector<std::string>& assignments, v1::JobConfiguration& configuration,
+              std::vector<Finding>& findings) {
+  for (const std::string& assignment : assignments) {
+    if (Status set = schema::Set(configuration, assignment); !set) {
+      if (set.error().findings.empty()) return Failure(set.error().WithContext("--set"));
+      findings.insert(findings.end(), set.error().findings.begin(), set.error().findings.end());
+    }
+  }
+  return {};
+}
+
 std::vector<std::string> DialectTokens() {
   std::vector<std::string> tokens;
   for (const schema::Dialect each : schema::kDialects) {

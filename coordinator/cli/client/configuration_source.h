@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/schema/dialects.h"
 #include "coordinator/cli/context.h"
@@ -14,6 +15,10 @@ namespace lathe::cli {
 /// are those of reading the file; what is wrong in it are findings.
 Result<schema::Imported> ImportFile(Context& context, const std::string& file,
                                     std::optional<schema::Dialect> dialect = std::nullopt);
+
+/// Applies `--set`; what is wrong with a value is a finding among the others.
+Status SetAll(const std::vector<std::string>& assignments, v1::JobConfiguration& configuration,
+              std::vector<Finding>& findings);
 
 /// The dialect of a token, or none for an empty one; kInvalidArgument with a did-you-mean.
 Result<std::optional<schema::Dialect>> DialectOption(const std::string& token);

@@ -61,11 +61,16 @@ void AddProviderCommands(CLI::App& app, Run& chosen) {
   const auto translate = std::make_shared<ProviderTranslateOptions>();
   command = AddCommand(*group, "translate",
                        "The exact requests that an engine would get; nothing is sent to it",
-                       "  lathe provider translate openai -f job.yaml -o json");
+                       "  lathe provider translate openai -f job.yaml -o json\n"
+                       "  lathe provider translate together -f job.yaml --set "
+                       "model.baseModel=Qwen/Qwen3.5-9B");
   command->add_option("ENGINE", translate->id, kEngineHelp)->required();
   command->add_option("-f,--file", translate->file, "YAML or JSON; - is standard input")
       ->required()
       ->type_name("FILE");
+  command->add_option("--set", translate->set, "Set one parameter; may be given several times")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
   OnChosen(command, chosen, translate, &RunProviderTranslate);
   AddJobs(*group, chosen);
 }

@@ -25,6 +25,15 @@ bool ComesWithSubmit(const Finding& finding) {
          finding.code == "required";
 }
 
+/// Some older dialects have no place for the one parameter that must be set.
+bool LacksModelByForm(const schema::Imported& read, const std::vector<Finding>& findings) {
+  const bool has_place =
+      read.dialect != schema::Dialect::kLegacyHyperparameters && read.dialect != schema::Dialect::kSimple;
+  return !has_place && std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+    return finding.path == "model.baseModel" && finding.code == "required";
+  });
+}
+
 int TableWidth(const Context& context) {
   return context.terminal.out ? context.terminal.width : 0;
 }
@@ -51,18 +60,6 @@ Outcome PrintTemplate(Context& context, const std::string& name) {
 
 std::string NameOf(const std::string& file) {
   return file == "-" ? "standard input" : file;
-}
-
-/// Applies `--set`; what is wrong with a value is a finding among the others.
-Status SetAll(const std::vector<std::string>& assignments, schema::Imported& read) {
-  for (const std::string& assignment : assignments) {
-    if (Status set = schema::Set(read.configuration, assignment); !set) {
-      if (set.error().findings.empty()) return Failure(set.error().WithContext("--set"));
-      read.findings.insert(read.findings.end(), set.error().findings.begin(),
-                           set.error().findings.end());
-    }
-  }
-  return {};
 }
 
 /// Adds what an engine says of what could be read; what was found here already is not repeated.
@@ -93,15 +90,18 @@ Document SideOf(const std::string& json) {
 Outcome RunConfigValidate(Context& context, const ConfigValidateOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const auto dialect, DialectOption(options.from));
   LATHE_ASSIGN_OR_RETURN(schema::Imported read, ImportFile(context, options.file, dialect));
-  LATHE_RETURN_IF_ERROR(SetAll(options.set, read));
+  LATHE_RETURN_IF_ERROR(SetAll(options.set, read.configuration, read.findings));
   std::vector<Finding> findings = schema::AllFindings(read);
   if (!options.provider.empty() && IsReadable(findings)) {
     LATHE_RETURN_IF_ERROR(AskEngine(context, options.provider, read, findings));
   }
   std::erase_if(findings, &ComesWithSubmit);
   if (HasErrors(findings)) {
+    const char* hint = LacksModelByForm(read, findings)
+                           ? "files of this dialect name no model: --set model.baseModel=NAME"
+                           : "`lathe config schema` describes every parameter";
     return Failure(Error{ErrorCode::kInvalidArgument, NameOf(options.file) + " is not valid",
-                         std::move(findings), "`lathe config schema` describes every parameter"});
+                         std::move(findings), hint});
   }
   if (context.options.format == OutputFormat::kTable) PrintFindings(context, findings);
   const std::string name(schema::ToString(read.dialect));

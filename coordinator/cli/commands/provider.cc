@@ -4,7 +4,9 @@
 
 #include "common/schema/configuration.h"
 #include "coordinator/cli/client/configuration_file.h"
+#include "coordinator/cli/client/configuration_source.h"
 #include "coordinator/cli/client/coordinator_client.h"
+#include "coordinator/cli/client/findings.h"
 #include "coordinator/cli/output/print.h"
 #include "coordinator/cli/output/table.h"
 
@@ -128,17 +130,22 @@ Outcome RunProviderCapabilities(Context& context, const ProviderCapabilitiesOpti
 }
 
 Outcome RunProviderTranslate(Context& context, const ProviderTranslateOptions& options) {
-  LATHE_ASSIGN_OR_RETURN(const schema::Parsed parsed, ReadConfiguration(options.file, context.in));
-  if (HasErrors(parsed.findings)) {
-    return Failure(Error{ErrorCode::kInvalidArgument, options.file + " is not valid",
-                         parsed.findings, "`lathe config schema` describes every parameter"});
-  }
+  LATHE_ASSIGN_OR_RETURN(schema::Parsed parsed, ReadConfiguration(options.file, context.in));
+  LATHE_RETURN_IF_ERROR(SetAll(options.set, parsed.configuration, parsed.findings));
+  Error wrong{ErrorCode::kInvalidArgument, options.file + " is not valid", parsed.findings,
+              "`lathe config schema` describes every parameter"};
+  if (!IsReadable(wrong.findings)) return Failure(std::move(wrong));
   LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
   v1::TranslateConfigurationRequest request;
   request.set_provider(options.id);
   request.set_configuration_json(schema::ToJson(parsed.configuration));
-  LATHE_ASSIGN_OR_RETURN(const v1::TranslateConfigurationResponse response,
-                         client->TranslateConfiguration(request));
+  auto answer = client->TranslateConfiguration(request);
+  if (HasErrors(wrong.findings)) {
+    if (!answer) AddUnsaid(std::move(answer.error().findings), wrong.findings);
+    return Failure(std::move(wrong));
+  }
+  if (!answer) return Failure(std::move(answer.error()));
+  const v1::TranslateConfigurationResponse& response = *answer;
   const std::vector<Finding> findings = FindingsOf(response);
   Document requests = Document::array();
   std::string text;

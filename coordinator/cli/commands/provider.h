@@ -2,6 +2,7 @@
 // lathe provider list | capabilities | translate.
 
 #include <string>
+#include <vector>
 
 #include "coordinator/cli/context.h"
 
@@ -13,6 +14,7 @@ struct ProviderCapabilitiesOptions {
 
 struct ProviderTranslateOptions {
   std::string file;
+  std::vector<std::string> set;  ///< PATH=VALUE, above the file
   std::string id;
 };
 

@@ -158,13 +158,7 @@ Result<Prepared> Prepare(Context& context, const SubmitOptions& options) {
   if (!options.saved.empty() || !options.source_job.empty()) return PrepareStored(options);
   LATHE_ASSIGN_OR_RETURN(schema::Parsed parsed, ReadGiven(context, options));
   std::vector<Finding> set_findings;
-  for (const std::string& assignment : options.set) {
-    if (Status set = schema::Set(parsed.configuration, assignment); !set) {
-      if (set.error().findings.empty()) return Failure(set.error().WithContext("--set"));
-      set_findings.insert(set_findings.end(), set.error().findings.begin(),
-                          set.error().findings.end());
-    }
-  }
+  LATHE_RETURN_IF_ERROR(SetAll(options.set, parsed.configuration, set_findings));
   Prepared prepared;
   LATHE_ASSIGN_OR_RETURN(prepared.inputs, Describe(options, parsed.configuration));
   prepared.errors = LocalErrors(parsed, set_findings);
@@ -291,16 +285,16 @@ void PrintCreated(Context& context, const v1::CreateJobResponse& response) {
               response.job().id() + "\n");
 }
 
-/// Whether a finding is about a file that would have been sent.
-bool ComesWithUpload(const Finding& finding, const SubmitOptions& options) {
+/// Whether a finding is about a file that is still to be sent.
+bool ComesWithUpload(const Finding& finding, const SubmitOptions& options, const Inputs& inputs) {
   if (finding.code != "not_found") return false;
   return (finding.path == "datasets.trainingFileId" && !options.dataset.empty()) ||
          (finding.path == "datasets.validationFileId" && !options.validation.empty()) ||
-         (finding.path == "method.loraConfig.initFrom" && !options.init_from.empty());
+         (finding.path == "method.loraConfig.initFrom" && inputs.adapter);
 }
 
-/// All that is wrong: what was found here, and what the coordinator finds in the rest, where it can
-/// be asked. Nothing is sent but the configuration.
+/// Everything that is wrong where something was found here: also what the coordinator finds in the
+/// rest, where it can be asked. Nothing is sent but the configuration.
 Error Refusal(Context& context, const SubmitOptions& options, Prepared prepared) {
   Error error{ErrorCode::kInvalidArgument, "the configuration is not valid",
               std::move(prepared.errors), "`lathe config schema` describes every parameter"};
@@ -312,10 +306,28 @@ Error Refusal(Context& context, const SubmitOptions& options, Prepared prepared)
   if (answer) return error;
   std::vector<Finding>& more = answer.error().findings;
   std::erase_if(more, [&](const Finding& finding) {
-    return finding.severity != Severity::kError || ComesWithUpload(finding, options);
+    return finding.severity != Severity::kError ||
+           ComesWithUpload(finding, options, prepared.inputs);
   });
   AddUnsaid(std::move(more), error.findings);
   return error;
+}
+
+/// Asks before data is sent: it can be large, and need not leave for a job that would be refused.
+Status CheckFirst(Context& context, CoordinatorClient& client, const SubmitOptions& options,
+                  const Prepared& prepared) {
+  if (prepared.inputs.datasets.empty() && !prepared.inputs.adapter) return {};
+  v1::CreateJobRequest request = prepared.request;
+  request.set_validate_only(true);
+  auto answer = WithRetry(context, [&] { return client.CreateJob(request); });
+  if (answer) return {};
+  Error error = std::move(answer.error());
+  if (error.findings.empty()) return Failure(std::move(error));
+  std::erase_if(error.findings, [&](const Finding& finding) {
+    return ComesWithUpload(finding, options, prepared.inputs);
+  });
+  if (!HasErrors(error.findings)) return {};
+  return Failure(std::move(error));
 }
 
 }  // namespace
@@ -329,6 +341,7 @@ Outcome RunSubmit(Context& context, const SubmitOptions& options) {
     LATHE_ASSIGN_OR_RETURN(std::string source, ResolveJobId(*client, options.source_job));
     prepared.request.set_source_job(std::move(source));
   }
+  LATHE_RETURN_IF_ERROR(CheckFirst(context, *client, options, prepared));
   LATHE_RETURN_IF_ERROR(Upload(context, *client, prepared.inputs));
   const v1::CreateJobRequest& request = prepared.request;
   LATHE_ASSIGN_OR_RETURN(const v1::CreateJobResponse response,

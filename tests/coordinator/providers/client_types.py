@@ -98,6 +98,57 @@ def fields_of(annotation) -> dict[str, tuple[object, bool]]:
     return found
 
 
+def has_place(annotation, pointer: str) -> bool:
+    """Whether an answer of this type can have something at the JSON pointer. Free-form objects have
+    everything."""
+    if not pointer or annotation in (typing.Any, object, dict):
+        return True
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if hasattr(annotation, "__metadata__"):
+        return has_place(annotation.__origin__, pointer)
+    if hasattr(origin, "__value__"):  # a named alias of one type
+        return has_place(origin.__value__[arguments], pointer)
+    if hasattr(annotation, "__value__"):
+        return has_place(annotation.__value__, pointer)
+    if origin in (typing.Union, types.UnionType):
+        return any(has_place(one, pointer) for one in arguments)
+    if origin is dict:
+        return True
+    key, _, rest = pointer[1:].partition("/")
+    if origin is list:
+        return key.isdigit() and has_place(arguments[0], rest and "/" + rest)
+    if not hasattr(annotation, "__annotations__"):
+        return False
+    fields = fields_of(annotation)
+    return key in fields and has_place(fields[key][0], rest and "/" + rest)
+
+
+def answer_type(engine: str, what: str):
+    """The client's type of an answer, or of an entry of the list in it."""
+    module, name = ANSWERS[engine][what]
+    return getattr(importlib.import_module(module), name)
+
+
+ANSWERS = {
+    "openai": {"query": ("openai.types.fine_tuning.fine_tuning_job", "FineTuningJob"),
+               "find": ("openai.types.fine_tuning.fine_tuning_job", "FineTuningJob"),
+               "upload": ("openai.types.file_object", "FileObject"),
+               "/data": ("openai.types.fine_tuning.fine_tuning_job_event", "FineTuningJobEvent")},
+    "together": {"query": ("together.types.finetune_response", "FinetuneResponse"),
+                 "find": ("together.types.fine_tuning_list_response", "Data"),
+                 "events": ("together.types.fine_tuning_list_events_response", "FineTuningListEventsResponse"),
+                 "metrics": ("together.types.fine_tuning_list_metrics_response", "FineTuningListMetricsResponse"),
+                 "/data": ("together.types.finetune_event", "FinetuneEvent")},
+    "mistral": {"query": ("mistralai.models.completiondetailedjobout", "CompletionDetailedJobOut"),
+                "find": ("mistralai.models.completionjobout", "CompletionJobOut"),
+                "upload": ("mistralai.models.uploadfileout", "UploadFileOut"),
+                "/events": ("mistralai.models.eventout", "EventOut"),
+                "/checkpoints": ("mistralai.models.checkpointout", "CheckpointOut")},
+    "fireworks": {"query": ("fireworks.types.supervised_fine_tuning_job", "SupervisedFineTuningJob"),
+                  "dpo": ("fireworks.types.dpo_job", "DpoJob")},
+}
+
+
 def object_problems(value: dict, annotation, where: str) -> list[str]:
     if not hasattr(annotation, "__annotations__"):
         return [f"{where}: an object, wanted {annotation}"]

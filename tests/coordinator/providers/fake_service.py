@@ -349,7 +349,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             job = {**job, "status": "paused_for_review"}
         if self.scenario == "done":
             self.set_state(job, 1)
-            job["fine_tuned_model"] = job["outputModel"] = "ft:some-model:acme"
+            model = "ft:some-model:acme"
+            job.update({"trainingConfig": {"outputModel": model}} if "dpoJobs" in self.place
+                       else {"fine_tuned_model": model, "outputModel": model})
         if self.engine == "mistral":
             job["checkpoints"] = [{"metrics": {"train_loss": 1.5, "valid_loss": 1.75}, "step_number": 10,
                                    "created_at": 1700000000}]

@@ -206,6 +206,10 @@ TEST_F(RemoteJobTest, DpoJobsOfFireworksStandElsewhere) {
   ASSERT_TRUE(id) << ToString(id.error());
   EXPECT_EQ(*id, "accounts/acme/dpoJobs/attempt-0001");
   EXPECT_EQ(remote.Query(*id)->state, RemoteState::kRunning);
+  const auto done = Remote("done", "fireworks")
+                        .Start(Configuration(R"(,"objective":{"type":"dpo"})"), kMarker,
+                               {{"training", {service_->MakeFile("{}\n"), "ab"}}}, {});
+  EXPECT_EQ(Remote("done", "fireworks").Query(*done)->model, "ft:some-model:acme");
 }
 
 TEST_F(RemoteJobTest, ReadsResultsProgressAndEvents) {

@@ -7,6 +7,7 @@ import unittest
 import client_types
 
 GOLDEN = pathlib.Path(os.environ["LATHE_SOURCE_DIR"]) / "tests/golden/providers"
+ENGINES = pathlib.Path(os.environ["LATHE_SOURCE_DIR"]) / "coordinator/providers/engines"
 MISSING = client_types.use()
 
 
@@ -52,6 +53,46 @@ class Golden(unittest.TestCase):
                     self.assertEqual(client_types.problems(request["body"], wanted), [])
                 checked += 1
         self.assertGreaterEqual(checked, 11)
+
+
+@unittest.skipIf(MISSING, MISSING)
+class Answers(unittest.TestCase):
+    """What the descriptions look for in answers can stand there."""
+
+    def check(self, engine: str, what: str, places) -> None:
+        for place in places:
+            with self.subTest(engine=engine, what=what, place=place):
+                self.assertTrue(client_types.has_place(client_types.answer_type(engine, what), place))
+
+    def test_the_checker_finds_what_is_not_there(self):
+        wanted = client_types.answer_type("mistral", "query")
+        self.assertFalse(client_types.has_place(wanted, "/message"))
+        self.assertTrue(client_types.has_place(wanted, "/checkpoints/0/metrics/train_loss"))
+        self.assertFalse(client_types.has_place(wanted, "/checkpoints/0/metrics/loss"))
+
+    def test_places_of_jobs(self):
+        for engine in client_types.ANSWERS:
+            described = json.loads((ENGINES / f"{engine}.json").read_text())
+            status = described["status"]
+            self.check(engine, "query", [status["state"], status.get("error", ""), status["model"][0]])
+            if "find" in described:
+                find = described["find"]
+                self.check(engine, "find", [find["id"], *find.get("match", {}), *find.get("contains", {})])
+            if "upload" in client_types.ANSWERS[engine]:
+                self.check(engine, "upload", [described["upload"][0]["save"]["file_id"]])
+        self.check("fireworks", "dpo", ["/state", "/status/message", status["model"][-1]])
+
+    def test_places_of_events(self):
+        for engine, answers in client_types.ANSWERS.items():
+            for events in json.loads((ENGINES / f"{engine}.json").read_text()).get("events", []):
+                if events.get("inQuery"):
+                    self.check(engine, "query", [events["list"]])
+                elif events["name"] in answers:
+                    self.check(engine, events["name"], [events["list"]])
+                if events["list"] in answers:
+                    self.check(engine, events["list"], [
+                        events.get("id", ""), events.get("time", ""), *events.get("message", []),
+                        events.get("failure", ""), *events.get("failureIf", {}), *events.get("metrics", {}).values()])
 
 
 if __name__ == "__main__":
