@@ -87,7 +87,7 @@ class ProvidersTest(unittest.TestCase):
         self.assertEqual(answer.returncode, 0, answer.stderr)
         answer = validate("lathe", model={"baseModel": "llama_tinny"}, objective={"type": "rlhf"}, seed="x")
         self.assertEqual(answer.returncode, INVALID)
-        for words in ("did you mean `llama_tiny`", "objective.type", "seed"):
+        for words in ('Did you mean "llama_tiny"?', "objective.type", "seed"):
             self.assertIn(words, answer.stderr)
         answer = validate("together")
         self.assertEqual(answer.returncode, 0, answer.stderr)

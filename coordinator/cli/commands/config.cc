@@ -27,8 +27,8 @@ bool ComesWithSubmit(const Finding& finding) {
 
 /// Some older dialects have no place for the one parameter that must be set.
 bool LacksModelByForm(const schema::Imported& read, const std::vector<Finding>& findings) {
-  const bool has_place =
-      read.dialect != schema::Dialect::kLegacyHyperparameters && read.dialect != schema::Dialect::kSimple;
+  const bool has_place = read.dialect != schema::Dialect::kLegacyHyperparameters &&
+                         read.dialect != schema::Dialect::kSimple;
   return !has_place && std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
     return finding.path == "model.baseModel" && finding.code == "required";
   });
