@@ -109,7 +109,10 @@ void OnEnded(Transaction& tx, const domain::JobId& id, const domain::AttemptRepo
 }
 
 domain::Reason ReasonAtEngine(const Job& job, const RemoteReported& event) {
-  if (job.cancel_requested) return {ReasonCode::kCancelling, event.away ? event.detail : ""};
+  if (job.cancel_requested) {
+    return event.away ? domain::Reason{ReasonCode::kCancelling, event.detail}
+                      : CancellingReason(job);
+  }
   if (event.away) return {ReasonCode::kEngineAway, event.detail};
   const bool starting = job.state == JobState::kStarting;
   return {starting ? ReasonCode::kAssigned : ReasonCode::kTraining, event.detail};
@@ -145,6 +148,12 @@ void LoseAttempt(Transaction& tx, const domain::JobId& id, domain::Reason reason
   if (tx.Find(id)->cancel_requested) return CompleteCancel(tx, id);
   // Not counted as a fault: nothing says that the job had a part in it.
   tx.ChangeState(id, Trigger::kAttemptLost, std::move(reason));
+}
+
+domain::Reason CancellingReason(const Job& job) {
+  if (job.spec.engine.empty()) return {ReasonCode::kCancelling, ""};
+  return {ReasonCode::kCancelling, "Is being cancelled; waits for the engine " + job.spec.engine +
+                                       " to end it, where it was started."};
 }
 
 void CompleteCancel(Transaction& tx, const domain::JobId& id, const std::string& detail) {

@@ -18,6 +18,9 @@ void HandleReport(Transaction& tx, const NodeEntry& node, const domain::AttemptR
 /// The live attempt is gone without a report: the job waits again, or its cancellation is complete.
 void LoseAttempt(Transaction& tx, const domain::JobId& id, domain::Reason reason);
 
+/// Why a live job that is to end still goes on.
+domain::Reason CancellingReason(const domain::Job& job);
+
 /// `detail` is a sentence of its own; may be empty.
 void CompleteCancel(Transaction& tx, const domain::JobId& id, const std::string& detail = "");
 

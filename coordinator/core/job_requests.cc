@@ -64,7 +64,7 @@ void OnCancelRequested(Transaction& tx, const CancelRequested& event) {
     changed.cancel_requested = true;
     changed.cancel_reason = event.reason;
     if (IsLive(changed.state)) {
-      changed.reason = {ReasonCode::kCancelling, ""};
+      changed.reason = CancellingReason(changed);
       tx.Send(tx.state().nodes.at(changed.node), StopAttempt{changed.key(), StopMode::kCheckpoint});
     } else {
       CompleteCancel(tx, event.job);
