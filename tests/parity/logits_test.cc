@@ -69,6 +69,8 @@ constexpr Case kCases[] = {
     {"phi3_tiny_short", "models/phi3_tiny", "models/phi3_tiny/short.safetensors"},
     LATHE_FOLDER(smollm3_tiny),
     LATHE_GGUF(smollm3_tiny),
+    LATHE_FOLDER(stretched_tiny),
+    LATHE_GGUF(stretched_tiny),
 };
 
 #undef LATHE_FOLDER

@@ -101,6 +101,22 @@ class MergeForms : public testing::Test {
   const fs::path adapter_ = Golden("runs/llama_lora_qv/initial_adapter");
 };
 
+TEST_F(MergeForms, AModelAloneIsExportedAsItIs) {
+  const fs::path file = folder_.path() / "model.gguf";
+  const fs::path again = folder_.path() / "again";
+  ASSERT_EQ(
+      RunTrainer({"export", llama_, "--output", file, "--format", "gguf", "--precision", "fp32"})
+          .code,
+      0);
+  ASSERT_EQ(RunTrainer({"export", file, "--output", again}).code, 0);
+  const auto before = Open(llama_ / "model.safetensors");
+  const auto after = Open(again / "model.safetensors");
+  ASSERT_EQ(before.tensors().size(), after.tensors().size());
+  for (const auto& tensor : before.tensors()) {
+    EXPECT_EQ(Values(before, tensor.name), Values(after, tensor.name)) << tensor.name;
+  }
+}
+
 TEST_F(MergeForms, AFolderIsDividedIntoShardsWithAnIndex) {
   const fs::path merged = folder_.path() / "merged";
   ASSERT_EQ(RunTrainer({"merge", llama_, "--adapter", adapter_, "--output", merged, "--shard-size",
@@ -154,31 +170,58 @@ class ExportedFamily : public MergeForms, public testing::WithParamInterface<con
   }
 };
 
-TEST_P(ExportedFamily, ComputesTheSame) {
+TEST_P(ExportedFamily, ComputesTheSameAsAFileAndAsAFolderAgain) {
   const fs::path model = Model();
-  const fs::path merged = folder_.path() / "merged.gguf";
+  const fs::path file = folder_.path() / "merged.gguf";
+  const fs::path again = folder_.path() / "again";
   const std::string run = std::string(GetParam()) == "llama3" ? "_lora_lmhead" : "_lora_all";
   const fs::path adapter = Golden("runs") / (GetParam() + run) / "initial_adapter";
-  ASSERT_EQ(RunTrainer({"merge", model, "--adapter", adapter, "--output", merged, "--format",
-                        "gguf", "--precision", "fp32"})
-                .code,
-            0);
+  const auto merge = [&](const fs::path& from, const fs::path& to, const char* format) {
+    return RunTrainer({"merge", from, "--adapter", adapter, "--output", to, "--format", format,
+                       "--precision", "fp32"})
+        .code;
+  };
+  ASSERT_EQ(merge(model, file, "gguf"), 0);
+  ASSERT_EQ(merge(file, again, "safetensors"), 0);
   const fs::path input = model / "logits.safetensors";
-  const auto got = Logits(merged, input);
+  const auto of_file = Logits(file, input);
+  const auto of_folder = Logits(again, input);
   const auto want = Logits(model, input);
   const auto reference = Open(input);
   const auto mask = Values(reference, "attention_mask");
-  ASSERT_EQ(got.size(), want.size());
+  ASSERT_EQ(of_file.size(), want.size());
+  ASSERT_EQ(of_folder.size(), want.size());
   const std::size_t vocabulary = want.size() / mask.size();
-  for (std::size_t i = 0; i < got.size(); ++i) {
+  for (std::size_t i = 0; i < want.size(); ++i) {
     if (mask[i / vocabulary] == 0) continue;
-    ASSERT_NEAR(got[i], want[i], 1e-4);
+    ASSERT_NEAR(of_file[i], want[i], 1e-4);
+    ASSERT_NEAR(of_folder[i], want[i], 1e-4);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ExportedFamily,
                          testing::Values("llama3", "qwen3", "gemma2", "gemma3", "phi3", "smollm3"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+/// Biases of q and k lie in the order of their rows.
+TEST_F(MergeForms, AFileOfInterleavedRowsAndBiasesBecomesAFolder) {
+  for (const char* model : {"llama_bias_tiny", "stretched_tiny"}) {
+    const fs::path again = folder_.path() / model;
+    const fs::path out = folder_.path() / "logits.safetensors";
+    const fs::path reference = Golden("models") / model / "logits.safetensors";
+    const fs::path file = Golden("gguf") / (std::string(model) + ".gguf");
+    ASSERT_EQ(RunTrainer({"export", file, "--output", again, "--precision", "fp32"}).code, 0);
+    ASSERT_EQ(RunTrainer({"logits", again, reference, out}).code, 0);
+    const auto got = Values(Open(out), "logits");
+    const auto want = Values(Open(reference), "logits");
+    const auto mask = Values(Open(reference), "attention_mask");
+    const std::size_t vocabulary = want.size() / mask.size();
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      if (mask[i / vocabulary] == 0) continue;
+      ASSERT_NEAR(got[i], want[i], 1e-4) << model;
+    }
+  }
+}
 
 TEST_F(MergeForms, WhatLlamaCppWouldComputeOtherwiseIsNotExported) {
   const fs::path merged = folder_.path() / "merged.gguf";
@@ -201,7 +244,7 @@ TEST_F(MergeForms, WhatDoesNotFitIsRefusedAndLeavesNothing) {
   EXPECT_NE(Merge(llama_, Golden("models"), merged, "safetensors"), 0);
   EXPECT_TRUE(fs::is_empty(folder_.path()));
   fs::create_directory(merged);
-  EXPECT_NE(Merge(llama_, adapter_, merged, "safetensors"), 0) << "an output that exists";
+  EXPECT_EQ(Merge(llama_, adapter_, merged, "safetensors"), 6) << "an output that exists";
   EXPECT_TRUE(fs::is_empty(merged));
 }
 

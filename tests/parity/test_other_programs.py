@@ -10,10 +10,13 @@ Skipped, with the reason, where the Python environments are absent:
   python3 -m venv ~/.cache/lathe/llama && ~/.cache/lathe/llama/bin/pip install --no-deps \\
       xllamacpp==2026.10.11549
 """
+import gzip
 import json
+import math
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import tempfile
 import textwrap
@@ -70,6 +73,25 @@ GENERATE = """
     print("ANSWER " + json.dumps(answers))
 """
 
+TOKENIZE = """
+    import json, sys, urllib.request, xllamacpp
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = sys.argv[1]
+    parameters.n_ctx = 512
+    parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = 1
+    parameters.warmup = False
+    parameters.port = 0
+    server = xllamacpp.Server(parameters)
+    answers = []
+    for text in json.load(open(sys.argv[2])):
+        body = json.dumps({"content": text, "add_special": False, "parse_special": True})
+        request = urllib.request.Request(server.listening_address + "/tokenize", body.encode(),
+                                         {"Content-Type": "application/json"})
+        answers.append(json.load(urllib.request.urlopen(request, timeout=60))["tokens"])
+    print("\\nANSWER " + json.dumps(answers))
+"""
+
 READ_LOGITS = """
     import json, sys
     from safetensors.torch import load_file
@@ -102,6 +124,41 @@ def write_pieces(folder, size):
                   "vocab": pieces, "merges": []}}))
     (folder / "tokenizer_config.json").write_text(json.dumps(
         {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "add_bos_token": True}))
+
+
+def write_safetensors(path, shapes):
+    """Tensors of zeros."""
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
+
+
+def write_empty_model(folder, vocabulary):
+    """A Llama of zeros and an adapter that adds nothing, for a look at the tokenizer alone."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": vocabulary,
+        "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "rms_norm_eps": 1e-5,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 512,
+        "tie_word_embeddings": True}))
+    layer = "model.layers.0."
+    square = [f"{layer}self_attn.{name}_proj.weight" for name in "qkvo"]
+    square += [f"{layer}mlp.{name}_proj.weight" for name in ("gate", "up", "down")]
+    norms = ["model.norm.weight", f"{layer}input_layernorm.weight",
+             f"{layer}post_attention_layernorm.weight"]
+    write_safetensors(folder / "model.safetensors",
+                      {"model.embed_tokens.weight": [vocabulary, 32],
+                       **{name: [32, 32] for name in square}, **{name: [32] for name in norms}})
+    adapter = folder / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(json.dumps(
+        {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["down_proj"]}))
+    name = "base_model.model.model.layers.0.mlp.down_proj.lora_"
+    write_safetensors(adapter / "adapter_model.safetensors",
+                      {name + "A.weight": [1, 32], name + "B.weight": [32, 1]})
 
 
 def trainer(*arguments):
@@ -208,6 +265,40 @@ class OtherPrograms(unittest.TestCase):
                 logits = self.folder / "logits.safetensors"
                 trainer("logits", model, given, logits)
                 self.compare_with_llama_cpp(merged, given, logits, [14, 18, 23], 0.02)
+
+    def test_llama_cpp_reads_sentencepiece_tokenizers_as_they_were(self):
+        forms = {"model": ("tokenizer.model", {}),
+                 "metaspace": ("tokenizer.json", {"type": "Metaspace", "replacement": "\u2581",
+                                                  "prepend_scheme": "first", "split": False})}
+        for form, (file, pre_tokenizer) in forms.items():
+            with self.subTest(form):
+                model = self.folder / form
+                write_empty_model(model, 32000)
+                packed = GOLDEN / f"tokenizers/mistral_v1/{file}.gz"
+                content = gzip.decompress(packed.read_bytes())
+                vectors = "mistral_v1"
+                if pre_tokenizer:
+                    content = json.dumps({**json.loads(content), "normalizer": None,
+                                          "pre_tokenizer": pre_tokenizer}).encode()
+                    vectors = "mistral_v1_metaspaced"
+                (model / file).write_bytes(content)
+                (model / "tokenizer_config.json").write_text(
+                    json.dumps({"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}))
+                merged = self.folder / f"{form}.gguf"
+                trainer("merge", model, "--adapter", model / "adapter", "--output", merged,
+                        "--format", "gguf")
+                wanted = [(entry["text"], entry["ids"]) for entry in json.loads(
+                    (GOLDEN / f"tokenizers/{vectors}/vectors.json").read_text())]
+                if pre_tokenizer:  # What merge has told of.
+                    wanted = [(text, ids) for text, ids in wanted
+                              if not text.startswith((" ", "\u2581")) and "<s>" not in text
+                              and "</s>" not in text]
+                self.assertGreater(len(wanted), 100)
+                texts = self.folder / "texts.json"
+                texts.write_text(json.dumps([text for text, _ in wanted]))
+                printed = self.python("llama", TOKENIZE, merged, texts)
+                for (text, ids), got in zip(wanted, json.loads(printed.split("ANSWER ")[1])):
+                    self.assertEqual(got, ids, text)
 
     def compare_with_llama_cpp(self, merged, given, logits, positions, tolerance):
         ours = json.loads(self.python("peft", READ_LOGITS, given, logits, json.dumps(positions)))

@@ -65,6 +65,13 @@ MODELS = {
                                          rope_scaling=dict(type="dynamic", factor=2.0)), set()),
     "qwen2_window_tiny": ("qwen2", dict(use_sliding_window=True, sliding_window=5,
                                         max_window_layers=1), set()),
+    # Its name is the last one: seeds go by the order of names.
+    "stretched_tiny": ("llama", dict(num_hidden_layers=1, num_key_value_heads=1,
+                                     max_position_embeddings=128,
+                                     rope_parameters=dict(
+                                         rope_type="llama3", rope_theta=5e5, factor=8.0,
+                                         low_freq_factor=1.0, high_freq_factor=4.0,
+                                         original_max_position_embeddings=64)), {"gguf"}),
 }
 
 
@@ -254,10 +261,23 @@ def write_metadata(writer, name, config):
         for which in ("long", "short"):
             values = np.array(LONG_FACTORS[which + "_factor"], dtype=np.float32)
             writer.add_tensor(f"rope_factors_{which}.weight", values)
+    if rope["rope_type"] == "llama3":
+        writer.add_tensor("rope_freqs.weight", llama3_divisors(rope, head_dim))
     if kind == "smollm3":
         writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
         writer.add_rope_scaling_factor(rope["factor"])
         writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+
+
+def llama3_divisors(rope, head_dim):
+    """What each frequency is divided by, in fp32 as llama.cpp's converter has it."""
+    frequencies = 1.0 / (rope["rope_theta"] ** (
+        torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim))
+    original, factor = rope["original_max_position_embeddings"], rope["factor"]
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    turns = [original * float(f) / (2 * np.pi) for f in frequencies]  # within the old context
+    shares = [min(1.0, max(0.0, (t - low) / (high - low))) for t in turns]
+    return np.array([1 / ((1 - s) / factor + s) for s in shares], dtype=np.float32)
 
 
 def interleave(value, heads):

@@ -26,11 +26,16 @@ void DescribeLogits(CLI::App& command, LogitsArguments& arguments) {
   command.add_option("OUT", arguments.output, "safetensors file to write")->required();
   command.add_option("--adapter", arguments.adapter,
                      "folder that a run wrote, or one of PEFT or AdapterHub");
+  command.add_option("--device", arguments.device, "cpu or cuda:N")->capture_default_str();
+  command.add_option("--precision", arguments.precision, "fp32 or bf16")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
 }
 
 void DescribeMerge(CLI::App& command, merge::MergeOptions& options) {
   command.add_option("MODEL", options.model, "model folder or GGUF file")->required();
-  command.add_option("--adapter", options.adapter, "PEFT folder")->required();
+  command.add_option("--adapter", options.adapter,
+                     "PEFT folder to merge into the weights; default: none, the model as it is");
   command.add_option("--output", options.output, "new folder, or new GGUF file")->required();
   command.add_option("--format", options.format, "safetensors or gguf")
       ->check(CLI::IsMember({"safetensors", "gguf"}))
@@ -41,18 +46,51 @@ void DescribeMerge(CLI::App& command, merge::MergeOptions& options) {
       ->transform(CLI::AsSizeValue(false));
 }
 
+void DescribeTokenize(CLI::App& command, std::filesystem::path& model) {
+  command.add_option("MODEL", model, "model folder or GGUF file")->required();
+  command.footer(
+      "Reads lines of JSON from standard input, and answers each with one:\n"
+      "  \"text\"                -> {\"ids\"}\n"
+      "  {\"messages\": [...]}   -> {\"ids\", \"text\", \"assistant_mask\"}\n"
+      "  [id, ...]             -> {\"text\"}");
+}
+
 void DescribeGenerate(CLI::App& command, GenerateArguments& arguments) {
   command.add_option("MODEL", arguments.model, "model folder or GGUF file")->required();
-  command.add_option("--adapter", arguments.adapter,
-                     "folder that a run wrote, or one of PEFT or AdapterHub");
-  command.add_option("--device", arguments.device, "cpu or cuda:N");
-  command.add_option("--precision", arguments.precision, "fp32 or bf16")
+  command
+      .add_option("--adapter", arguments.adapters,
+                  "[NAME=]FOLDER that a run wrote, or one of PEFT or AdapterHub; several times: "
+                  "each answers, the model is loaded once")
+      ->allow_extra_args(false);
+  command.add_flag("--with-base", arguments.with_base, "let the model answer without adapter, too");
+  command
+      .add_option("--prompts", arguments.prompts,
+                  "file of a prompt a line (a chat as JSON, a JSON string, or text), answered "
+                  "together; default: one prompt on standard input")
+      ->check(CLI::ExistingFile);
+  auto* chat_template =
+      command
+          .add_option("--chat-template", arguments.chat_template, "file, instead of the model's")
+          ->check(CLI::ExistingFile);
+  command.add_flag("--raw", arguments.raw, "continue texts as they are, without a chat template")
+      ->excludes(chat_template);
+  command.add_option("--device", arguments.device, "cpu or cuda:N")->capture_default_str();
+  command
+      .add_option("--precision", arguments.precision,
+                  "fp32 or bf16; default: fp32 on a CPU, bf16 on a GPU")
       ->check(CLI::IsMember({"fp32", "bf16"}));
-  command.add_option("--max-tokens", arguments.max_tokens)->check(CLI::Range(1, 1 << 20));
+  command.add_option("--max-tokens", arguments.max_tokens, "of each answer")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   command.add_option("--temperature", arguments.temperature, "0: always the likeliest token")
-      ->check(CLI::Range(0.0, 100.0));
-  command.add_option("--top-p", arguments.top_p)->check(CLI::Range(0.0, 1.0));
-  command.add_option("--seed", arguments.seed);
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  command
+      .add_option("--top-p", arguments.top_p,
+                  "draw from the likeliest tokens that together have this probability")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_option("--seed", arguments.seed, "of what is drawn")->capture_default_str();
   command.add_flag("--json", arguments.json, "print lines of JSON as tokens come");
 }
 
@@ -99,9 +137,9 @@ int RunCommandLine(int argc, const char* const* argv) {
   run->callback([&] { exit_code = RunPlanFile(plan_file); });
 
   GenerateArguments generate_arguments;
-  CLI::App* generate = app.add_subcommand("generate", "Answer a chat given on standard input");
+  CLI::App* generate = app.add_subcommand("generate", "Answer chats, with or without adapters");
   DescribeGenerate(*generate, generate_arguments);
-  generate->callback([&] { exit_code = RunGenerate(generate_arguments); });
+  generate->callback([&] { exit_code = RunGenerate(generate_arguments, std::cin, std::cout); });
 
   LogitsArguments logits_arguments;
   CLI::App* logits = app.add_subcommand("logits", "Write the logits of given tokens");
@@ -109,13 +147,16 @@ int RunCommandLine(int argc, const char* const* argv) {
   logits->callback([&] { exit_code = RunLogits(logits_arguments); });
 
   merge::MergeOptions merge_options;
-  CLI::App* merge = app.add_subcommand("merge", "Write a model with an adapter merged into it");
+  CLI::App* merge = app.add_subcommand(
+      "merge", "Write a model, with an adapter merged into it, as a folder or a GGUF file");
+  merge->alias("export");
   DescribeMerge(*merge, merge_options);
   merge->callback([&] { exit_code = RunMerge(merge_options); });
 
   std::filesystem::path tokenize_model;
-  CLI::App* tokenize = app.add_subcommand("tokenize", "Turn lines of text or chats into ids");
-  tokenize->add_option("MODEL", tokenize_model, "model folder or GGUF file")->required();
+  CLI::App* tokenize =
+      app.add_subcommand("tokenize", "Turn texts and chats into ids, and ids into text");
+  DescribeTokenize(*tokenize, tokenize_model);
   tokenize->callback([&] { exit_code = RunTokenize(tokenize_model, std::cin, std::cout); });
 
   InspectArguments inspect_arguments;

@@ -1,14 +1,15 @@
 #include "worker/trainer/commands/generate.h"
 
-#include <cstdio>
-#include <iostream>
-#include <iterator>
+#include <algorithm>
+#include <istream>
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "common/base/clock.h"
+#include "common/base/file_io.h"
 #include "worker/trainer/commands/loaded_model.h"
+#include "worker/trainer/commands/prompts.h"
 #include "worker/trainer/commands/report.h"
-#include "worker/trainer/data/text_model.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/inference/generate.h"
@@ -18,69 +19,129 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Result<Json> ReadConversation(std::istream& in) {
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "standard input is empty: give a chat as JSON, or plain text");
-  }
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_object() && json.contains("messages")) return json;
-  text.erase(text.find_last_not_of("\r\n") + 1);  // What `echo` adds is not meant.
-  return Json{{"messages", Json::array({{{"role", "user"}, {"content", text}}})}};
+/// Answers that are computed at the same time.
+constexpr std::size_t kTogether = 16;
+
+/// Who answers: the base alone, or with an adapter.
+struct Speaker {
+  std::string name;
+  std::optional<std::size_t> adapter;  ///< its index
+};
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+const char* ReasonOf(const inference::Generation& generation) {
+  return generation.reason == inference::FinishReason::kStop ? "stop" : "length";
 }
 
 /// Prints what is generated, as text or as lines of JSON, flushed as it comes.
 class Printer {
  public:
-  explicit Printer(bool json) : json_(json) {}
+  Printer(bool json, std::ostream& out) : json_(json), out_(out) {}
 
   void Text(const std::string& text) const {
     if (text.empty()) return;
-    Print(json_ ? Json{{"text", text}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
-                : text);
+    Print(json_ ? Dump({{"text", text}}) : text);
   }
   void Done(const inference::Generation& generation, std::int64_t milliseconds) const {
     if (!json_) return Print("\n");
-    const bool stopped = generation.reason == inference::FinishReason::kStop;
-    Print(Json{{"done", true},
-               {"tokens", generation.tokens},
-               {"milliseconds", milliseconds},
-               {"finishReason", stopped ? "stop" : "length"}}
-              .dump() +
-          "\n");
+    Print(Dump({{"done", true},
+                {"tokens", generation.tokens},
+                {"milliseconds", milliseconds},
+                {"finishReason", ReasonOf(generation)}}));
+  }
+  /// One of several answers.
+  void Answer(const Speaker& speaker, std::size_t prompt, const std::string& text,
+              const inference::Generation& generation) const {
+    if (!json_) {
+      return Print("[" + std::to_string(prompt + 1) + "] " + speaker.name + "\n" + text + "\n\n");
+    }
+    Print(Dump({{"prompt", prompt},
+                {"adapter", speaker.adapter ? Json(speaker.name) : Json()},
+                {"text", text},
+                {"tokens", generation.tokens},
+                {"finishReason", ReasonOf(generation)}}));
+  }
+  void AllDone(std::size_t answers, std::int64_t tokens, std::int64_t milliseconds) const {
+    if (!json_) return;
+    Print(Dump({{"done", true},
+                {"answers", answers},
+                {"tokens", tokens},
+                {"milliseconds", milliseconds}}));
   }
   int Failed(const Error& error) const {
     if (!json_) return Report(error);
-    Print(Json{{"error", {{"code", ToString(error.code)}, {"message", error.message}}}}.dump(
-              -1, ' ', false, Json::error_handler_t::replace) +
-          "\n");
+    Print(Dump({{"error", {{"code", ToString(error.code)}, {"message", error.message}}}}));
     return ExitCodeOf(error);
   }
 
  private:
-  static void Print(const std::string& text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
-  }
+  void Print(const std::string& text) const { out_ << text << std::flush; }
+
   bool json_;
+  std::ostream& out_;
 };
 
-Status Generate(const GenerateArguments& arguments, const Printer& printer) {
-  const SystemClock clock;
-  LATHE_ASSIGN_OR_RETURN(const Json conversation, ReadConversation(std::cin));
+/// "NAME=DIR", or a folder that is called by its own name.
+std::pair<std::string, std::filesystem::path> NameAndFolder(const std::string& given) {
+  const std::size_t at = given.find('=');
+  std::error_code error;
+  if (at != std::string::npos && at > 0 && !std::filesystem::exists(given, error)) {
+    return {given.substr(0, at), given.substr(at + 1)};
+  }
+  return {given, given};
+}
+
+struct Session {
+  data::TextModel text_model;
+  std::vector<std::vector<std::int64_t>> prompts;
+  std::vector<Speaker> speakers;
+  LoadedModel loaded;
+  inference::GenerationSettings settings;
+
+  model::Additions nothing = {};
+
+  const model::Additions& AdditionsOf(const Speaker& speaker) const {
+    return speaker.adapter ? loaded.additions[*speaker.adapter] : nothing;
+  }
+};
+
+Result<data::TextModel> LoadTextModel(const GenerateArguments& arguments) {
+  data::ChatSettings chat;
+  if (arguments.chat_template) {
+    LATHE_ASSIGN_OR_RETURN(chat.chat_template, ReadFile(*arguments.chat_template));
+  }
+  return data::TextModel::Load(arguments.model, chat);
+}
+
+Result<Session> Open(const GenerateArguments& arguments, std::istream& in) {
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
-  LATHE_ASSIGN_OR_RETURN(const data::TextModel text_model,
-                         data::TextModel::Load(arguments.model, {}));
-  LATHE_ASSIGN_OR_RETURN(const auto ids, text_model.EncodePrompt(conversation));
-  const std::vector<std::int64_t> prompt(ids.begin(), ids.end());
+  LATHE_ASSIGN_OR_RETURN(data::TextModel text_model, LoadTextModel(arguments));
+  LATHE_ASSIGN_OR_RETURN(auto prompts, ReadPrompts(arguments, text_model, in));
+  std::vector<Speaker> speakers;
+  std::vector<std::filesystem::path> folders;
+  if (arguments.with_base || arguments.adapters.empty()) speakers.push_back({"base", {}});
+  for (const std::string& given : arguments.adapters) {
+    const auto [name, folder] = NameAndFolder(given);
+    speakers.push_back({name, folders.size()});
+    folders.push_back(folder);
+  }
+  std::size_t longest = 0;
+  for (const auto& prompt : prompts) longest = std::max(longest, prompt.size());
   const bool bf16 = arguments.precision.empty() ? !device.is_cpu() : arguments.precision == "bf16";
-  const auto length = static_cast<std::int64_t>(prompt.size());
-  LATHE_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                         LoadModel(arguments.model, arguments.adapter,
-                                   {.dtype = bf16 ? at::kBFloat16 : at::kFloat,
-                                    .device = device,
-                                    .max_positions = length + arguments.max_tokens}));
+  LATHE_ASSIGN_OR_RETURN(
+      LoadedModel loaded,
+      LoadModel(arguments.model, folders,
+                {.dtype = bf16 ? at::kBFloat16 : at::kFloat,
+                 .device = device,
+                 .max_positions = static_cast<std::int64_t>(longest) + arguments.max_tokens}));
+  if (loaded.replaced && arguments.with_base) {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "--with-base: " + folders[0].string() +
+                       " is a whole model, beside which the base is not loaded; ask it by itself");
+  }
   inference::GenerationSettings settings{
       .max_tokens = arguments.max_tokens,
       .sampling = {.temperature = arguments.temperature, .top_p = arguments.top_p},
@@ -88,21 +149,73 @@ Status Generate(const GenerateArguments& arguments, const Printer& printer) {
       .stop_tokens = loaded.decoder.description.end_tokens};
   const auto& stop = text_model.tokenizer().special_ids().stop;
   settings.stop_tokens.insert(settings.stop_tokens.end(), stop.begin(), stop.end());
-  tokenizer::StreamDecoder text(text_model.tokenizer(), tokenizer::ControlTokens::kSkip);
+  return Session{std::move(text_model), std::move(prompts), std::move(speakers), std::move(loaded),
+                 std::move(settings)};
+}
+
+/// One answer, printed token by token.
+std::int64_t AnswerOne(const Session& session, const Printer& printer,
+                       inference::Generation& generation) {
+  const SystemClock clock;
   const MonotonicInstant begin = clock.MonotonicNow();
-  const inference::Generation generation = inference::Generate(
-      loaded.decoder, loaded.additions, prompt, settings,
-      [&](std::int64_t token) { printer.Text(text.Push(static_cast<std::int32_t>(token))); });
+  tokenizer::StreamDecoder text(session.text_model.tokenizer(), tokenizer::ControlTokens::kSkip);
+  generation = inference::Generate(session.loaded.decoder, session.AdditionsOf(session.speakers[0]),
+                                   session.prompts, session.settings,
+                                   {.token = [&](std::size_t, std::int64_t token) {
+                                     printer.Text(text.Push(static_cast<std::int32_t>(token)));
+                                   }})[0];
   printer.Text(text.Finish());
-  printer.Done(generation, (clock.MonotonicNow() - begin).count() / 1000);
+  return (clock.MonotonicNow() - begin).count() / 1000;
+}
+
+/// Every prompt by every speaker; returns how many tokens that were.
+std::int64_t AnswerAll(const Session& session, const Printer& printer) {
+  std::int64_t tokens = 0;
+  for (std::size_t begin = 0; begin < session.prompts.size(); begin += kTogether) {
+    const std::size_t count = std::min(kTogether, session.prompts.size() - begin);
+    const auto first = session.prompts.begin() + static_cast<std::ptrdiff_t>(begin);
+    const std::vector<std::vector<std::int64_t>> prompts(
+        first, first + static_cast<std::ptrdiff_t>(count));
+    for (const Speaker& speaker : session.speakers) {
+      std::vector<std::vector<std::int32_t>> said(count);
+      const auto generated =
+          inference::Generate(session.loaded.decoder, session.AdditionsOf(speaker), prompts,
+                              session.settings, {.token = [&](std::size_t i, std::int64_t token) {
+                                said[i].push_back(static_cast<std::int32_t>(token));
+                              }});
+      for (std::size_t i = 0; i < count; ++i) {
+        tokens += generated[i].tokens;
+        printer.Answer(
+            speaker, begin + i,
+            session.text_model.tokenizer().Decode(said[i], tokenizer::ControlTokens::kSkip),
+            generated[i]);
+      }
+    }
+  }
+  return tokens;
+}
+
+Status Generate(const GenerateArguments& arguments, std::istream& in, const Printer& printer) {
+  LATHE_ASSIGN_OR_RETURN(const Session session, Open(arguments, in));
+  if (!arguments.prompts && session.speakers.size() == 1) {
+    inference::Generation generation;
+    const std::int64_t milliseconds = AnswerOne(session, printer, generation);
+    printer.Done(generation, milliseconds);
+    return {};
+  }
+  const SystemClock clock;
+  const MonotonicInstant begin = clock.MonotonicNow();
+  const std::int64_t tokens = AnswerAll(session, printer);
+  printer.AllDone(session.prompts.size() * session.speakers.size(), tokens,
+                  (clock.MonotonicNow() - begin).count() / 1000);
   return {};
 }
 
 }  // namespace
 
-int RunGenerate(const GenerateArguments& arguments) {
-  const Printer printer(arguments.json);
-  const Status status = device::Guard([&] { return Generate(arguments, printer); });
+int RunGenerate(const GenerateArguments& arguments, std::istream& in, std::ostream& out) {
+  const Printer printer(arguments.json, out);
+  const Status status = device::Guard([&] { return Generate(arguments, in, printer); });
   return status ? 0 : printer.Failed(status.error());
 }
 

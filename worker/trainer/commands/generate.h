@@ -1,16 +1,23 @@
 #pragma once
 // `lathe-trainer generate MODEL`: a chat on standard input, the answer on standard output as it
-// comes.
+// comes; or a file of chats, answered together, and by several adapters of one loaded model.
 
+#include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lathe::trainer::commands {
 
 struct GenerateArguments {
   std::filesystem::path model;
-  std::optional<std::filesystem::path> adapter;
+  std::vector<std::string> adapters;             ///< "DIR" or "NAME=DIR"
+  bool with_base = false;                        ///< answer without an adapter, too
+  std::optional<std::filesystem::path> prompts;  ///< a chat a line; nullopt: one on standard input
+  std::optional<std::filesystem::path> chat_template;
+  bool raw = false;  ///< texts are continued as they are, without a template
   std::string device = "cpu";
   std::string precision;  ///< "fp32", "bf16", or empty: fp32 on a CPU, bf16 on a GPU
   std::int64_t max_tokens = 256;
@@ -20,7 +27,7 @@ struct GenerateArguments {
   bool json = false;  ///< lines of JSON instead of text; errors too
 };
 
-/// Reads {"messages": [...]} or plain text (one user message). Returns an exit code.
-int RunGenerate(const GenerateArguments& arguments);
+/// Returns an exit code.
+int RunGenerate(const GenerateArguments& arguments, std::istream& in, std::ostream& out);
 
 }  // namespace lathe::trainer::commands

@@ -142,7 +142,7 @@ Result<Json> Inspect(const InspectArguments& arguments) {
   const fs::path& path = arguments.path;
   std::error_code error;
   if (!fs::exists(path, error)) {
-    return Failure(ErrorCode::kNotFound, "there is no " + path.string());
+    return Failure(ErrorCode::kNotFound, "there is no file or folder " + path.string());
   }
   if (path.extension() == ".gguf") return InspectGguf(arguments);
   if (path.extension() == ".safetensors") return InspectTensorFile(arguments);

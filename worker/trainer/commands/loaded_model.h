@@ -1,8 +1,9 @@
 #pragma once
-// What `generate` and `logits` compute with: a model, and an adapter of it if wanted.
+// What `generate` and `logits` compute with: a model, and adapters of it if wanted.
 
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "common/base/result.h"
 #include "worker/trainer/model/loader.h"
@@ -11,13 +12,15 @@ namespace lathe::trainer::commands {
 
 struct LoadedModel {
   model::Decoder decoder;
-  model::Additions additions;
+  std::vector<model::Additions> additions;  ///< one an adapter
+  bool replaced = false;                    ///< the adapter is a whole model, in the base's place
 };
 
-/// adapter: a folder that a run of any method wrote; full fine-tuning's takes the model's place.
-/// options.max_positions counts tokens alone, without those of a prefix.
+/// adapters: folders that runs of any method wrote. One of full fine-tuning, which takes the
+/// model's place, must be the only one. options.max_positions counts tokens alone, without those of
+/// a prefix.
 Result<LoadedModel> LoadModel(const std::filesystem::path& model,
-                              const std::optional<std::filesystem::path>& adapter,
+                              const std::vector<std::filesystem::path>& adapters,
                               model::LoadOptions options);
 
 }  // namespace lathe::trainer::commands

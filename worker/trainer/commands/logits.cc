@@ -9,6 +9,7 @@
 
 #include "worker/trainer/commands/loaded_model.h"
 #include "worker/trainer/commands/report.h"
+#include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/formats/safetensors.h"
 
@@ -102,19 +103,29 @@ Status WriteLogits(const at::Tensor& logits, const std::filesystem::path& path) 
 }
 
 Status Compute(const LogitsArguments& arguments) {
+  LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
   LATHE_ASSIGN_OR_RETURN(const Input input, ReadInput(arguments.input));
-  LATHE_ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(arguments.model, arguments.adapter,
-                                                             {.max_positions = input.ids.size(1)}));
-  const auto& [decoder, additions] = loaded;
+  std::vector<std::filesystem::path> adapters;
+  if (arguments.adapter) adapters.push_back(*arguments.adapter);
+  LATHE_ASSIGN_OR_RETURN(
+      const LoadedModel loaded,
+      LoadModel(arguments.model, adapters,
+                {.dtype = arguments.precision == "bf16" ? at::kBFloat16 : at::kFloat,
+                 .device = device,
+                 .max_positions = input.ids.size(1)}));
+  const model::Decoder& decoder = loaded.decoder;
+  const model::Additions none;
+  const model::Additions& additions = adapters.empty() ? none : loaded.additions[0];
   const std::int64_t vocabulary = decoder.description.vocabulary;
   LATHE_RETURN_IF_ERROR(CheckIds(input, vocabulary, arguments.input.string()));
   at::Tensor logits = at::zeros({input.ids.size(0), input.ids.size(1), vocabulary}, at::kFloat);
   for (std::size_t row = 0; row < input.lengths.size(); ++row) {
     const std::int64_t length = input.lengths[row];
     const auto index = static_cast<std::int64_t>(row);
-    const model::MicroBatch batch{.tokens = input.ids.select(0, index).narrow(0, 0, length),
-                                  .positions = at::arange(length, at::kLong),
-                                  .lengths = {length}};
+    const model::MicroBatch batch{
+        .tokens = input.ids.select(0, index).narrow(0, 0, length).to(device),
+        .positions = at::arange(length, at::kLong).to(device),
+        .lengths = {length}};
     const at::Tensor hidden = model::ForwardLayers({decoder, additions, batch, {}}, nullptr);
     logits.select(0, index).narrow(0, 0, length).copy_(model::Logits(decoder, additions, hidden));
   }

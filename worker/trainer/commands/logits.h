@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 
 namespace lathe::trainer::commands {
 
@@ -11,9 +12,11 @@ struct LogitsArguments {
   std::filesystem::path input;   ///< input_ids [B, T] and attention_mask [B, T]
   std::filesystem::path output;  ///< logits fp32 [B, T, V]; 0 where the mask is 0
   std::optional<std::filesystem::path> adapter;
+  std::string device = "cpu";
+  std::string precision = "fp32";  ///< or "bf16": what is computed in
 };
 
-/// Computes in fp32 on the CPU. Returns an exit code.
+/// Returns an exit code.
 int RunLogits(const LogitsArguments& arguments);
 
 }  // namespace lathe::trainer::commands

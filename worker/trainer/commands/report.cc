@@ -20,6 +20,7 @@ int ExitCodeOf(const Error& error) {
   switch (error.code) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kNotFound:
+    case ErrorCode::kAlreadyExists:
     case ErrorCode::kFailedPrecondition:
     case ErrorCode::kPermissionDenied:
     case ErrorCode::kDataLoss:

@@ -1,11 +1,13 @@
 #include "worker/trainer/commands/tokenize.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "common/base/log.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/data/text_model.h"
+#include "worker/trainer/tokenizer/utf8.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::trainer::commands {
@@ -25,13 +27,34 @@ Result<Json> TokenizeChat(const data::TextModel& model, const Json& conversation
   return answer;
 }
 
+Result<Json> DecodeIds(const data::TextModel& model, const Json& list) {
+  std::vector<std::int32_t> ids;
+  for (const Json& id : list) {
+    const auto value = id.get<std::int64_t>();
+    if (value < 0 || value >= model.tokenizer().vocabulary_size()) {
+      return Failure(ErrorCode::kInvalidArgument,
+                     "id " + std::to_string(value) + " is outside the vocabulary of " +
+                         std::to_string(model.tokenizer().vocabulary_size()));
+    }
+    ids.push_back(static_cast<std::int32_t>(value));
+  }
+  const std::string text = tokenizer::ReplaceInvalid(model.tokenizer().Decode(ids));
+  return Json{{"text", text}};
+}
+
 Result<Json> TokenizeLine(const data::TextModel& model, const std::string& line,
                           std::int64_t line_number) {
   const Json parsed = Json::parse(line, nullptr, false);
   if (parsed.is_object()) return TokenizeChat(model, parsed, line_number);
+  const bool is_ids = parsed.is_array() && std::all_of(parsed.begin(), parsed.end(), [](auto& id) {
+                        return id.is_number_integer();
+                      });
+  if (is_ids) return DecodeIds(model, parsed);
   if (!parsed.is_string()) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "must be a JSON string or a conversation {\"messages\": [...]}");
+    return Failure(
+        ErrorCode::kInvalidArgument,
+        "must be JSON: a text in quotes, a conversation {\"messages\": [...]}, or a list "
+        "of ids");
   }
   LATHE_ASSIGN_OR_RETURN(const auto ids,
                          model.tokenizer().Encode(parsed.get_ref<const std::string&>()));

@@ -2,6 +2,7 @@
 // `lathe-trainer tokenize MODEL`: a line in, a line out.
 //
 //   "text"                   -> {"ids": [...]}                   no special tokens added
+//   [id, ...]                -> {"text"}                         what they say
 //   {"messages": [...], ...} -> {"ids", "text", "assistant_mask"}
 //
 // assistant_mask has 1 for the tokens that the assistant says; null (with the reason on standard

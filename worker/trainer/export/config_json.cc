@@ -4,6 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "worker/trainer/export/fixed_rope.h"
+
 namespace lathe::trainer::exporting {
 namespace {
 
@@ -35,7 +37,8 @@ Json WindowOf(const ModelDescription& d) {
 }
 
 /// The stretching of the first rope; null: none.
-Result<Json> ScalingJson(const model::RopeDescription& rope) {
+Result<Json> ScalingJson(const ModelDescription& d) {
+  const model::RopeDescription& rope = d.ropes.front();
   if (std::holds_alternative<std::monostate>(rope.scaling)) return Json();
   if (const auto* linear = std::get_if<model::LinearRopeScaling>(&rope.scaling)) {
     return Json{{"rope_type", "linear"}, {"factor", linear->factor}};
@@ -53,6 +56,9 @@ Result<Json> ScalingJson(const model::RopeDescription& rope) {
                 {"short_factor", scaling->short_divisors},
                 {"long_factor", scaling->long_divisors},
                 {"attention_factor", rope.attention_factor}};
+  }
+  if (std::holds_alternative<model::FixedRopeScaling>(rope.scaling)) {
+    return FixedScalingJson(rope, d.context);
   }
   return CannotSay("how its positions are stretched");
 }
@@ -177,7 +183,7 @@ Result<Json> ConfigJson(const ModelDescription& d, c10::ScalarType type) {
   }
   Json config = Sizes(d, *names, type);
   LATHE_RETURN_IF_ERROR(names->add(d, config));
-  LATHE_ASSIGN_OR_RETURN(const Json scaling, ScalingJson(d.ropes.front()));
+  LATHE_ASSIGN_OR_RETURN(const Json scaling, ScalingJson(d));
   if (!scaling.is_null()) config["rope_scaling"] = scaling;
   return config;
 }

@@ -38,7 +38,8 @@ Result<FilesOfGguf> MakeFilesOfGguf(const std::filesystem::path& path,
   config->update(generation);
   FilesOfGguf files = {{"config.json", config->dump(2) + "\n"},
                        {"generation_config.json", generation.dump(2) + "\n"}};
-  if (gguf.Find("tokenizer.ggml.model") == nullptr) return files;  // Trained on token ids.
+  const auto* kind = gguf.FindAs<std::string_view>("tokenizer.ggml.model");
+  if (kind == nullptr || *kind == "no_vocab") return files;  // Trained on token ids.
   LATHE_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::TokenizerFilesOf(gguf));
   files["tokenizer.json"] = tokenizer.tokenizer;
   files["tokenizer_config.json"] = tokenizer.config;

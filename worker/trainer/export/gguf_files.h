@@ -1,6 +1,5 @@
 #pragma once
-// What a Hugging Face folder needs beside the weights, made from a GGUF file's metadata. Private to
-// this room.
+// What a Hugging Face folder needs beside the weights, made from a GGUF file's metadata.
 
 #include <c10/core/ScalarType.h>
 

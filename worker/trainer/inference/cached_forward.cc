@@ -1,6 +1,7 @@
 #include "worker/trainer/inference/cached_forward.h"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -11,6 +12,12 @@
 
 namespace lathe::trainer::inference {
 namespace {
+
+/// Whether the angles of a sequence's positions stay when it grows to that length.
+bool Continues(const model::Decoder& decoder, const KeyValueCache& cache, std::int64_t length) {
+  return std::all_of(decoder.ropes.begin(), decoder.ropes.end(),
+                     [&](const model::Rope& rope) { return rope.Continues(cache.length, length); });
+}
 
 /// Stores the keys and values of new positions and attends to all so far.
 at::Tensor AttendWithCache(const model::ModelDescription& d, std::size_t layer,
@@ -27,6 +34,44 @@ at::Tensor AttendWithCache(const model::ModelDescription& d, std::size_t layer,
   const at::Tensor values = store(cache.values[layer], d.QueryWidth() + d.KeyWidth());
   return model::AttentionOverCache(model::ShapeOf(d, layer),
                                    qkv.narrow(1, 0, d.QueryWidth()).contiguous(), keys, values);
+}
+
+/// The angles of the next position of each sequence.
+model::RopeTable NextRows(const model::Rope& rope, const at::Tensor& tokens,
+                          const std::vector<KeyValueCache*>& caches) {
+  std::vector<at::Tensor> cosines;
+  std::vector<at::Tensor> sines;
+  for (const KeyValueCache* cache : caches) {
+    const at::Tensor position = at::arange(cache->length, cache->length + 1, tokens.options());
+    const model::RopeTable row = rope.Rows(position, {1}, cache->length);
+    cosines.push_back(row.cosine);
+    sines.push_back(row.sine);
+  }
+  return {at::cat(cosines), at::cat(sines)};
+}
+
+/// The hidden states of one token of each sequence.
+at::Tensor ContinueEach(const model::Decoder& decoder, const model::Additions& additions,
+                        const at::Tensor& tokens, const std::vector<KeyValueCache*>& caches) {
+  model::LayerPass pass{decoder, additions, {}};
+  for (const model::Rope& rope : decoder.ropes) {
+    pass.ropes.push_back(NextRows(rope, tokens, caches));
+  }
+  at::Tensor x = model::Embed(decoder, tokens);
+  if (decoder.source) decoder.source->Begin({});
+  for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
+    const model::HeldLayer held(decoder.source.get(), layer);
+    x = model::ForwardLayer(pass, layer, x, nullptr, [&](const at::Tensor& qkv) {
+      std::vector<at::Tensor> rows;
+      for (std::size_t i = 0; i < caches.size(); ++i) {
+        rows.push_back(AttendWithCache(decoder.description, layer,
+                                       qkv.narrow(0, static_cast<std::int64_t>(i), 1), *caches[i]));
+      }
+      return at::cat(rows);
+    });
+  }
+  for (KeyValueCache* cache : caches) ++cache->length;
+  return x;
 }
 
 /// The hidden states of tokens that continue what the cache holds.
@@ -80,13 +125,32 @@ at::Tensor Append(const model::Decoder& decoder, const model::Additions& additio
   const std::int64_t length = cache.length + tokens.size(0);
   LATHE_CHECK(length <= cache.capacity, "the cache is too small");
   cache.tokens.narrow(0, cache.length, tokens.size(0)).copy_(tokens);
-  const bool continues =
-      std::all_of(decoder.ropes.begin(), decoder.ropes.end(),
-                  [&](const model::Rope& rope) { return rope.Continues(cache.length, length); });
-  if (!continues) cache.length = cache.prefix;
+  if (!Continues(decoder, cache, length)) cache.length = cache.prefix;
   const at::Tensor x = Continue(decoder, additions,
                                 cache.tokens.narrow(0, cache.length, length - cache.length), cache);
   return model::Logits(decoder, additions, x.narrow(0, x.size(0) - 1, 1)).select(0, 0);
+}
+
+at::Tensor AppendToEach(const model::Decoder& decoder, const model::Additions& additions,
+                        const at::Tensor& tokens, const std::vector<KeyValueCache*>& caches) {
+  const bool all_continue = std::all_of(caches.begin(), caches.end(), [&](const auto* cache) {
+    return Continues(decoder, *cache, cache->length + 1);
+  });
+  const auto token = [&](std::size_t i) {
+    return tokens.narrow(0, static_cast<std::int64_t>(i), 1);
+  };
+  if (!all_continue || caches.size() == 1) {
+    std::vector<at::Tensor> rows;
+    for (std::size_t i = 0; i < caches.size(); ++i) {
+      rows.push_back(Append(decoder, additions, token(i), *caches[i]).unsqueeze(0));
+    }
+    return at::cat(rows);
+  }
+  for (std::size_t i = 0; i < caches.size(); ++i) {
+    LATHE_CHECK(caches[i]->length < caches[i]->capacity, "the cache is too small");
+    caches[i]->tokens.narrow(0, caches[i]->length, 1).copy_(token(i));
+  }
+  return model::Logits(decoder, additions, ContinueEach(decoder, additions, tokens, caches));
 }
 
 }  // namespace lathe::trainer::inference

@@ -30,4 +30,10 @@ KeyValueCache MakeCache(const model::Decoder& decoder, const model::Additions& a
 at::Tensor Append(const model::Decoder& decoder, const model::Additions& additions,
                   const at::Tensor& tokens, KeyValueCache& cache);
 
+/// Appends one token (int64 [B]) to each of B sequences at once, which costs little more than one
+/// of them: fp32 logits [B, vocabulary], as Append gives them one by one but for rounding. The
+/// caches were made with the same additions.
+at::Tensor AppendToEach(const model::Decoder& decoder, const model::Additions& additions,
+                        const at::Tensor& tokens, const std::vector<KeyValueCache*>& caches);
+
 }  // namespace lathe::trainer::inference

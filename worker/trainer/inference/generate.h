@@ -1,5 +1,5 @@
 #pragma once
-// Text generation: a prompt's tokens in, tokens out as they come.
+// Text generation: prompts' tokens in, tokens out as they come.
 
 #include <functional>
 #include <vector>
@@ -10,9 +10,9 @@
 namespace lathe::trainer::inference {
 
 struct GenerationSettings {
-  std::int64_t max_tokens = 256;
+  std::int64_t max_tokens = 256;  ///< of each answer
   SamplingSettings sampling;
-  std::uint64_t seed = 42;
+  std::uint64_t seed = 42;  ///< of each prompt: it gets the answer that it gets alone
   std::vector<std::int64_t> stop_tokens;
 };
 
@@ -23,10 +23,18 @@ struct Generation {
   FinishReason reason = FinishReason::kLength;
 };
 
-/// `prompt` is not empty and, with max_tokens, within the positions that the decoder was loaded
-/// for. on_token gets each token as it is chosen, without the stop token.
-Generation Generate(const model::Decoder& decoder, const model::Additions& additions,
-                    const std::vector<std::int64_t>& prompt, const GenerationSettings& settings,
-                    const std::function<void(std::int64_t)>& on_token);
+struct GenerationCalls {
+  /// Gets each token of the answer to that prompt as it is chosen, without the stop token.
+  std::function<void(std::size_t prompt, std::int64_t token)> token;
+  /// Asked before each step; true ends all answers where they are. May be empty.
+  std::function<bool()> stop = {};
+};
+
+/// Answers several prompts at the same time, one row of each step for each of them that has not
+/// come to its end. No prompt is empty; each is, with max_tokens, within the positions that the
+/// decoder was loaded for. Returns one result a prompt.
+std::vector<Generation> Generate(const model::Decoder& decoder, const model::Additions& additions,
+                                 const std::vector<std::vector<std::int64_t>>& prompts,
+                                 const GenerationSettings& settings, const GenerationCalls& calls);
 
 }  // namespace lathe::trainer::inference

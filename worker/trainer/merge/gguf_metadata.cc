@@ -120,15 +120,16 @@ void AddSizes(const ModelDescription& d, GgufKeys& keys) {
 }  // namespace
 
 // Keys as llama.cpp reads them: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
-Result<formats::GgufMetadata> FolderMetadata(const std::filesystem::path& folder,
-                                             const ModelDescription& d) {
+Result<FolderMetadata> MetadataOfFolder(const std::filesystem::path& folder,
+                                        const ModelDescription& d) {
   const auto* spelling =
       std::find_if(std::begin(kSpellings), std::end(kSpellings),
                    [&](const Spelling& entry) { return d.architecture == entry.family; });
   if (spelling == std::end(kSpellings)) {
     return Failure(NotExported(folder, "architecture " + d.architecture));
   }
-  formats::GgufMetadata metadata;
+  FolderMetadata made;
+  formats::GgufMetadata& metadata = made.metadata;
   GgufKeys keys(metadata, spelling->architecture);
   metadata.SetText("general.architecture", spelling->architecture);
   metadata.SetText("general.type", "model");
@@ -137,8 +138,8 @@ Result<formats::GgufMetadata> FolderMetadata(const std::filesystem::path& folder
   std::string missing = spelling->add(d, keys);
   if (missing.empty()) missing = AddRope(d, keys);
   if (!missing.empty()) return Failure(NotExported(folder, missing));
-  LATHE_RETURN_IF_ERROR(AddTokenizer(folder, d, metadata));
-  return metadata;
+  LATHE_ASSIGN_OR_RETURN(made.notes, AddTokenizer(folder, d, metadata));
+  return made;
 }
 
 }  // namespace lathe::trainer::merge

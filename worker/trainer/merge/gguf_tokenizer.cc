@@ -1,24 +1,16 @@
-#include <map>
+#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "common/base/file_io.h"
+#include "worker/trainer/merge/gguf_vocabulary.h"
 #include "worker/trainer/merge/writers.h"
+#include "worker/trainer/tokenizer/gguf_words.h"
 
 namespace lathe::trainer::merge {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-
-enum TokenType : std::int32_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6,
-};
 
 Result<Json> ReadObject(const fs::path& path) {
   LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
@@ -35,17 +27,22 @@ Result<Json> ReadOptional(const fs::path& path) {
 
 /// llama.cpp knows word patterns by the names of models. They are told by what the pre-tokenizer
 /// does, spelled as its steps.
-Result<std::string> PatternName(const Json& tokenizer) {
-  const Json pre = tokenizer.value("pre_tokenizer", Json());
+Result<std::string> PatternName(const Json& file) {
+  const Json pre = file.value("pre_tokenizer", Json());
   const Json steps =
       pre.is_object() && pre.contains("pretokenizers") ? pre["pretokenizers"] : Json::array({pre});
   std::string signature;
+  std::vector<std::string> splits;
   for (const Json& step : steps) {
     if (!step.is_object()) continue;
     signature += step.value("type", "") + " ";
     const Json pattern = step.value("pattern", Json::object());
-    if (pattern.is_object()) signature += pattern.value("Regex", "") + " ";
+    if (!pattern.is_object() || !pattern.contains("Regex")) continue;
+    splits.push_back(pattern.value("Regex", ""));
+    signature += splits.back() + " ";
   }
+  // As they are written for GGUF's names.
+  if (const auto name = tokenizer::NameOfSplits(splits)) return std::string(*name);
   const auto has = [&](const char* text) { return signature.find(text) != std::string::npos; };
   if (signature == "Digits ByteLevel ") return "smollm";
   if (signature == "ByteLevel ") return "gpt-2";
@@ -59,115 +56,18 @@ Result<std::string> PatternName(const Json& tokenizer) {
                                                   ") has no name in GGUF that this program knows");
 }
 
-struct Vocabulary {
-  std::vector<std::string> tokens;
-  std::vector<std::int32_t> types;
-
-  Status Set(std::int64_t id, std::string token, TokenType type) {
-    if (id < 0 || static_cast<std::uint64_t>(id) >= tokens.size()) {
-      return Failure(ErrorCode::kInvalidArgument, "tokenizer.json: token " + std::to_string(id) +
-                                                      " is outside the model's vocabulary of " +
-                                                      std::to_string(tokens.size()));
-    }
-    tokens[static_cast<std::size_t>(id)] = std::move(token);
-    types[static_cast<std::size_t>(id)] = type;
-    return {};
-  }
-};
-
 Result<Vocabulary> ReadVocabulary(const Json& tokenizer, std::int64_t size) {
-  Vocabulary vocabulary;
-  for (std::int64_t id = 0; id < size; ++id) {  // What nothing names is padding.
-    vocabulary.tokens.push_back("[PAD" + std::to_string(id) + "]");
-    vocabulary.types.push_back(kUnused);
-  }
+  Vocabulary vocabulary(size);
   for (const auto& [token, id] : tokenizer["model"]["vocab"].items()) {
-    LATHE_RETURN_IF_ERROR(vocabulary.Set(id.get<std::int64_t>(), token, kNormal));
+    LATHE_RETURN_IF_ERROR(vocabulary.Set(id.get<std::int64_t>(), token, PieceType::kNormal));
   }
   for (const Json& added : tokenizer.value("added_tokens", Json::array())) {
-    const TokenType type = added.value("special", false) ? kControl : kUserDefined;
+    const PieceType type =
+        added.value("special", false) ? PieceType::kControl : PieceType::kUserDefined;
     LATHE_RETURN_IF_ERROR(vocabulary.Set(added.value("id", std::int64_t{-1}),
                                          added.value("content", std::string()), type));
   }
   return vocabulary;
-}
-
-/// Either spelling of merges: "a b", or a list of two.
-std::vector<std::string> ReadMerges(const Json& merges) {
-  std::vector<std::string> list;
-  for (const Json& merge : merges) {
-    list.push_back(merge.is_array()
-                       ? merge.at(0).get<std::string>() + " " + merge.at(1).get<std::string>()
-                       : merge.get<std::string>());
-  }
-  return list;
-}
-
-bool IsByte(const std::string& token) {
-  return token.size() == 6 && token.starts_with("<0x") && token.back() == '>';
-}
-
-/// What SentencePiece would have learned: a piece made by an earlier merge has a larger score.
-/// Pieces that no merge makes are single characters, or never come up.
-std::vector<float> ScoresOf(const std::vector<std::string>& merges, const Vocabulary& vocabulary) {
-  std::map<std::string, std::size_t> ranks;
-  for (std::size_t i = 0; i < merges.size(); ++i) {
-    std::string made = merges[i];
-    const std::size_t space = made.find(' ', 1);
-    if (space != std::string::npos) made.erase(space, 1);
-    ranks.try_emplace(std::move(made), i);
-  }
-  std::vector<float> scores;
-  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    const auto rank = ranks.find(vocabulary.tokens[id]);
-    const bool merged = rank != ranks.end() && vocabulary.types[id] == kNormal;
-    // Exact in fp32 up to 16 million merges.
-    scores.push_back(merged ? -static_cast<float>(rank->second) : -1e9F);
-  }
-  return scores;
-}
-
-/// Whether texts get a mark before them; nullopt when the file does more or less to them than
-/// turning spaces into marks.
-std::optional<bool> AddsSpacePrefix(const Json& tokenizer) {
-  const Json normalizer = tokenizer.value("normalizer", Json());
-  const Json pre = tokenizer.value("pre_tokenizer", Json());
-  const Json replace = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
-  const Json prepend = {{"type", "Prepend"}, {"prepend", "\u2581"}};
-  if (normalizer == replace) {
-    // A split at spaces, of which none is left.
-    const bool plain = pre.is_null() || (pre.is_object() && pre.value("type", "") == "Split" &&
-                                         pre.value("pattern", Json()) == Json{{"String", " "}});
-    return plain ? std::optional(false) : std::nullopt;
-  }
-  if (!pre.is_null() || !normalizer.is_object()) return std::nullopt;
-  if (normalizer.value("normalizers", Json()) == Json::array({prepend, replace})) return true;
-  return std::nullopt;
-}
-
-/// SentencePiece's BPE, which GGUF calls llama.
-Status AddPieces(const Json& tokenizer, Vocabulary vocabulary, formats::GgufMetadata& metadata) {
-  const auto prefix = AddsSpacePrefix(tokenizer);
-  if (!prefix) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "tokenizer.json: its normalizer and pre-tokenizer are not those of "
-                   "SentencePiece, so that it has no spelling in GGUF");
-  }
-  const Json& model = tokenizer.at("model");
-  const auto merges = ReadMerges(model.at("merges"));
-  for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
-    std::int32_t& type = vocabulary.types[id];
-    if (IsByte(vocabulary.tokens[id])) type = kByte;
-    if (Json(vocabulary.tokens[id]) == model.value("unk_token", Json())) type = kUnknown;
-  }
-  const std::vector<float> scores = ScoresOf(merges, vocabulary);
-  metadata.SetText("tokenizer.ggml.model", "llama");
-  metadata.SetText("tokenizer.ggml.pre", "default");
-  metadata.SetTexts("tokenizer.ggml.tokens", vocabulary.tokens);
-  metadata.SetNumbers("tokenizer.ggml.scores", scores);
-  metadata.SetIntegers("tokenizer.ggml.token_type", vocabulary.types);
-  metadata.SetFlag("tokenizer.ggml.add_space_prefix", *prefix);
-  return {};
 }
 
 Status AddByteLevel(const Json& tokenizer, const Vocabulary& vocabulary,
@@ -179,6 +79,20 @@ Status AddByteLevel(const Json& tokenizer, const Vocabulary& vocabulary,
   metadata.SetIntegers("tokenizer.ggml.token_type", vocabulary.types);
   metadata.SetTexts("tokenizer.ggml.merges", ReadMerges(tokenizer.at("model").at("merges")));
   return {};
+}
+
+Result<Notes> AddTokenizerJson(const Json& tokenizer, const Json& config,
+                               const Vocabulary& vocabulary, formats::GgufMetadata& metadata) {
+  const Json& model = tokenizer.at("model");
+  if (model.value("type", "BPE") != "BPE") {
+    return Failure(ErrorCode::kInvalidArgument,
+                   "tokenizer.json is no BPE, which alone is exported");
+  }
+  if (model.value("byte_fallback", false)) {
+    return AddPieces(tokenizer, config, vocabulary, metadata);
+  }
+  LATHE_RETURN_IF_ERROR(AddByteLevel(tokenizer, vocabulary, metadata));
+  return Notes();
 }
 
 /// tokenizer_config.json names a token by its text or as an object.
@@ -220,38 +134,33 @@ Status SetChatTemplate(const fs::path& folder, const Json& config,
 
 }  // namespace
 
-Status AddTokenizer(const fs::path& folder, const model::ModelDescription& description,
-                    formats::GgufMetadata& metadata) {
+Result<Notes> AddTokenizer(const fs::path& folder, const model::ModelDescription& description,
+                           formats::GgufMetadata& metadata) {
   std::error_code ignored;
-  if (!fs::exists(folder / "tokenizer.json", ignored)) {
-    if (fs::exists(folder / "tokenizer.model", ignored)) {
-      return Failure(ErrorCode::kInvalidArgument,
-                     folder.string() +
-                         ": a tokenizer.model without a tokenizer.json is not exported to GGUF; "
-                         "let transformers make the latter, or merge into a folder and use "
-                         "llama.cpp's own converter");
-    }
+  const bool has_json = fs::exists(folder / "tokenizer.json", ignored);
+  if (!has_json && !fs::exists(folder / "tokenizer.model", ignored)) {
     metadata.SetText("tokenizer.ggml.model", "no_vocab");
-    return {};
+    return Notes();
   }
-  LATHE_ASSIGN_OR_RETURN(const Json tokenizer, ReadObject(folder / "tokenizer.json"));
   LATHE_ASSIGN_OR_RETURN(const Json config, ReadOptional(folder / "tokenizer_config.json"));
   try {
-    const Json& model = tokenizer.at("model");
-    if (model.value("type", "BPE") != "BPE") {
-      return Failure(ErrorCode::kInvalidArgument,
-                     folder.string() + ": tokenizer.json is no BPE, which alone is exported");
+    Notes notes;
+    Vocabulary vocabulary(0);
+    if (has_json) {
+      LATHE_ASSIGN_OR_RETURN(const Json tokenizer, ReadObject(folder / "tokenizer.json"));
+      LATHE_ASSIGN_OR_RETURN(vocabulary, ReadVocabulary(tokenizer, description.vocabulary));
+      LATHE_ASSIGN_OR_RETURN(notes, AddTokenizerJson(tokenizer, config, vocabulary, metadata));
+    } else {
+      LATHE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(folder / "tokenizer.model"));
+      LATHE_ASSIGN_OR_RETURN(vocabulary,
+                             AddSentencePiece(bytes, config, description.vocabulary, metadata));
     }
-    LATHE_ASSIGN_OR_RETURN(const Vocabulary vocabulary,
-                           ReadVocabulary(tokenizer, description.vocabulary));
-    const bool pieces = model.value("byte_fallback", false);
-    LATHE_RETURN_IF_ERROR(pieces ? AddPieces(tokenizer, vocabulary, metadata)
-                                 : AddByteLevel(tokenizer, vocabulary, metadata));
     SetSpecialIds(config, vocabulary, metadata);
-    return SetChatTemplate(folder, config, metadata);
+    LATHE_RETURN_IF_ERROR(SetChatTemplate(folder, config, metadata));
+    return notes;
   } catch (const Json::exception& error) {
     return Failure(ErrorCode::kInvalidArgument,
-                   (folder / "tokenizer.json").string() + ": " + error.what());
+                   folder.string() + ": its tokenizer's files: " + error.what());
   }
 }
 

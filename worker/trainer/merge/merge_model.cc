@@ -4,7 +4,7 @@
 
 namespace lathe::trainer::merge {
 
-Status MergeModel(const MergeOptions& options) {
+Result<Notes> MergeModel(const MergeOptions& options) {
   std::error_code ignored;
   if (!std::filesystem::exists(options.model, ignored)) {
     return Failure(ErrorCode::kNotFound, "model " + options.model.string() + " does not exist");
@@ -13,10 +13,14 @@ Status MergeModel(const MergeOptions& options) {
     return Failure(ErrorCode::kAlreadyExists,
                    options.output.string() + " exists; give a new name or remove it");
   }
-  LATHE_ASSIGN_OR_RETURN(const auto merged, adapters::MergedWeights::Open(options.adapter));
+  adapters::MergedWeights merged;  // Of nothing.
+  if (options.adapter) {
+    LATHE_ASSIGN_OR_RETURN(merged, adapters::MergedWeights::Open(*options.adapter));
+  }
   LATHE_ASSIGN_OR_RETURN(const auto source, model::ModelFile::Open(options.model));
-  return options.format == "gguf" ? WriteGguf(options, source, merged)
-                                  : WriteFolder(options, source, merged);
+  if (options.format == "gguf") return WriteGguf(options, source, merged);
+  LATHE_RETURN_IF_ERROR(WriteFolder(options, source, merged));
+  return Notes();
 }
 
 }  // namespace lathe::trainer::merge

@@ -50,6 +50,16 @@ Status ReadRows(const OutputTensor& tensor, formats::RowRange rows, std::span<fl
   return status;
 }
 
+/// The values of a vector in another order of rotary pairs: element i comes from place(i).
+template <class Place>
+void Reorder(std::span<float> values, std::int64_t head_dim, const Place& place) {
+  if (head_dim == 0) return;
+  const std::vector<float> before(values.begin(), values.end());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = before[static_cast<std::size_t>(place(static_cast<std::int64_t>(i), head_dim))];
+  }
+}
+
 bool IsCopy(const OutputTensor& tensor, bool changed) {
   return !changed && tensor.spec.dtype == tensor.source->dtype &&
          tensor.source_interleaved == tensor.output_interleaved && tensor.offset == 0;
@@ -66,6 +76,7 @@ Status StreamTensor(const OutputTensor& tensor, const adapters::MergedWeights& m
     formats::ReleasePages(tensor.source->data);
     return {};
   }
+  const bool is_vector = tensor.spec.shape.size() < 2;  // Its order is within its one row.
   const std::int64_t rows = formats::RowCount(*tensor.source);
   const std::int64_t width = formats::RowElements(*tensor.source);
   const std::int64_t step =
@@ -77,6 +88,7 @@ Status StreamTensor(const OutputTensor& tensor, const adapters::MergedWeights& m
     const std::int64_t end = std::min(rows, begin + step);
     const auto chunk = std::span(values).first(static_cast<std::size_t>((end - begin) * width));
     LATHE_RETURN_IF_ERROR(ReadRows(tensor, {begin, end}, chunk, model_rows));
+    if (is_vector) Reorder(chunk, tensor.source_interleaved, ToInterleaved);
     if (layer != nullptr) adapters::MergeRows(*layer, model_rows, chunk);
     if (bias != nullptr && bias->numel() == width) {
       std::copy_n(static_cast<const float*>(bias->data_ptr()), chunk.size(), chunk.begin());
@@ -84,6 +96,7 @@ Status StreamTensor(const OutputTensor& tensor, const adapters::MergedWeights& m
     if (tensor.offset != 0) {
       for (float& value : chunk) value += static_cast<float>(tensor.offset);
     }
+    if (is_vector) Reorder(chunk, tensor.output_interleaved, FromInterleaved);
     encoded.clear();
     formats::Encode(tensor.spec.dtype, chunk, encoded);
     LATHE_RETURN_IF_ERROR(write(encoded));

@@ -68,6 +68,76 @@ DType GgufType(const std::vector<std::int64_t>& shape, DType precision) {
   return shape.back() % block == 0 ? precision : DType::kF16;
 }
 
+/// The tensors of an output whose names and order the decoder's own plan of weights tells.
+class PlannedTensors {
+ public:
+  explicit PlannedTensors(const model::ModelFile& source) : source_(source) {}
+
+  /// `target` says of a placement what the output has: its spec, order and offset.
+  template <class Target>
+  Status AddAll(const model::ModelDescription& description, const adapters::MergedWeights& merged,
+                const Target& target) {
+    model::Decoder decoder =
+        model::AllocateDecoder(description, at::kFloat, model::WeightStorage::kQuantized);
+    for (const model::Placement& placement : model::PlanWeights(decoder)) {
+      LATHE_RETURN_IF_ERROR(Add(placement, target(placement)));
+      const bool tied = placement.name == kEmbedding && description.tied_embeddings;
+      if (!tied || merged.Find(kHead) == nullptr) continue;
+      // What is merged into the head must not change the embedding.
+      OutputTensor head = tensors_.back();
+      head.spec.name = head.spec.name == kEmbedding ? "lm_head.weight" : "output.weight";
+      head.layer = kHead;
+      tensors_.push_back(std::move(head));
+    }
+    return {};
+  }
+
+  /// What the decoder knows nothing of, as it is.
+  void AddOthers() {
+    for (const TensorInfo& stored : source_.tensors()) {
+      if (used_.contains(stored.name)) continue;
+      tensors_.push_back({.spec = {stored.name, stored.dtype, stored.shape}, .source = &stored});
+    }
+  }
+
+  /// Of what the decoder has no place for, config.json says the divisors of positions.
+  Status CheckNoOthers() const {
+    for (const TensorInfo& stored : source_.tensors()) {
+      if (used_.contains(stored.name) || stored.name.starts_with("rope_f")) continue;
+      return Failure(ErrorCode::kInvalidArgument,
+                     source_.name + ": tensor " + stored.name + " has no place in a folder");
+    }
+    return {};
+  }
+
+  const std::vector<OutputTensor>& tensors() const { return tensors_; }
+
+ private:
+  Status Add(const model::Placement& placement, OutputTensor tensor) {
+    const std::string& from = source_.is_gguf() ? placement.gguf_name : placement.name;
+    const TensorInfo* stored = source_.Find(from);
+    if (stored == nullptr || stored->shape != tensor.spec.shape) {
+      return Failure(
+          ErrorCode::kInvalidArgument,
+          source_.name + ": tensor " + from +
+              (stored == nullptr ? " is missing"
+                                 : " has shape " + formats::ShapeToString(stored->shape) +
+                                       ", expected " + formats::ShapeToString(tensor.spec.shape)));
+    }
+    LATHE_RETURN_IF_ERROR(CheckReadable(*stored, source_.name));
+    used_.insert(from);
+    tensor.source = stored;
+    tensor.source_interleaved = source_.is_gguf() ? placement.interleaved_head_dim : 0;
+    SetLayer(placement.name, tensor);
+    tensors_.push_back(std::move(tensor));
+    return {};
+  }
+
+  const model::ModelFile& source_;
+  std::vector<OutputTensor> tensors_;
+  std::set<std::string> used_;
+};
+
 }  // namespace
 
 Result<std::optional<DType>> ParsePrecision(const MergeOptions& options) {
@@ -112,51 +182,30 @@ Result<std::vector<OutputTensor>> GgufTensors(const model::ModelFile& source,
                                               const model::ModelDescription& description,
                                               const adapters::MergedWeights& merged,
                                               DType precision) {
-  model::Decoder decoder =
-      model::AllocateDecoder(description, at::kFloat, model::WeightStorage::kQuantized);
-  std::vector<OutputTensor> tensors;
-  std::set<std::string> used;
-  const auto add = [&](const std::string& from, const std::string& gguf_name,
-                       const model::Placement& placement) -> Status {
-    const TensorInfo* stored = source.Find(from);
+  PlannedTensors tensors(source);
+  LATHE_RETURN_IF_ERROR(tensors.AddAll(description, merged, [&](const model::Placement& placement) {
     const std::vector<std::int64_t> shape = placement.destination.sizes().vec();
-    if (stored == nullptr || stored->shape != shape) {
-      return Failure(
-          ErrorCode::kInvalidArgument,
-          source.name + ": tensor " + from +
-              (stored == nullptr ? " is missing"
-                                 : " has shape " + formats::ShapeToString(stored->shape) +
-                                       ", expected " + formats::ShapeToString(shape)));
-    }
-    LATHE_RETURN_IF_ERROR(CheckReadable(*stored, source.name));
-    if (!source.is_gguf() && shape.size() < 2 && placement.interleaved_head_dim > 0) {
-      return Failure(ErrorCode::kInvalidArgument,
-                     source.name + ": biases of q and k are not exported to GGUF for this model");
-    }
-    used.insert(from);
-    tensors.push_back({.spec = {gguf_name, GgufType(shape, precision), shape},
-                       .source = stored,
-                       .source_interleaved = source.is_gguf() ? placement.interleaved_head_dim : 0,
-                       .output_interleaved = placement.interleaved_head_dim,
-                       .offset = source.is_gguf() ? 0 : placement.gguf_offset});
-    SetLayer(placement.name, tensors.back());
-    return {};
-  };
-  for (const model::Placement& placement : model::PlanWeights(decoder)) {
-    const std::string& from = source.is_gguf() ? placement.gguf_name : placement.name;
-    LATHE_RETURN_IF_ERROR(add(from, placement.gguf_name, placement));
-    if (placement.name == kEmbedding && description.tied_embeddings && merged.Find(kHead)) {
-      LATHE_RETURN_IF_ERROR(add(from, "output.weight", placement));
-      tensors.back().layer = kHead;
-    }
-  }
-  for (const TensorInfo& stored : source.tensors()) {
-    if (!source.is_gguf() || used.contains(stored.name)) continue;
-    tensors.push_back(  // Such as rope_freqs.weight.
-        {.spec = {stored.name, stored.dtype, stored.shape}, .source = &stored});
-  }
-  LATHE_RETURN_IF_ERROR(CheckLayers(tensors, merged, source.name));
-  return tensors;
+    return OutputTensor{.spec = {placement.gguf_name, GgufType(shape, precision), shape},
+                        .output_interleaved = placement.interleaved_head_dim,
+                        .offset = source.is_gguf() ? 0 : placement.gguf_offset};
+  }));
+  if (source.is_gguf()) tensors.AddOthers();  // Such as rope_freqs.weight.
+  LATHE_RETURN_IF_ERROR(CheckLayers(tensors.tensors(), merged, source.name));
+  return tensors.tensors();
+}
+
+Result<std::vector<OutputTensor>> FolderTensorsOfGguf(const model::ModelFile& source,
+                                                      const model::ModelDescription& description,
+                                                      const adapters::MergedWeights& merged,
+                                                      DType precision) {
+  PlannedTensors tensors(source);
+  LATHE_RETURN_IF_ERROR(tensors.AddAll(description, merged, [&](const model::Placement& placement) {
+    return OutputTensor{.spec = {placement.name, precision, placement.destination.sizes().vec()},
+                        .offset = -placement.gguf_offset};
+  }));
+  LATHE_RETURN_IF_ERROR(tensors.CheckNoOthers());
+  LATHE_RETURN_IF_ERROR(CheckLayers(tensors.tensors(), merged, source.name));
+  return tensors.tensors();
 }
 
 }  // namespace lathe::trainer::merge

@@ -33,6 +33,12 @@ Result<std::vector<OutputTensor>> FolderTensors(const model::ModelFile& source,
                                                 const adapters::MergedWeights& merged,
                                                 std::optional<formats::DType> precision);
 
+/// Likewise, from a GGUF file; all of one type.
+Result<std::vector<OutputTensor>> FolderTensorsOfGguf(const model::ModelFile& source,
+                                                      const model::ModelDescription& description,
+                                                      const adapters::MergedWeights& merged,
+                                                      formats::DType precision);
+
 /// All tensors of a GGUF file, from either kind of model.
 Result<std::vector<OutputTensor>> GgufTensors(const model::ModelFile& source,
                                               const model::ModelDescription& description,

@@ -5,15 +5,18 @@
 #include <span>
 
 #include "common/base/file_io.h"
+#include "worker/trainer/export/gguf_files.h"
 #include "worker/trainer/formats/model_folder.h"
 #include "worker/trainer/formats/safetensors_stream.h"
 #include "worker/trainer/merge/tensor_stream.h"
 #include "worker/trainer/merge/writers.h"
+#include "worker/trainer/model/loader.h"
 
 namespace lathe::trainer::merge {
 namespace {
 
 namespace fs = std::filesystem;
+using formats::DType;
 using Json = nlohmann::ordered_json;  // Keeps the order of the keys.
 
 /// Wide types come first, which aligns them.
@@ -68,34 +71,76 @@ Result<std::string> Configuration(const MergeOptions& options, bool unties) {
   return config.dump(2) + "\n";
 }
 
-Status Fill(const fs::path& folder, const MergeOptions& options,
-            const std::vector<OutputTensor>& tensors, const model::ModelFile& source,
+/// What a folder is made of.
+struct Contents {
+  std::vector<OutputTensor> tensors;
+  std::map<std::string, std::string> files;  ///< beside the weights, by name
+  std::optional<fs::path> companions_of;     ///< whose others are copied
+};
+
+Result<Contents> OfFolder(const MergeOptions& options, const model::ModelFile& source,
+                          const adapters::MergedWeights& merged) {
+  Contents contents;
+  LATHE_ASSIGN_OR_RETURN(const auto precision, ParsePrecision(options));
+  LATHE_ASSIGN_OR_RETURN(contents.tensors, FolderTensors(source, merged, precision));
+  const bool unties = contents.tensors.size() > source.tensors().size();
+  LATHE_ASSIGN_OR_RETURN(contents.files["config.json"], Configuration(options, unties));
+  contents.companions_of = options.model;
+  return contents;
+}
+
+/// The type of a file's matrices, where a folder can have it, else fp16, which holds most of what
+/// quantised weights stand for.
+DType TypeOfGguf(const model::ModelFile& source) {
+  const formats::TensorInfo* matrix = source.Find("blk.0.ffn_down.weight");
+  const bool kept =
+      matrix != nullptr && (matrix->dtype == DType::kF32 || matrix->dtype == DType::kBF16);
+  return kept ? matrix->dtype : DType::kF16;
+}
+
+at::ScalarType TensorType(DType type) {
+  if (type == DType::kF32) return at::kFloat;
+  return type == DType::kBF16 ? at::kBFloat16 : at::kHalf;
+}
+
+Result<Contents> OfGguf(const MergeOptions& options, const model::ModelFile& source,
+                        const adapters::MergedWeights& merged) {
+  Contents contents;
+  LATHE_ASSIGN_OR_RETURN(const auto given, ParsePrecision(options));
+  const DType type = given.value_or(TypeOfGguf(source));
+  LATHE_ASSIGN_OR_RETURN(model::ModelDescription description, model::DescribeModel(options.model));
+  LATHE_ASSIGN_OR_RETURN(contents.tensors, FolderTensorsOfGguf(source, description, merged, type));
+  for (const OutputTensor& tensor : contents.tensors) {
+    if (tensor.spec.name == "lm_head.weight") description.tied_embeddings = false;
+  }
+  LATHE_ASSIGN_OR_RETURN(contents.files,
+                         exporting::MakeFilesOfGguf(options.model, description, TensorType(type)));
+  return contents;
+}
+
+Status Fill(const fs::path& folder, const MergeOptions& options, const Contents& contents,
             const adapters::MergedWeights& merged) {
-  const bool unties = tensors.size() > source.tensors().size();
-  LATHE_ASSIGN_OR_RETURN(const std::string config, Configuration(options, unties));
-  LATHE_RETURN_IF_ERROR(WriteWeights(folder, tensors, options.shard_bytes, merged));
-  LATHE_RETURN_IF_ERROR(WriteFileAtomically(folder / "config.json", config));
-  return formats::CopyCompanions(options.model, folder);
+  LATHE_RETURN_IF_ERROR(WriteWeights(folder, contents.tensors, options.shard_bytes, merged));
+  for (const auto& [name, text] : contents.files) {
+    LATHE_RETURN_IF_ERROR(WriteFileAtomically(folder / name, text));
+  }
+  return contents.companions_of ? formats::CopyCompanions(*contents.companions_of, folder)
+                                : Status();
 }
 
 }  // namespace
 
 Status WriteFolder(const MergeOptions& options, const model::ModelFile& source,
                    const adapters::MergedWeights& merged) {
-  if (source.is_gguf()) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   source.name +
-                       " is a GGUF file, which has no config.json and tokenizer files to "
-                       "go with a folder; merge it into a GGUF file");
-  }
-  LATHE_ASSIGN_OR_RETURN(const auto precision, ParsePrecision(options));
-  LATHE_ASSIGN_OR_RETURN(const auto tensors, FolderTensors(source, merged, precision));
+  LATHE_ASSIGN_OR_RETURN(const Contents contents, source.is_gguf()
+                                                      ? OfGguf(options, source, merged)
+                                                      : OfFolder(options, source, merged));
   const fs::path temporary = options.output.string() + ".tmp-" + std::to_string(::getpid());
   std::error_code error;
   if (!fs::create_directory(temporary, error)) {
     return Failure(FileError("create", temporary, error ? error.value() : EEXIST));
   }
-  Status written = Fill(temporary, options, tensors, source, merged);
+  Status written = Fill(temporary, options, contents, merged);
   if (written) {
     fs::rename(temporary, options.output, error);
     if (error) written = Failure(FileError("rename", temporary, error.value()));

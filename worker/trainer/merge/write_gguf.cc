@@ -26,24 +26,24 @@ std::uint32_t FileType(DType precision) {
   }
 }
 
-Result<formats::GgufMetadata> MetadataOf(const MergeOptions& options,
-                                         const model::ModelFile& source,
-                                         const model::ModelDescription& description) {
-  if (!source.is_gguf()) return FolderMetadata(options.model, description);
+Result<FolderMetadata> MetadataOf(const MergeOptions& options, const model::ModelFile& source,
+                                  const model::ModelDescription& description) {
+  if (!source.is_gguf()) return MetadataOfFolder(options.model, description);
   LATHE_ASSIGN_OR_RETURN(auto metadata, formats::GgufMetadata::Of(options.model));
   metadata.Remove("general.alignment");  // The writer's is the default one.
-  return metadata;
+  return FolderMetadata{std::move(metadata), {}};
 }
 
 }  // namespace
 
-Status WriteGguf(const MergeOptions& options, const model::ModelFile& source,
-                 const adapters::MergedWeights& merged) {
+Result<Notes> WriteGguf(const MergeOptions& options, const model::ModelFile& source,
+                        const adapters::MergedWeights& merged) {
   LATHE_ASSIGN_OR_RETURN(const auto given, ParsePrecision(options));
   const DType precision = given.value_or(DType::kF16);
   LATHE_ASSIGN_OR_RETURN(const auto description, model::DescribeModel(options.model));
   LATHE_ASSIGN_OR_RETURN(const auto tensors, GgufTensors(source, description, merged, precision));
-  LATHE_ASSIGN_OR_RETURN(auto metadata, MetadataOf(options, source, description));
+  LATHE_ASSIGN_OR_RETURN(FolderMetadata made, MetadataOf(options, source, description));
+  formats::GgufMetadata& metadata = made.metadata;
   metadata.SetInteger("general.file_type", FileType(precision));
   std::vector<formats::TensorSpec> specs;
   // A GGUF file has them among its tensors.
@@ -62,7 +62,8 @@ Status WriteGguf(const MergeOptions& options, const model::ModelFile& source,
         StreamTensor(tensor, merged, [&](auto bytes) { return file.Write(bytes); }));
     LATHE_RETURN_IF_ERROR(file.EndTensor());
   }
-  return file.Commit();
+  LATHE_RETURN_IF_ERROR(file.Commit());
+  return std::move(made.notes);
 }
 
 }  // namespace lathe::trainer::merge

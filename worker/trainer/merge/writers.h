@@ -6,22 +6,28 @@
 
 namespace lathe::trainer::merge {
 
-/// A Hugging Face folder: safetensors in shards, config.json, and the tokenizer's files unchanged.
+/// A Hugging Face folder: safetensors in shards, config.json, and the tokenizer's files, unchanged
+/// or made from a GGUF file's metadata.
 Status WriteFolder(const MergeOptions& options, const model::ModelFile& source,
                    const adapters::MergedWeights& merged);
 
 /// One GGUF file.
-Status WriteGguf(const MergeOptions& options, const model::ModelFile& source,
-                 const adapters::MergedWeights& merged);
+Result<Notes> WriteGguf(const MergeOptions& options, const model::ModelFile& source,
+                        const adapters::MergedWeights& merged);
 
 /// What a GGUF file says of a Hugging Face folder's model, the tokenizer included; kInvalidArgument
 /// for an architecture or a tokenizer that has no spelling there.
-Result<formats::GgufMetadata> FolderMetadata(const std::filesystem::path& folder,
-                                             const model::ModelDescription& description);
+struct FolderMetadata {
+  formats::GgufMetadata metadata;
+  Notes notes;
+};
+Result<FolderMetadata> MetadataOfFolder(const std::filesystem::path& folder,
+                                        const model::ModelDescription& description);
 
-/// Adds the tokenizer's part: byte-level BPE or SentencePiece's BPE, from tokenizer.json. A folder
-/// without a tokenizer gets a vocabulary without words.
-Status AddTokenizer(const std::filesystem::path& folder, const model::ModelDescription& description,
-                    formats::GgufMetadata& metadata);
+/// Adds the tokenizer's part: byte-level BPE or SentencePiece's BPE, from tokenizer.json, else from
+/// tokenizer.model. A folder without either gets a vocabulary without words.
+Result<Notes> AddTokenizer(const std::filesystem::path& folder,
+                           const model::ModelDescription& description,
+                           formats::GgufMetadata& metadata);
 
 }  // namespace lathe::trainer::merge

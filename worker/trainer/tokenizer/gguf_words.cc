@@ -1,5 +1,7 @@
 #include "worker/trainer/tokenizer/gguf_words.h"
 
+#include <algorithm>
+
 #include "worker/trainer/tokenizer/pre_tokenizer.h"
 
 namespace lathe::trainer::tokenizer {
@@ -48,6 +50,16 @@ Result<NamedPreTokenizer> PreTokenizerOf(const formats::Gguf& gguf) {
   }
   return Failure(ErrorCode::kInvalidArgument, "tokenizer.ggml.pre \"" + std::string(name) +
                                                   "\" is not supported; " + known + " are");
+}
+
+std::optional<std::string_view> NameOfSplits(const std::vector<std::string>& patterns) {
+  for (const NamedPreTokenizer& named : NamedPreTokenizers()) {
+    if (std::equal(named.patterns.begin(), named.patterns.end(), patterns.begin(),
+                   patterns.end())) {
+      return named.name;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace lathe::trainer::tokenizer

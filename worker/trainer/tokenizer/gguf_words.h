@@ -1,7 +1,8 @@
 #pragma once
-// How byte-level BPE models cut text into words, by the names that GGUF files have for it. Private
-// to this room.
+// How byte-level BPE models cut text into words, by the names that GGUF files have for it.
 
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct NamedPreTokenizer {
 
 /// What a file names; kInvalidArgument when it is not known.
 Result<NamedPreTokenizer> PreTokenizerOf(const formats::Gguf& gguf);
+
+/// The first name of what these splits do, one after the other; nullopt when there is none.
+std::optional<std::string_view> NameOfSplits(const std::vector<std::string>& patterns);
 
 /// Types of tokens in tokenizer.ggml.token_type.
 enum TokenType : std::int64_t { kControl = 3, kUserDefined = 4 };

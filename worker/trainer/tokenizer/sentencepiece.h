@@ -38,6 +38,9 @@ struct SentencePieceModel {
   std::optional<std::int32_t> pad;
 };
 
+/// The content of a tokenizer.model; kDataLoss, kInvalidArgument for what is not supported.
+Result<SentencePieceModel> ReadSentencePieceModel(std::string_view bytes);
+
 /// The list in a GGUF file's metadata, without the ids; kDataLoss, kInvalidArgument.
 Result<SentencePieceModel> ReadPieces(const formats::Gguf& gguf);
 

@@ -129,6 +129,20 @@ Status ReadNormalizerSpec(std::string_view message, SentencePieceModel& model) {
   return {};
 }
 
+Result<Tokenizer> Make(std::string_view bytes, const SentencePieceAdditions& additions) {
+  LATHE_ASSIGN_OR_RETURN(const SentencePieceModel model, ReadSentencePieceModel(bytes));
+  LATHE_ASSIGN_OR_RETURN(TokenizerParts parts, PartsOf(model));
+  for (const AddedToken& added : additions.added_tokens) {
+    std::erase_if(parts.added_tokens, [&](const AddedToken& t) { return t.id == added.id; });
+    parts.added_tokens.push_back(added);
+  }
+  if (additions.add_bos && model.bos) parts.prefix.push_back(*model.bos);
+  if (additions.add_eos && model.eos) parts.suffix.push_back(*model.eos);
+  return Tokenizer::Create(std::move(parts));
+}
+
+}  // namespace
+
 Result<SentencePieceModel> ReadSentencePieceModel(std::string_view bytes) {
   SentencePieceModel model;
   bool described = false;
@@ -147,20 +161,6 @@ Result<SentencePieceModel> ReadSentencePieceModel(std::string_view bytes) {
   if (!described) return Malformed("it does not say what kind of model it is");
   return model;
 }
-
-Result<Tokenizer> Make(std::string_view bytes, const SentencePieceAdditions& additions) {
-  LATHE_ASSIGN_OR_RETURN(const SentencePieceModel model, ReadSentencePieceModel(bytes));
-  LATHE_ASSIGN_OR_RETURN(TokenizerParts parts, PartsOf(model));
-  for (const AddedToken& added : additions.added_tokens) {
-    std::erase_if(parts.added_tokens, [&](const AddedToken& t) { return t.id == added.id; });
-    parts.added_tokens.push_back(added);
-  }
-  if (additions.add_bos && model.bos) parts.prefix.push_back(*model.bos);
-  if (additions.add_eos && model.eos) parts.suffix.push_back(*model.eos);
-  return Tokenizer::Create(std::move(parts));
-}
-
-}  // namespace
 
 Result<Tokenizer> Tokenizer::FromSentencePiece(std::string_view bytes, std::string_view origin,
                                                const SentencePieceAdditions& additions) {

@@ -48,6 +48,13 @@ TEST_F(TokenizeTest, AnswersEachLineWithALine) {
   EXPECT_EQ(lines_[1]["assistant_mask"], chat["assistant_mask"]);
 }
 
+TEST_F(TokenizeTest, IdsBecomeText) {
+  Model("smollm2");
+  ASSERT_EQ(Run("[19556, 28, 905, 17]\n[]\n"), 0);
+  EXPECT_EQ(lines_[0], json::parse(R"({"text": "Hello, world!"})"));
+  EXPECT_EQ(lines_[1]["text"], "");
+}
+
 TEST_F(TokenizeTest, WithoutATellableMaskItIsNull) {
   Model("qwen3");
   const json chat = tokenizer::GoldenChats("qwen3")["cases"][2];
@@ -58,7 +65,7 @@ TEST_F(TokenizeTest, WithoutATellableMaskItIsNull) {
 
 TEST_F(TokenizeTest, StopsAtTheFirstBadLine) {
   Model("smollm2");
-  for (const char* bad : {"{", "7", "{\"messages\": []}", "[\"x\"]"}) {
+  for (const char* bad : {"{", "7", "{\"messages\": []}", "[\"x\"]", "[-1]", "[1000000]"}) {
     EXPECT_EQ(Run("\"a\"\n" + std::string(bad) + "\n\"b\"\n"), trainer_protocol::kExitInvalid);
     EXPECT_EQ(lines_.size(), 1U) << bad;
   }

@@ -8,6 +8,7 @@
 #include "common/base/file_io.h"
 #include "common/base/temp_dir.h"
 #include "tests/parity/support.h"
+#include "worker/trainer/export/config_json.h"
 #include "worker/trainer/model/loader.h"
 
 namespace lathe::trainer::exporting {
@@ -101,8 +102,34 @@ TEST_P(ModelFolderOfGguf, IsTheSameModel) {
 
 INSTANTIATE_TEST_SUITE_P(Families, ModelFolderOfGguf,
                          testing::Values("gemma2", "gemma3", "phi3", "smollm3", "mistral", "qwen3",
-                                         "llama_bias"),
+                                         "llama_bias", "stretched"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+/// The scaling that is written for a model whose divisors are these.
+Json ScalingOf(const std::vector<float>& divisors) {
+  const auto plain = model::DescribeModel(parity::Golden("models/stretched_tiny"));
+  EXPECT_TRUE(plain) << plain.error().message;
+  model::ModelDescription description = *plain;
+  description.ropes[0].scaling = model::FixedRopeScaling{divisors};
+  return Json::parse(ConfigJson(description, at::kFloat)->dump())["rope_scaling"];
+}
+
+TEST(ModelFolderOfGgufTest, DivisorsAreLlamas3sWhereTheyCanBe) {
+  const fs::path gguf = parity::Golden("gguf/stretched_tiny.gguf");
+  const auto of_file = model::DescribeModel(gguf);
+  ASSERT_TRUE(of_file) << of_file.error().message;
+  const auto divisors = std::get<model::FixedRopeScaling>(of_file->ropes[0].scaling).divisors;
+  const Json found = ScalingOf(divisors);
+  EXPECT_EQ(found["rope_type"], "llama3");
+  EXPECT_EQ(found["factor"], 8.0);
+  EXPECT_EQ(found["original_max_position_embeddings"], 64);
+  std::vector<float> odd = divisors;
+  odd[3] *= 1.01F;
+  const Json other = ScalingOf(odd);
+  EXPECT_EQ(other["rope_type"], "longrope");
+  EXPECT_EQ(other["short_factor"], Json(odd));
+  EXPECT_EQ(other["long_factor"], Json(odd));
+}
 
 TEST(ModelFolderOfGgufTest, TheDemoModelBecomesAFolder) {
   const fs::path gguf = parity::DemoModel();

@@ -36,6 +36,32 @@ TEST_P(CachedForwardTest, ContinuingGivesTheLogitsOfTheWholeSequence) {
   }
 }
 
+TEST_P(CachedForwardTest, SequencesTogetherGiveWhatEachGivesAlone) {
+  const auto decoder =
+      model::LoadDecoder(parity::Golden("models") / GetParam(), {.max_positions = 32});
+  ASSERT_TRUE(decoder.has_value());
+  const model::Additions none;
+  const at::Tensor tokens = at::arange(60, at::kLong) * 17 % 120;
+  std::vector<KeyValueCache> alone;
+  std::vector<KeyValueCache> together;
+  for (const std::int64_t length : {11, 3, 8}) {
+    for (auto* list : {&alone, &together}) {
+      list->push_back(MakeCache(*decoder, none, 32));
+      Append(*decoder, none, tokens.narrow(0, 0, length), list->back());
+    }
+  }
+  for (std::int64_t t = 20; t < 50; t += 3) {
+    const at::Tensor next = tokens.narrow(0, t, 3);
+    const at::Tensor logits =
+        AppendToEach(*decoder, none, next, {&together[0], &together[1], &together[2]});
+    for (std::int64_t i = 0; i < 3; ++i) {
+      const at::Tensor own =
+          Append(*decoder, none, next.narrow(0, i, 1), alone[static_cast<std::size_t>(i)]);
+      EXPECT_LT((logits.select(0, i) - own).abs().max().item<float>(), 1e-5F) << "token " << t;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, CachedForwardTest,
                          testing::Values("llama3_tiny", "qwen2_window_tiny", "llama_dynamic_tiny",
                                          "mistral_tiny", "qwen3_tiny", "gemma2_tiny", "gemma3_tiny",

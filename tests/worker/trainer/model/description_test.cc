@@ -154,7 +154,7 @@ TEST(DescriptionTest, YarnsAttentionFactor) {
 
 TEST(DescriptionTest, BothFormsOfAModelSayTheSame) {
   for (const char* name : {"mistral_tiny", "qwen3_tiny", "gemma2_tiny", "gemma3_tiny", "phi3_tiny",
-                           "smollm3_tiny", "llama_bias_tiny"}) {
+                           "smollm3_tiny", "llama_bias_tiny", "stretched_tiny"}) {
     const auto folder = DescribeModel(parity::Golden("models") / name);
     const auto file = DescribeModel(parity::Golden("gguf") / (std::string(name) + ".gguf"));
     ASSERT_TRUE(folder.has_value() && file.has_value()) << name;

@@ -1,0 +1,117 @@
+// generate: one prompt as it comes, many together, with and without adapters.
+
+#include "worker/trainer/commands/generate.h"
+
+#include <gmock/gmock.h>
+
+#include <sstream>
+
+#include "tests/worker/trainer/commands/trainer_fixture.h"
+#include "tests/worker/trainer/loop/talking_model.h"
+#include "worker/trainer_protocol/trainer_protocol.h"
+
+namespace lathe::trainer::commands {
+namespace {
+
+using testing::HasSubstr;
+
+class GenerateTest : public TrainerFixture {
+ protected:
+  void SetUp() override {
+    TrainerFixture::SetUp();
+    parity::WriteTalkingModel(root() / "model");
+    arguments_.model = root() / "model";
+    arguments_.max_tokens = 12;
+    arguments_.json = true;
+  }
+
+  /// The lines of JSON that are printed.
+  std::vector<Json> Run(const std::string& input = "", int code = 0) {
+    std::istringstream in(input);
+    std::ostringstream out;
+    EXPECT_EQ(RunGenerate(arguments_, in, out), code) << out.str();
+    text_ = out.str();
+    std::vector<Json> lines;
+    std::istringstream printed(text_);
+    for (std::string line; std::getline(printed, line);) lines.push_back(Json::parse(line));
+    return lines;
+  }
+  std::string Refusal(const std::string& input) {
+    return Run(input, trainer_protocol::kExitInvalid).at(0)["error"]["message"].get<std::string>();
+  }
+  /// The answer to one prompt, as it comes.
+  std::string Alone(const std::string& prompt) {
+    const GenerateArguments all = arguments_;
+    arguments_.prompts.reset();
+    std::string answer;
+    for (const Json& line : Run(prompt)) answer += line.value("text", "");
+    arguments_ = all;
+    return answer;
+  }
+
+  GenerateArguments arguments_;
+  std::string text_;
+  const std::string adapter_ =
+      parity::Golden("runs/llama_lora_all_nonzeroB_clip/initial_adapter").string();
+};
+
+TEST_F(GenerateTest, ManyPromptsGetWhatEachGetsAlone) {
+  Write("prompts", "Hi!\n\n\"What is it?\"\n" +
+                       Json{{"messages", {{{"role", "user"}, {"content", "Well?"}}}}}.dump());
+  arguments_.prompts = root() / "prompts";
+  arguments_.adapters = {"mine=" + adapter_};
+  arguments_.with_base = true;
+  const auto lines = Run();
+  ASSERT_EQ(lines.size(), 7U);
+  EXPECT_EQ(lines[6]["done"], true);
+  EXPECT_EQ(lines[6]["answers"], 6);
+  arguments_.with_base = false;
+  const char* questions[] = {"Hi!", "What is it?", "Well?"};
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(lines[3 + i]["prompt"], i);
+    EXPECT_EQ(lines[3 + i]["adapter"], "mine");
+    EXPECT_EQ(lines[3 + i]["text"], Alone(questions[i]));
+    EXPECT_TRUE(lines[i]["adapter"].is_null());
+    EXPECT_NE(lines[i]["text"], lines[3 + i]["text"]);
+  }
+  arguments_.adapters.clear();
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(lines[i]["text"], Alone(questions[i]));
+}
+
+TEST_F(GenerateTest, SeveralAdaptersAnswerOnePrompt) {
+  arguments_.adapters = {"one=" + adapter_, adapter_};
+  arguments_.json = false;
+  std::istringstream in("Hi!");
+  std::ostringstream out;
+  ASSERT_EQ(RunGenerate(arguments_, in, out), 0);
+  EXPECT_THAT(out.str(), testing::StartsWith("[1] one\n"));
+  EXPECT_THAT(out.str(), HasSubstr("[1] " + adapter_ + "\n"));
+}
+
+TEST_F(GenerateTest, TextsAreContinuedAsTheyAre) {
+  Write("model/tokenizer_config.json", R"({"eos_token": "<|end|>"})");
+  EXPECT_THAT(Refusal("Hi!"), HasSubstr("--raw"));
+  arguments_.raw = true;
+  const auto lines = Run("Hi!");
+  EXPECT_EQ(lines.back()["done"], true);
+  EXPECT_THAT(Refusal(R"({"messages": []})"), HasSubstr("not chats"));
+  arguments_.raw = false;
+  Write("template", parity::kTalkingTemplate);
+  arguments_.chat_template = root() / "template";
+  EXPECT_EQ(Run("Hi!").back()["done"], true);
+}
+
+TEST_F(GenerateTest, WhatIsWrongIsSaidWithItsPlace) {
+  Write("prompts", "Hi!\n{\"messages\": [{\"content\": 1}]}\n");
+  arguments_.prompts = root() / "prompts";
+  EXPECT_THAT(Refusal(""), HasSubstr("prompts:2"));
+  Write("prompts", "\n");
+  EXPECT_THAT(Refusal(""), HasSubstr("has no prompt"));
+  arguments_.prompts.reset();
+  EXPECT_THAT(Refusal(" "), HasSubstr("standard input is empty"));
+  arguments_.adapters = {(root() / "nowhere").string()};
+  EXPECT_THAT(Refusal("Hi!"), HasSubstr("nowhere"));
+}
+
+}  // namespace
+}  // namespace lathe::trainer::commands

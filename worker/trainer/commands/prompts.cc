@@ -1,0 +1,76 @@
+#include "worker/trainer/commands/prompts.h"
+
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+namespace lathe::trainer::commands {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Tokens = std::vector<std::int64_t>;
+
+constexpr char kBlank[] = " \t\r\n";
+
+tl::unexpected<Error> Bad(const std::string& what) {
+  return Failure(ErrorCode::kInvalidArgument, what);
+}
+
+Result<Tokens> Encode(const std::string& given, bool raw, const data::TextModel& model) {
+  const Json json = Json::parse(given, nullptr, false);
+  const bool is_chat = json.is_object() && json.contains("messages");
+  std::vector<std::int32_t> ids;
+  if (raw) {
+    if (is_chat) return Bad("--raw continues texts, not chats");
+    LATHE_ASSIGN_OR_RETURN(ids, model.tokenizer().Encode(given, tokenizer::SpecialTokens::kAdd));
+  } else if (!model.HasChatTemplate()) {
+    return Bad(
+        "the model has no chat template: give one with --chat-template, or continue the text as "
+        "it is with --raw");
+  } else {
+    const Json message = {{"role", "user"}, {"content", given}};
+    const Json chat = is_chat ? json : Json{{"messages", Json::array({message})}};
+    LATHE_ASSIGN_OR_RETURN(ids, model.EncodePrompt(chat));
+  }
+  if (ids.empty()) return Bad("the prompt has no token");
+  return Tokens(ids.begin(), ids.end());
+}
+
+}  // namespace
+
+Result<std::vector<Tokens>> ReadPrompts(const GenerateArguments& arguments,
+                                        const data::TextModel& model, std::istream& in) {
+  std::vector<Tokens> prompts;
+  if (!arguments.prompts) {
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (text.find_first_not_of(kBlank) == std::string::npos) {
+      return Bad("standard input is empty: give a chat as JSON, or plain text");
+    }
+    text.erase(text.find_last_not_of("\r\n") + 1);  // What `echo` adds is not meant.
+    LATHE_ASSIGN_OR_RETURN(Tokens prompt, Encode(text, arguments.raw, model));
+    return std::vector<Tokens>{std::move(prompt)};
+  }
+  std::ifstream file(*arguments.prompts);
+  if (!file) {
+    return Failure(ErrorCode::kNotFound, "cannot read prompts from " + arguments.prompts->string());
+  }
+  std::int64_t number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (line.find_first_not_of(kBlank) == std::string::npos) continue;
+    line.erase(line.find_last_not_of('\r') + 1);
+    if (const Json json = Json::parse(line, nullptr, false); json.is_string()) {
+      line = json.get<std::string>();
+    }
+    auto prompt = Encode(line, arguments.raw, model);
+    if (!prompt) {
+      return Failure(
+          prompt.error().WithContext(arguments.prompts->string() + ":" + std::to_string(number)));
+    }
+    prompts.push_back(*std::move(prompt));
+  }
+  if (prompts.empty()) return Bad(arguments.prompts->string() + " has no prompt");
+  return prompts;
+}
+
+}  // namespace lathe::trainer::commands
