@@ -31,7 +31,7 @@ TIERS = [
     ["worker/trainer/data", "worker/trainer/model", "worker/trainer/adapters",
      "worker/trainer/sharding"],
     ["worker/trainer/objectives", "worker/trainer/optim", "worker/trainer/checkpoint",
-     "worker/trainer/export"],
+     "worker/trainer/export", "worker/trainer/scoring"],
     ["worker/trainer/loop", "worker/trainer/inference", "worker/trainer/merge"],
     ["worker/trainer/commands"],
     # Programs: composition roots and the CLI.

@@ -55,7 +55,9 @@ inline constexpr char kEventStarted[] = "started";
 /// likeliest; of preference data {rewardChosen, rewardRejected, rewardMargin, rewardAccuracy}
 inline constexpr char kEventMetric[] = "metric";
 /// {step, epoch, loss, targetTokens}: the validation set; and accuracy or rewards as in
-/// kEventMetric, and of supervised data {perplexity}: e to the loss.
+/// kEventMetric, and of supervised data {perplexity}: e to the loss. Where evaluation.metrics asks
+/// for them and the data has such answers {toolAccuracy, responseQuality}, both 0 to 1, with
+/// {generatedAnswers, generatedTokens}.
 inline constexpr char kEventEvaluation[] = "evaluation";
 /// {step, path, bytes}: a complete checkpoint lies at `path`, relative to the output folder.
 inline constexpr char kEventCheckpoint[] = "checkpoint";

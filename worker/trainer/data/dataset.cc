@@ -116,6 +116,7 @@ class Reader {
         std::min(example.tokens.size(), static_cast<std::size_t>(settings_.sequence_length));
     example.tokens.resize(length);
     example.labels.resize(length);
+    std::erase_if(example.answers, [&](const TokenRange& range) { return range.end > length; });
   }
 
   void Drop(std::int64_t tokens) {

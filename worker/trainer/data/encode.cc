@@ -44,6 +44,17 @@ Result<Example> EncodeText(const std::string& text, std::size_t targets_from,
   return example;
 }
 
+void AnswersFromLabels(Example& example) {
+  example.answers.clear();
+  const auto is_target = [&](std::size_t i) { return example.labels[i] != kIgnoredLabel; };
+  for (std::size_t begin = 0; begin < example.labels.size();) {
+    std::size_t end = begin;
+    while (end < example.labels.size() && is_target(end)) ++end;
+    if (begin > 0 && end > begin) example.answers.push_back({begin, end});
+    begin = end + 1;
+  }
+}
+
 Status CheckVocabulary(const Example& example, std::int64_t vocabulary) {
   const auto outside = [&](std::int64_t id) { return id < 0 || id >= vocabulary; };
   for (std::size_t i = 0; i < example.tokens.size(); ++i) {

@@ -25,6 +25,9 @@ Result<std::vector<std::int64_t>> Integers(const nlohmann::ordered_json& row, co
 Result<Example> EncodeText(const std::string& text, std::size_t targets_from,
                            const TextModel& model);
 
+/// Takes the runs of targets for the answers; not one that nothing stands in front of.
+void AnswersFromLabels(Example& example);
+
 /// kInvalidArgument when a token or label is no id below `vocabulary`. Also for rows of text: a
 /// tokenizer with more tokens than its model has embeddings exists.
 Status CheckVocabulary(const Example& example, std::int64_t vocabulary);

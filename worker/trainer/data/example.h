@@ -1,6 +1,7 @@
 #pragma once
 // What is trained on: tokens and what is to be predicted at each of them.
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -9,9 +10,17 @@ namespace lathe::trainer::data {
 /// No loss is taken where a label has this value.
 inline constexpr std::int64_t kIgnoredLabel = -100;
 
+/// Tokens from `begin` up to, but not with, `end`.
+struct TokenRange {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
 struct Example {
   std::vector<std::int64_t> tokens;
   std::vector<std::int64_t> labels;  ///< as long as tokens; labels[t] is predicted from tokens < t
+  /// What is said in answer to the tokens before it, whole; empty where nobody can tell.
+  std::vector<TokenRange> answers = {};
   double reference = 0;  ///< log-probability of the targets under a frozen reference, where needed
 };
 

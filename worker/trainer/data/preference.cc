@@ -132,6 +132,7 @@ Result<Pair> EncodePair(const Json& row, std::int64_t vocabulary, const TextMode
     if (CountTargets(*example) == 0) {
       return Bad(std::string("\"") + name + "\" has nothing behind the prompt to compare");
     }
+    AnswersFromLabels(*example);
   }
   return pair;
 }

@@ -34,9 +34,11 @@ Result<Example> FromChat(const Json& conversation, const RowSettings& settings,
   Example example;
   example.tokens.assign(chat.ids.begin(), chat.ids.end());
   example.labels.assign(chat.ids.size(), kIgnoredLabel);
-  for (std::size_t i = 0; i < chat.ids.size(); ++i) {
-    if (everything || (*chat.assistant_mask)[i] != 0) example.labels[i] = chat.ids[i];
+  for (std::size_t i = 0; chat.assistant_mask && i < chat.ids.size(); ++i) {
+    if ((*chat.assistant_mask)[i] != 0) example.labels[i] = chat.ids[i];
   }
+  AnswersFromLabels(example);
+  if (everything) example.labels = example.tokens;
   return example;
 }
 
@@ -54,8 +56,10 @@ Result<Example> FromPromptCompletion(const Json& row, const RowSettings& setting
   LATHE_ASSIGN_OR_RETURN(const std::string prompt, Text(row, "prompt"));
   LATHE_ASSIGN_OR_RETURN(const std::string completion, Text(row, "completion"));
   if (completion.empty()) return Bad("\"completion\" is empty");
-  const bool everything = settings.loss_on == LossOn::kEverything;
-  return EncodeText(prompt + completion, everything ? 0 : prompt.size(), model);
+  LATHE_ASSIGN_OR_RETURN(Example example, EncodeText(prompt + completion, prompt.size(), model));
+  AnswersFromLabels(example);
+  if (settings.loss_on == LossOn::kEverything) example.labels = example.tokens;
+  return example;
 }
 
 Result<Example> FromInstruction(const Json& row, const RowSettings& settings,
@@ -126,6 +130,7 @@ Result<Example> FromTokens(const Json& row) {
     return Bad("\"labels\" has " + std::to_string(example.labels.size()) +
                " elements, \"input_ids\" " + std::to_string(example.tokens.size()));
   }
+  AnswersFromLabels(example);
   return example;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 namespace lathe::trainer::loop {
 namespace {
@@ -24,20 +23,21 @@ class LazyTextModel {
  public:
   explicit LazyTextModel(const plan::Plan& plan) : plan_(plan) {}
 
-  Result<const data::TextModel*> Get() {
+  Result<std::shared_ptr<const data::TextModel>> Get() {
     if (!model_) {
       data::ChatSettings chat{.chat_template = plan_.data.chat_template};
       if (!plan_.data.tools.empty()) {
         chat.tools = chat_template::FromJson(nlohmann::ordered_json::parse(plan_.data.tools));
       }
-      LATHE_ASSIGN_OR_RETURN(model_, data::TextModel::Load(plan_.paths.base_model, chat));
+      LATHE_ASSIGN_OR_RETURN(auto loaded, data::TextModel::Load(plan_.paths.base_model, chat));
+      model_ = std::make_shared<const data::TextModel>(std::move(loaded));
     }
-    return &*model_;
+    return model_;
   }
 
  private:
   const plan::Plan& plan_;
-  std::optional<data::TextModel> model_;
+  std::shared_ptr<const data::TextModel> model_;
 };
 
 }  // namespace
@@ -54,7 +54,10 @@ Result<Dataset> LoadDataset(const plan::Plan& plan, std::int64_t vocabulary) {
       .long_rows = LongRowsOf(plan.data.long_rows),
       .max_samples = plan.data.max_samples};
   const auto read = [&](const std::filesystem::path& path) {
-    return data::ReadDataset(path, settings, [&] { return text_model.Get(); });
+    return data::ReadDataset(path, settings, [&]() -> Result<const data::TextModel*> {
+      LATHE_ASSIGN_OR_RETURN(const auto model, text_model.Get());
+      return model.get();
+    });
   };
   LATHE_ASSIGN_OR_RETURN(auto file, read(plan.paths.train));
   Dataset dataset{.group = pairs ? 2U : 1U,
@@ -74,6 +77,9 @@ Result<Dataset> LoadDataset(const plan::Plan& plan, std::int64_t vocabulary) {
                                      static_cast<std::uint64_t>(plan.data.seed));
     dataset.train = std::move(split.train);
     dataset.validation = std::move(split.validation);
+  }
+  if (plan.evaluation.tool_accuracy || plan.evaluation.response_quality) {
+    dataset.text_model = text_model.Get().value_or(nullptr);
   }
   if (dataset.train.empty()) {
     return Failure(ErrorCode::kInvalidArgument, plan.paths.train.string() +

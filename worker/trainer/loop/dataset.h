@@ -1,6 +1,7 @@
 #pragma once
 // The examples of a plan, as tokens and labels.
 
+#include <memory>
 #include <vector>
 
 #include "common/base/result.h"
@@ -16,6 +17,8 @@ struct Dataset {
   std::vector<Example> validation;
   data::RowCounts counts;             ///< of both files
   std::vector<std::string> warnings;  ///< a sentence each
+  /// Where answers are to be generated and the model has one; else null.
+  std::shared_ptr<const data::TextModel> text_model = nullptr;
 };
 
 /// kInvalidArgument names file and line of what is wrong, also when nothing is left to train on.

@@ -155,6 +155,19 @@ Status CheckSameStart(const Job& job) {
                      job.plan.paths.output.string() + ": all must see the same folder");
 }
 
+Status CollectAnswers(Job& job, EventLog& log) {
+  const plan::EvaluationPlan& wanted = job.plan.evaluation;
+  if (!wanted.tool_accuracy && !wanted.response_quality) return {};
+  if (job.data.validation.empty()) return {};
+  job.answers.emplace(
+      wanted, MeasuredAnswers::Source{job.data.validation, job.data.group, job.data.text_model,
+                                      job.decoder->description.end_tokens});
+  for (const std::string& warning : job.answers->warnings()) {
+    LATHE_RETURN_IF_ERROR(log.Append(protocol::kEventWarning, {{"message", warning}}));
+  }
+  return {};
+}
+
 }  // namespace
 
 Status Resume(Job& job, EventLog& log) {
@@ -211,6 +224,7 @@ Result<Job> Prepare(const plan::Plan& plan, const checkpoint::Identity& identity
   for (const std::string& warning : job.data.warnings) {
     LATHE_RETURN_IF_ERROR(log.Append(protocol::kEventWarning, {{"message", warning}}));
   }
+  LATHE_RETURN_IF_ERROR(CollectAnswers(job, log));
   LATHE_RETURN_IF_ERROR(StartMethod(job));
   PlanSteps(job);
   return job;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "worker/trainer/checkpoint/checkpoint.h"
+#include "worker/trainer/loop/answers.h"
 #include "worker/trainer/loop/dataset.h"
 #include "worker/trainer/loop/event_log.h"
 #include "worker/trainer/loop/milestones.h"
@@ -22,6 +23,7 @@ struct Job {
   std::unique_ptr<model::Decoder> decoder;  ///< at a fixed address: the stepper refers to it
   std::unique_ptr<Stepper> stepper;
   std::unique_ptr<Sampler> sampler;
+  std::optional<MeasuredAnswers> answers;  ///< where evaluations generate some
   Milestones milestones;
   optim::ScheduleSettings schedule;
   checkpoint::Progress progress;

@@ -14,6 +14,7 @@
 #include "worker/trainer/adapters/tensor_file.h"
 #include "worker/trainer/export/model_folder.h"
 #include "worker/trainer/inference/cached_forward.h"
+#include "worker/trainer/loop/answers.h"
 #include "worker/trainer/model/dropout.h"
 
 namespace lathe::trainer::loop {
@@ -188,7 +189,9 @@ Result<adapters::Trainable> StartFull(const plan::Plan& plan, model::Decoder& de
 }  // namespace
 
 std::int64_t MaxPositions(const plan::Plan& plan) {
-  return plan.data.sequence_length + (plan.method == "prefix" ? plan.prefix.length : 0);
+  const bool generates = plan.evaluation.tool_accuracy || plan.evaluation.response_quality;
+  return plan.data.sequence_length + (plan.method == "prefix" ? plan.prefix.length : 0) +
+         (generates ? kAnswerTokens : 0);
 }
 
 at::ScalarType LoadedType(const plan::Plan& plan) {

@@ -8,7 +8,8 @@
 
 namespace lathe::trainer::loop {
 
-/// How long a sequence can be for the decoder, with what the method puts in front.
+/// How long a sequence can be for the decoder, with what the method puts in front and
+/// evaluations generate behind.
 std::int64_t MaxPositions(const plan::Plan& plan);
 
 /// What the base is to be loaded as: full fine-tuning keeps its fp32 values as they are.

@@ -49,13 +49,16 @@ class Runner {
   Error NonfiniteAdvice(std::int64_t count) const;
   /// False when told to leave.
   Result<bool> EvaluateIfDue();
+  /// What generated answers are worth, where that is asked for; false when told to leave.
+  bool AddAnswerScores(Json& fields);
   void NoteEvaluation(double loss);
   /// Whether the best evaluation so far was made of the values as they are, and matters.
   bool IsBestToKeep() const;
   Status SaveCheckpoint();
   /// Down to what may be kept up to that step, and room for so many more.
   void PruneCheckpoints(std::int64_t step, std::int64_t room) const;
-  /// What early stopping ends with are the best values, not the last.
+  /// What early stopping ends with are the best values, not the last. In every process: what comes
+  /// with values, such as DoRA's norms, may need them all.
   Status ReturnToBest();
   Status SaveAdapter(Json& files);
   Result<Outcome> Interrupt();
@@ -235,9 +238,23 @@ Result<bool> Runner::EvaluateIfDue() {
                  {"targetTokens", evaluation->targets}};
   if (job_.plan.objective.type == "sft") fields["perplexity"] = Finite(std::exp(evaluation->loss));
   AddMeasures(evaluation->measures, fields);
+  if (!AddAnswerScores(fields)) return false;
   LATHE_RETURN_IF_ERROR(log_.AppendStep(protocol::kEventEvaluation, fields));
   NoteEvaluation(evaluation->loss);
   LATHE_RETURN_IF_ERROR(Phase("training"));
+  return true;
+}
+
+bool Runner::AddAnswerScores(Json& fields) {
+  if (!job_.answers) return true;
+  const auto scores =
+      job_.answers->Score(*job_.decoder, job_.stepper->trainable().additions, *job_.group, Stop());
+  if (!scores) return false;
+  if (scores->tool_accuracy) fields["toolAccuracy"] = *scores->tool_accuracy;
+  if (scores->response_quality) fields["responseQuality"] = *scores->response_quality;
+  if (scores->answers == 0) return true;
+  fields["generatedAnswers"] = scores->answers;
+  fields["generatedTokens"] = scores->tokens;
   return true;
 }
 
@@ -342,8 +359,8 @@ Status Runner::SaveAdapter(Json& files) {
 Result<Outcome> Runner::Finish() {
   LATHE_RETURN_IF_ERROR(Phase("saving"));
   Json files = Json::array();
+  LATHE_RETURN_IF_ERROR(ReturnToBest());
   if (job_.group->leads()) {
-    LATHE_RETURN_IF_ERROR(ReturnToBest());
     LATHE_RETURN_IF_ERROR(SaveAdapter(files));
   }
   const auto& evaluation = progress().evaluation_loss;

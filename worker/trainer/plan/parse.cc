@@ -205,6 +205,14 @@ SchedulePlan ReadSchedule(const Configuration& c) {
   return schedule;
 }
 
+EvaluationPlan ReadEvaluation(const Configuration& c) {
+  const auto metrics = c.Tokens("evaluation.metrics");
+  const auto has = [&](const char* metric) {
+    return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
+  };
+  return {.tool_accuracy = has("tool_accuracy"), .response_quality = has("response_quality")};
+}
+
 bool IsEnabled(const Configuration& c, const char* optimization) {
   const auto enabled = c.Tokens("optimizations.enabled");
   return std::find(enabled.begin(), enabled.end(), optimization) != enabled.end();
@@ -337,6 +345,7 @@ Plan ReadPlan(const Json& json, std::vector<Finding>& findings) {
   plan.bottleneck = {.size = c.Integer("method.adapterSize"),
                      .variant = c.Text("method.adapterVariant")};
   plan.schedule = ReadSchedule(c);
+  plan.evaluation = ReadEvaluation(c);
   plan.optimizer = ReadOptimizer(c);
   plan.gradient_checkpointing = IsEnabled(c, "gradient_checkpointing");
   plan.activation_offloading = IsEnabled(c, "activation_offloading");

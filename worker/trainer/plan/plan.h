@@ -89,6 +89,12 @@ struct SchedulePlan {
   double early_stopping_threshold = 0;
 };
 
+/// What evaluations measure on answers that are generated for it.
+struct EvaluationPlan {
+  bool tool_accuracy = false;
+  bool response_quality = false;
+};
+
 struct OptimizerPlan {
   std::string name;    ///< "adamw", "adamw_8bit", ...: what optimizations.enabled says is in it
   bool paged = false;  ///< moments in host memory; a name may say so, too
@@ -120,6 +126,7 @@ struct Plan {
   PrefixPlan prefix;
   BottleneckPlan bottleneck;
   SchedulePlan schedule;
+  EvaluationPlan evaluation;
   OptimizerPlan optimizer;
   bool gradient_checkpointing = false;
   bool activation_offloading = false;

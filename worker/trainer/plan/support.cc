@@ -31,9 +31,9 @@ std::vector<std::string> UnmeasuredMetrics(const Configuration& configuration) {
   const bool pairs = configuration.Text("objective.type") == "dpo";
   for (const std::string& metric : configuration.Tokens("evaluation.metrics")) {
     const bool of_tokens = metric == "perplexity" || metric == "token_accuracy";
-    if (of_tokens && !pairs) continue;  // These two are always reported.
-    told.push_back("evaluation.metrics: " + metric + " is not measured here; evaluations report " +
-                   (pairs ? "loss and rewards" : "loss, perplexity and token accuracy"));
+    if (!of_tokens || !pairs) continue;  // Without pairs these two are always reported.
+    told.push_back("evaluation.metrics: " + metric +
+                   " is not measured of pairs; evaluations report loss and rewards");
   }
   return told;
 }

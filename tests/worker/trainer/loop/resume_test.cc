@@ -12,6 +12,7 @@
 #include "common/base/file_io.h"
 #include "common/base/temp_dir.h"
 #include "tests/parity/support.h"
+#include "tests/worker/trainer/loop/talking_model.h"
 
 namespace lathe::parity {
 namespace {
@@ -245,6 +246,37 @@ TEST_F(Resume, PreferenceTrainingGoesOnBitForBit) {
   }
   EXPECT_GT(last["rewardMargin"].get<double>(), 1);
   EXPECT_EQ(last["rewardAccuracy"], 1.0);
+}
+
+TEST_F(Resume, GeneratingAnswersChangesNothingAndIsTakenUpAgain) {
+  WriteTalkingModel(root() / "model");
+  std::ofstream(root() / "train.jsonl") << TalkingRows();
+  Json configuration = Configuration();
+  configuration["datasets"] = {{"trainSplit", 1}};
+  configuration["schedule"]["maxSteps"] = 30;
+  configuration["schedule"]["evalSteps"] = 6;
+  const auto plan = [&](const std::string& output, const Json& metrics) {
+    configuration["evaluation"]["metrics"] = metrics;
+    const std::string path = WritePlan(output, configuration);
+    Json json = ReadJson(path);
+    json["paths"]["baseModel"] = root() / "model";
+    json["paths"]["validation"] = root() / "train.jsonl";
+    std::ofstream(path) << json.dump();
+    return path;
+  };
+  const Json measured = {"tool_accuracy", "response_quality"};
+  fs::remove_all(root() / "whole");
+  ASSERT_EQ(RunTrainer({"run", plan("whole", measured)}).code, 0);
+  ASSERT_EQ(RunTrainer({"run", plan("unmeasured", Json::array())}).code, 0);
+  EXPECT_EQ(*ReadFile(root() / "whole/adapter/adapter_model.safetensors"),
+            *ReadFile(root() / "unmeasured/adapter/adapter_model.safetensors"));
+  // The log says that a step is done before its evaluation begins: both signals come during one.
+  const std::string cut = plan("cut", measured);
+  EXPECT_EQ(RunUntil(cut, "cut", 12, SIGTERM).code, 75);
+  EXPECT_EQ(RunUntil(cut, "cut", 18, SIGKILL).signal, SIGKILL);
+  ASSERT_EQ(RunTrainer({"run", cut}).code, 0);
+  ExpectLikeWhole("cut");
+  EXPECT_TRUE(Story("cut").back().contains("responseQuality"));
 }
 
 TEST_F(Resume, ADamagedCheckpointIsPassedOver) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "tests/worker/trainer/commands/trainer_fixture.h"
+#include "tests/worker/trainer/loop/talking_model.h"
 #include "worker/trainer/formats/safetensors.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
@@ -45,6 +46,41 @@ TEST_F(RunTest, EvaluatesWhatItTrainsOn) {
   EXPECT_NEAR(evaluations[1]["perplexity"].get<double>(),
               std::exp(evaluations[1]["loss"].get<double>()), 1e-6);
   EXPECT_EQ(Events().back()["evaluationLoss"], evaluations[1]["loss"]);
+}
+
+TEST_F(RunTest, GeneratedAnswersBecomeThoseOfTheData) {
+  parity::WriteTalkingModel(root() / "model");
+  Write("train.jsonl", parity::TalkingRows());
+  plan_["paths"]["baseModel"] = root() / "model";
+  plan_["paths"]["validation"] = root() / "train.jsonl";
+  plan_["configuration"] = {
+      {"schedule", {{"maxSteps", 36}, {"batchSize", 4}, {"evalSteps", 4}}},
+      {"method", {{"type", "full"}}},
+      {"optimizer", {{"learningRate", 5e-3}, {"scheduler", {{"type", "constant"}}}}},
+      {"evaluation", {{"metrics", {"tool_accuracy", "response_quality"}}}}};
+  ASSERT_EQ(Run(), 0) << errors();
+  const auto evaluations = EventsOf("evaluation");
+  ASSERT_EQ(evaluations.size(), 9U);
+  EXPECT_EQ(evaluations.front()["toolAccuracy"], 0);
+  EXPECT_LT(evaluations.front()["responseQuality"], 0.5);
+  EXPECT_EQ(evaluations.back()["toolAccuracy"], 1);
+  EXPECT_EQ(evaluations.back()["responseQuality"], 1);
+  EXPECT_EQ(evaluations.back()["generatedAnswers"], 4);
+  EXPECT_THAT(EventsOf("warning"), testing::IsEmpty());
+}
+
+TEST_F(RunTest, SaysWhyAnswersAreNotMeasured) {
+  plan_["paths"]["validation"] = root() / "train.jsonl";
+  plan_["configuration"]["schedule"]["evalSteps"] = 4;
+  plan_["configuration"]["evaluation"] = {{"metrics", {"tool_accuracy", "response_quality"}}};
+  ASSERT_EQ(Run(), 0) << errors();
+  const auto warnings = EventsOf("warning");
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_THAT(warnings[0]["message"].get<std::string>(),
+              HasSubstr("tool_accuracy is not measured"));
+  EXPECT_THAT(warnings[1]["message"].get<std::string>(), HasSubstr("no tokenizer"));
+  ASSERT_EQ(EventsOf("evaluation").size(), 1U);
+  EXPECT_FALSE(EventsOf("evaluation")[0].contains("responseQuality"));
 }
 
 TEST_F(RunTest, StopsEarlyWithoutGainAndStaysStopped) {

@@ -75,10 +75,16 @@ TEST(ParsePlanTest, WhatHasNoEffectIsTold) {
       {"evaluation", {{"metrics", {"perplexity", "token_accuracy", "tool_accuracy"}}}}};
   const auto parsed = ParsePlan(plan.dump());
   ASSERT_TRUE(parsed) << parsed.error().message;
-  ASSERT_EQ(parsed->warnings.size(), 3U);
-  EXPECT_NE(parsed->warnings[0].find("tool_accuracy is not measured"), std::string::npos);
-  EXPECT_EQ(parsed->warnings[1].find("model.revision has no effect"), 0U);
-  EXPECT_EQ(parsed->warnings[2].find("output.adapterName has no effect"), 0U);
+  ASSERT_EQ(parsed->warnings.size(), 2U);
+  EXPECT_EQ(parsed->warnings[0].find("model.revision has no effect"), 0U);
+  EXPECT_EQ(parsed->warnings[1].find("output.adapterName has no effect"), 0U);
+  EXPECT_TRUE(parsed->evaluation.tool_accuracy);
+  EXPECT_FALSE(parsed->evaluation.response_quality);
+  plan["configuration"]["objective"] = {{"type", "dpo"}};
+  const auto pairs = ParsePlan(plan.dump());
+  ASSERT_TRUE(pairs) << pairs.error().message;
+  ASSERT_EQ(pairs->warnings.size(), 4U);
+  EXPECT_NE(pairs->warnings[0].find("perplexity is not measured of pairs"), std::string::npos);
 }
 
 TEST(ParsePlanTest, ASettingAtItsDefaultIsNoOtherRun) {
