@@ -35,25 +35,64 @@ model::FusedLinear Alone(const model::FusedLinear& linear, std::size_t index) {
 
 }  // namespace
 
-DoraNorms::DoraNorms(const model::FusedLinear& linear, std::size_t part,
-                     at::ScalarType compute_type)
-    : part_(linear.parts[part]), linear_(Alone(linear, part)), compute_type_(compute_type) {
-  ForRows(linear_, compute_type_, [&](std::int64_t begin, const at::Tensor& rows) {
-    if (!squares_.defined()) squares_ = at::empty({part_.size}, rows.options());
-    squares_.narrow(0, begin, rows.size(0)).copy_(rows.square().sum(1));
+DoraNorms::DoraNorms(const model::Decoder& decoder, std::vector<Place> places)
+    : places_(std::move(places)), compute_type_(decoder.dtype()) {
+  if (decoder.source) {
+    in_parts_ = &decoder;
+  } else {
+    for (const Place& place : places_) {
+      linears_.push_back(Alone(model::LinearAt(decoder, place.group), place.part));
+    }
+  }
+  Visit([&](std::size_t, const model::FusedLinear& linear) {
+    at::Tensor squares;
+    ForRows(linear, compute_type_, [&](std::int64_t begin, const at::Tensor& rows) {
+      if (!squares.defined()) squares = at::empty({linear.weight.size(0)}, rows.options());
+      squares.narrow(0, begin, rows.size(0)).copy_(rows.square().sum(1));
+    });
+    squares_.push_back(squares);
   });
 }
 
+void DoraNorms::Visit(
+    const std::function<void(std::size_t, const model::FusedLinear&)>& body) const {
+  if (in_parts_ == nullptr) {
+    for (std::size_t i = 0; i < linears_.size(); ++i) body(i, linears_[i]);
+    return;
+  }
+  std::size_t next = 0;
+  const auto up_to = [&](std::size_t group) {
+    for (; next < places_.size() && places_[next].group < group; ++next) {
+      const Place& place = places_[next];
+      body(next, Alone(model::LinearAt(*in_parts_, place.group), place.part));
+    }
+  };
+  in_parts_->source->Begin({});
+  for (std::size_t layer = 0; layer < in_parts_->layers.size(); ++layer) {
+    const model::HeldLayer held(in_parts_->source.get(), layer);
+    up_to(model::GroupIndex(layer + 1, model::Site::kQkv));
+  }
+  up_to(model::HeadGroupIndex(*in_parts_) + 1);
+}
+
 // ||w + s b A||^2 = ||w||^2 + 2 s b . (A w) + s^2 b (A A^T) b for each row w of W and b of B.
-at::Tensor DoraNorms::Of(const at::Tensor& a, const at::Tensor& b, double scale) const {
-  at::Tensor squares = squares_.clone();
-  ForRows(linear_, compute_type_, [&](std::int64_t begin, const at::Tensor& rows) {
-    const at::Tensor product = at::mm(rows, a.t()).mul_(b.narrow(0, begin, rows.size(0)));
-    squares.narrow(0, begin, rows.size(0)).add_(product.sum(1), 2 * scale);
+void DoraNorms::Measure(
+    const std::function<Addition(std::size_t)>& addition,
+    const std::function<void(std::size_t, const at::Tensor& norms)>& use) const {
+  if (places_.empty()) return;
+  Visit([&](std::size_t index, const model::FusedLinear& linear) {
+    const Addition added = addition(index);
+    const at::Tensor& a = added.a;
+    const at::Tensor& b = added.b;
+    at::Tensor squares = squares_[index].clone();
+    ForRows(linear, compute_type_, [&](std::int64_t begin, const at::Tensor& rows) {
+      const at::Tensor product = at::mm(rows, a.t()).mul_(b.narrow(0, begin, rows.size(0)));
+      squares.narrow(0, begin, rows.size(0)).add_(product.sum(1), 2 * added.scale);
+    });
+    squares.add_(at::mm(b, at::mm(a, a.t())).mul_(b).sum(1), added.scale * added.scale);
+    // A row of zeros has no direction; any positive norm leaves it as it is.
+    use(index, squares.clamp_min_(1e-30).sqrt_());
   });
-  squares.add_(at::mm(b, at::mm(a, a.t())).mul_(b).sum(1), scale * scale);
-  // A row of zeros has no direction; any positive norm leaves it as it is.
-  return squares.clamp_min_(1e-30).sqrt_();
 }
 
 }  // namespace lathe::trainer::adapters

@@ -4,25 +4,46 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/trainer/model/linear.h"
+#include <functional>
+#include <vector>
+
+#include "worker/trainer/model/decoder.h"
 
 namespace lathe::trainer::adapters {
 
-/// One adapted layer's. Shares the weight with the decoder; its norm is taken once.
+/// Those of all adapted layers. Shares the weights with the decoder, which need not live on; where
+/// its layers are held in parts by several processes it must, and every one of them makes each call
+/// here at the same time.
 class DoraNorms {
  public:
-  DoraNorms(const model::FusedLinear& linear, std::size_t part, at::ScalarType compute_type);
+  /// A layer, by its fused one and its place within that.
+  struct Place {
+    std::size_t group = 0;
+    std::size_t part = 0;
+  };
+  /// Of no layer.
+  DoraNorms() = default;
+  /// Takes the norms of the weights alone, which do not change. Places in the order of groups.
+  DoraNorms(const model::Decoder& decoder, std::vector<Place> places);
 
-  /// Where the layer lies in its fused one.
-  const model::LinearPart& part() const { return part_; }
-  /// [out] fp32 for a [rank, in] and b [out, rank], both fp32.
-  at::Tensor Of(const at::Tensor& a, const at::Tensor& b, double scale) const;
+  /// What is added to a weight: a [rank, in] and b [out, rank], both fp32.
+  struct Addition {
+    const at::Tensor& a;
+    const at::Tensor& b;
+    double scale = 1;
+  };
+  /// Gives `use` the norms [out] fp32 of one layer after the other, by its place's index.
+  void Measure(const std::function<Addition(std::size_t)>& addition,
+               const std::function<void(std::size_t, const at::Tensor& norms)>& use) const;
 
  private:
-  model::LinearPart part_;
-  model::FusedLinear linear_;  ///< that part alone
-  at::ScalarType compute_type_;
-  at::Tensor squares_;  ///< [out] fp32: the squared length of each row of W
+  void Visit(const std::function<void(std::size_t, const model::FusedLinear&)>& body) const;
+
+  std::vector<Place> places_;
+  at::ScalarType compute_type_ = at::kFloat;
+  std::vector<model::FusedLinear> linears_;  ///< by place, each alone; empty: held in parts
+  const model::Decoder* in_parts_ = nullptr;
+  std::vector<at::Tensor> squares_;  ///< by place, [out] fp32: the squared lengths of rows of W
 };
 
 }  // namespace lathe::trainer::adapters

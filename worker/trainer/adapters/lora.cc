@@ -44,12 +44,14 @@ Result<LoraAdapter> LoraAdapter::Create(const model::Decoder& decoder, const Lor
 
 void LoraAdapter::Allocate(const model::Decoder& decoder, Purpose purpose) {
   std::int64_t total = 0;
+  std::vector<DoraNorms::Place> places;
   for (const LoraModule& module : modules_) {
     const model::FusedLinear& linear = model::LinearAt(decoder, module.group);
     const std::int64_t out = linear.parts[module.part].size;
     total += module.rank * (linear.weight.size(1) + out) + (settings_.dora ? out : 0);
-    if (settings_.dora) norms_.emplace_back(linear, module.part, decoder.dtype());
+    if (settings_.dora) places.push_back({module.group, module.part});
   }
+  if (settings_.dora) norms_ = DoraNorms(decoder, std::move(places));
   for (const LoraBias& bias : biases_) {
     const model::FusedLinear& linear = model::LinearAt(decoder, bias.group);
     const model::LinearPart& part = linear.parts[bias.part];
@@ -133,24 +135,28 @@ void LoraAdapter::Initialize(std::uint64_t seed) {
     at::Tensor values = at::empty(modules_[i].a.sizes(), at::kFloat);
     modules_[i].a.copy_(values.uniform_(-bound, bound, generator));
     modules_[i].b.zero_();
-    if (settings_.dora) {
-      modules_[i].magnitude.copy_(norms_[i].Of(modules_[i].a, modules_[i].b, modules_[i].scale));
-    }
   }
+  norms_.Measure(
+      [&](std::size_t i) { return AdditionOf(i); },
+      [&](std::size_t i, const at::Tensor& norms) { modules_[i].magnitude.copy_(norms); });
   for (std::size_t i = 0; i < biases_.size(); ++i) biases_[i].values.copy_(initial_biases_[i]);
   Refresh();
 }
 
+DoraNorms::Addition LoraAdapter::AdditionOf(std::size_t module) const {
+  return {modules_[module].a, modules_[module].b, modules_[module].scale};
+}
+
 void LoraAdapter::Refresh() const {
   if (!compute_.is_same(parameters_)) compute_.copy_(parameters_);
-  for (std::size_t i = 0; i < norms_.size(); ++i) {
+  const auto scale = [&](std::size_t i, const at::Tensor& norms) {
     const LoraModule& module = modules_[i];
-    const model::LinearPart& part = norms_[i].part();
     const model::RowScales& scales = *low_rank_.groups[module.group]->scales;
-    const at::Tensor norm = norms_[i].Of(module.a, module.b, module.scale);
-    scales.inverse_norm.narrow(0, part.begin, part.size).copy_(norm.reciprocal());
-    scales.factor.narrow(0, part.begin, part.size).copy_(module.magnitude / norm);
-  }
+    const std::int64_t size = norms.size(0);
+    scales.inverse_norm.narrow(0, module.begin, size).copy_(norms.reciprocal());
+    scales.factor.narrow(0, module.begin, size).copy_(module.magnitude / norms);
+  };
+  norms_.Measure([&](std::size_t i) { return AdditionOf(i); }, scale);
   for (const LoraBias& bias : biases_) {
     low_rank_.groups[bias.group]
         ->bias.narrow(0, bias.begin, bias.values.size(0))

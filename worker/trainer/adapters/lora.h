@@ -36,9 +36,10 @@ struct LoraSettings {
 
 /// One adapted linear layer.
 struct LoraModule {
-  std::string name;       ///< "model.layers.0.self_attn.q_proj"
-  std::size_t group = 0;  ///< index of its fused layer, see model::GroupIndex
-  std::size_t part = 0;   ///< index within that
+  std::string name;        ///< "model.layers.0.self_attn.q_proj"
+  std::size_t group = 0;   ///< index of its fused layer, see model::GroupIndex
+  std::size_t part = 0;    ///< index within that
+  std::int64_t begin = 0;  ///< its first row there
   std::int64_t rank = 0;
   double alpha = 0;
   double scale = 0;
@@ -59,8 +60,9 @@ struct LoraBias {
 
 class LoraAdapter {
  public:
-  /// Every matrix is zero. kInvalidArgument when a name of the settings matches no linear layer of
-  /// the decoder; the error lists the names that there are.
+  /// Every matrix is zero. DoRA of a decoder whose layers are held in parts refers to it.
+  /// kInvalidArgument when a name of the settings matches no linear layer of the decoder; the error
+  /// lists the names that there are.
   static Result<LoraAdapter> Create(const model::Decoder& decoder, const LoraSettings& settings,
                                     Purpose purpose);
 
@@ -84,13 +86,15 @@ class LoraAdapter {
  private:
   LoraAdapter() = default;
   void Allocate(const model::Decoder& decoder, Purpose purpose);
+  /// What norms_ calls for.
+  DoraNorms::Addition AdditionOf(std::size_t module) const;
   std::int64_t AllocateGroup(const model::FusedLinear& linear, std::size_t index,
                              std::int64_t offset);
 
   LoraSettings settings_;
   std::vector<LoraModule> modules_;
   std::vector<LoraBias> biases_;
-  std::vector<DoraNorms> norms_;  ///< by module; empty without DoRA
+  DoraNorms norms_;  ///< by module; of none without DoRA
   std::vector<at::Tensor> initial_biases_;
   at::Tensor parameters_;
   at::Tensor compute_;  ///< the parameters in the compute type; the same tensor when that is fp32

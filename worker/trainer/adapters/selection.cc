@@ -87,6 +87,7 @@ Result<std::vector<LoraModule>> SelectModules(const model::Decoder& decoder,
       LoraModule module = DescribeModule(names.back(), settings);
       module.group = group;
       module.part = part;
+      module.begin = parts[part].begin;
       selected.push_back(std::move(module));
     }
   }

@@ -21,7 +21,6 @@ double LinearWeights(const model::ModelDescription& d) {
 /// Empty when the method leaves the weights alone.
 std::string WhyWhole(const plan::Plan& plan) {
   if (plan.method == "full") return "method.type full trains them";
-  if (plan.lora.dora) return "method.loraConfig.useDora measures their rows";
   return {};
 }
 

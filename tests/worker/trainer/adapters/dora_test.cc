@@ -74,8 +74,18 @@ class DoraTest : public testing::Test {
 
 TEST_F(DoraTest, NormsAreThoseOfTheSum) {
   const LoraModule& module = adapter_.modules()[0];
-  const at::Tensor got = DoraNorms(linear(), 0, at::kFloat).Of(module.a, module.b, module.scale);
-  EXPECT_LT((got - Norm()).abs().max().item<double>(), 1e-5);
+  const DoraNorms norms(decoder_, {{model::GroupIndex(0, model::Site::kQkv), 0}});
+  int measured = 0;
+  norms.Measure(
+      [&](std::size_t) {
+        return DoraNorms::Addition{module.a, module.b, module.scale};
+      },
+      [&](std::size_t index, const at::Tensor& got) {
+        ++measured;
+        EXPECT_EQ(index, 0U);
+        EXPECT_LT((got - Norm()).abs().max().item<double>(), 1e-5);
+      });
+  EXPECT_EQ(measured, 1);
 }
 
 TEST_F(DoraTest, ForwardIsTheDefinition) {

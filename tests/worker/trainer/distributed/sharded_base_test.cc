@@ -5,6 +5,7 @@
 #include <random>
 
 #include "tests/worker/trainer/distributed/several_processes.h"
+#include "tests/worker/trainer/loop/talking_model.h"
 #include "worker/trainer/formats/safetensors.h"
 
 namespace lathe::parity {
@@ -87,7 +88,10 @@ class ShardedBase : public SeveralProcesses {
       const auto whole = Events("whole-" + name, type);
       const auto parts = Events("parts-" + name, type);
       ASSERT_EQ(parts.size(), whole.size());
-      for (std::size_t i = 0; i < parts.size(); ++i) EXPECT_EQ(parts[i]["loss"], whole[i]["loss"]);
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        EXPECT_EQ(parts[i]["loss"], whole[i]["loss"]);
+        EXPECT_EQ(parts[i].value("responseQuality", -1.0), whole[i].value("responseQuality", -1.0));
+      }
     }
     for (const auto& entry : fs::directory_iterator(root() / ("whole-" + name) / "adapter")) {
       const fs::path file = entry.path().filename();
@@ -116,6 +120,20 @@ TEST_F(ShardedBase, QuantisedWeightsToo) {
   ExpectSameBits(configuration, 2);
 }
 
+TEST_F(ShardedBase, DoraMeasuresWholeWeightsAllTheSame) {
+  WriteModel({});
+  Json configuration = Uneven();
+  configuration["method"]["loraConfig"]["useDora"] = true;
+  // The end takes up the best values again, in every process.
+  configuration["schedule"]["maxSteps"] = 8;
+  configuration["schedule"]["evalSteps"] = 1;
+  configuration["schedule"]["earlyStoppingPatience"] = 1;
+  configuration["schedule"]["earlyStoppingThreshold"] = 100;
+  ExpectSameBits(configuration, 2);
+  configuration["method"]["type"] = "qlora";
+  ExpectSameBits(configuration, 2);
+}
+
 TEST_F(ShardedBase, OtherMethodsAndPreferencesToo) {
   WriteModel({});
   Json configuration = Uneven();
@@ -132,6 +150,21 @@ TEST_F(ShardedBase, OtherMethodsAndPreferencesToo) {
   configuration["datasets"] = {{"trainSplit", 0.8}};
   configuration["objective"] = {{"type", "dpo"}};
   ExpectSameBits(configuration, 2);
+}
+
+TEST_F(ShardedBase, AnswersAreGeneratedTogether) {
+  base_model_ = root() / "talking";
+  init_adapter_ = nullptr;
+  WriteTalkingModel(base_model_);
+  std::ofstream(root() / "train.jsonl") << TalkingRows() << TalkingRows() << TalkingRows();
+  Json configuration = Uneven();
+  configuration["datasets"] = {{"trainSplit", 0.6}};
+  configuration["evaluation"]["metrics"] = {"response_quality"};
+  ExpectSameBits(configuration, 2);  // Five answers: one process has more of them.
+  const auto evaluations = Events("parts-2-0", "evaluation");
+  ASSERT_FALSE(evaluations.empty());
+  EXPECT_EQ(evaluations[0]["generatedAnswers"], 5);
+  EXPECT_TRUE(evaluations[0].contains("responseQuality"));
 }
 
 TEST_F(ShardedBase, GoesOnAfterASignal) {
