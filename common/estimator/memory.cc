@@ -6,7 +6,7 @@ namespace lathe::estimator {
 namespace {
 
 /// Logits exist for this many values at a time, whatever the vocabulary.
-constexpr double kLogitsChunk = 1 << 24;
+constexpr double kLogitsChunk = 1 << 25;
 /// What allocations cost beyond their sizes, measured: blocks that were freed and wait.
 constexpr double kAllocatorShare = 1.15;
 /// Code and buffers of the math libraries, which come with the first step, on a CPU.

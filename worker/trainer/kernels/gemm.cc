@@ -6,12 +6,13 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <type_traits>
 #include <utility>
 
 #include "common/base/check.h"
-#include "worker/trainer/kernels/cpu/tiles.h"
+#include "worker/trainer/kernels/panel_shares.h"
+#include "worker/trainer/kernels/tasks.h"
+#include "worker/trainer/kernels/tile_choice.h"
 
 namespace lathe::trainer::kernels {
 namespace {
@@ -19,85 +20,16 @@ namespace {
 #if defined(__x86_64__)
 
 /// Columns of a packed panel stay in a core's second-level cache while all rows go by.
-constexpr std::int64_t kDepthUnits = 3072;
-
-/// Which of a processor's instructions are used is decided once, so that a machine's results are
-/// the same in every process. Intel's processors are left to torch: MKL is written for them, and
-/// bf16 belongs to their matrix units where they have any.
-bool HasFloat32() {
-  static const bool has = __builtin_cpu_is("amd") != 0 && __builtin_cpu_supports("x86-64-v4") != 0;
-  return has;
-}
-bool HasBfloat16() {
-  static const bool has = __builtin_cpu_supports("x86-64-v4") != 0 &&
-                          __builtin_cpu_supports("avx512bf16") != 0 &&
-                          __builtin_cpu_supports("amx-bf16") == 0;
-  return has;
-}
-
-template <class T>
-const TileKernels<T>& Tiles();
-template <>
-const TileKernels<float>& Tiles<float>() {
-  return kFloat32Tiles;
-}
-template <>
-const TileKernels<Bfloat16>& Tiles<Bfloat16>() {
-  return kBfloat16Tiles;
-}
-
-template <class T>
-T* Data(const at::Tensor& tensor) {
-  return static_cast<T*>(tensor.data_ptr());
-}
-
-std::int64_t CeilDivide(std::int64_t value, std::int64_t by) {
-  return (value + by - 1) / by;
-}
-template <class T>
-std::int64_t UnitsOf(std::int64_t depth) {
-  return CeilDivide(depth, kElementsPerUnit<T>);
-}
-
-at::Tensor EmptyUnits(std::int64_t count) {
-  return at::empty({count}, at::kInt);
-}
-
-/// Calls body(type tag) for a type that has kernels.
-template <class Body>
-void Dispatch(const at::Tensor& tensor, const Body& body) {
-  if (tensor.scalar_type() == at::kFloat) {
-    body(float{});
-  } else {
-    LATHE_CHECK(tensor.scalar_type() == at::kBFloat16, "products are fp32 or bf16");
-    body(Bfloat16{});
-  }
-}
-
-/// Calls body(task, worker) for every task; whoever is free takes the next one. `work` is about the
-/// number of multiplications in all: little is not worth waking threads for.
-template <class Body>
-void ForTasks(std::int64_t tasks, std::int64_t work, const Body& body) {
-  constexpr std::int64_t kLittle = std::int64_t{1} << 21;
-  const std::int64_t threads = work < kLittle ? 1 : at::get_num_threads();
-  const std::int64_t workers = std::min(tasks, threads);
-  std::atomic<std::int64_t> next = 0;
-  at::parallel_for(0, workers, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t worker = begin; worker < end; ++worker) {
-      while (true) {
-        const std::int64_t task = next.fetch_add(1, std::memory_order_relaxed);
-        if (task >= tasks) break;
-        body(task, worker);
-      }
-    }
-  });
-}
+constexpr std::int64_t kDepthUnits = 1536;
+/// Rows are packed as a whole when they are no longer than this.
+constexpr std::int64_t kRowUnits = 3072;
 
 /// Work to pack an element, as ForTasks counts it.
 constexpr std::int64_t kPackWork = 16;
 
-template <class T>
-at::Tensor PackLeft(const at::Tensor& x, double scale) {
+/// Calls then(block, packed rows) for every block, by the thread that has packed it.
+template <class T, class Then>
+at::Tensor PackLeft(const at::Tensor& x, double scale, const Then& then) {
   const std::int64_t rows = x.size(0);
   const std::int64_t units = UnitsOf<T>(x.size(1));
   const std::int64_t blocks = CeilDivide(rows, kTileRows);
@@ -105,20 +37,26 @@ at::Tensor PackLeft(const at::Tensor& x, double scale) {
   // may have packed already.
   at::Tensor packed = EmptyUnits(blocks * (units * kTileRows + kPackSlack));
   auto* to = Data<std::uint32_t>(packed);
+  const T* const from = Data<T>(x);
+  const bool across = x.stride(1) != 1;
+  LATHE_CHECK(!across || (x.stride(0) == 1 && scale == 1), "columns lie as they are");
   ForTasks(blocks, x.numel() * kPackWork, [&](std::int64_t block, std::int64_t) {
     const std::int64_t row = block * kTileRows;
     const std::int64_t count = std::min(kTileRows, rows - row);
-    const T* data = Data<T>(x) + row * x.stride(0);
     std::uint32_t* block_to = to + block * (units * kTileRows + kPackSlack);
-    if (x.stride(1) == 1) {
-      Tiles<T>().pack_rows({data, x.stride(0), count}, x.size(1), static_cast<float>(scale),
-                           block_to);
+    if (across) {
+      Tiles<T>().pack_rows_across({from + row, x.stride(1), x.size(1)}, count, block_to);
     } else {
-      LATHE_CHECK(x.stride(0) == 1 && scale == 1, "columns lie as they are");
-      Tiles<T>().pack_rows_across({data, x.stride(1), x.size(1)}, count, block_to);
+      Tiles<T>().pack_rows({from + row * x.stride(0), x.stride(0), count}, x.size(1),
+                           static_cast<float>(scale), block_to);
     }
+    then(block, block_to);
   });
   return packed;
+}
+template <class T>
+at::Tensor PackLeft(const at::Tensor& x, double scale) {
+  return PackLeft<T>(x, scale, [](std::int64_t, const std::uint32_t*) {});
 }
 template <class T>
 RowBlocks BlocksOf(const at::Tensor& packed, std::int64_t depth) {
@@ -163,6 +101,34 @@ void PackPanel(const at::Tensor& right, const Panel& panel, const Depth& depth, 
   }
 }
 
+/// What of a weight's panel is to be fetched beside one of several blocks.
+template <class T>
+TileFetch FetchOf(const at::Tensor& right, const Panel& panel, const Depth& depth,
+                  std::int64_t block, std::int64_t blocks) {
+  constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
+  constexpr std::int64_t kPiece = 128;
+  const T* data = Data<T>(right) + panel.begin * right.stride(0) + depth.begin * right.stride(1);
+  const bool across = right.stride(1) != 1;
+  const std::int64_t lines = across ? depth.count : panel.columns;
+  const std::int64_t line = lines * block / blocks;
+  const std::int64_t count = lines * (block + 1) / blocks - line;
+  const char* const from =
+      reinterpret_cast<const char*>(data + line * right.stride(across ? 1 : 0));
+  if (across) return {from, right.stride(1) * kSize, count};
+  // A line a block; with few blocks the last lines stay where they are.
+  return {from, kPiece, CeilDivide(depth.count * kSize, kPiece)};
+}
+
+/// A low-rank product of a Gemm, its left operand packed.
+struct PackedLowRank {
+  RowBlocks left;
+  std::int64_t units = 0;
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+
+  bool Reaches(const Panel& panel) const { return begin <= panel.begin && panel.begin < end; }
+};
+
 /// One product, or one part of its depth.
 template <class T>
 class Gemm {
@@ -175,15 +141,13 @@ class Gemm {
         blocks_(CeilDivide(out.size(0), kTileRows)) {
     if (options.bias.defined()) bias_ = options.bias.to(at::kFloat).contiguous();
     for (const LowRankProduct& product : options.low_rank) {
+      const std::int64_t rank = product.left.size(1);
       lefts_.push_back(PackLeft<T>(product.left, product.scale));
-      low_rank_units_ += UnitsOf<T>(product.left.size(1));
+      low_rank_.push_back({BlocksOf<T>(lefts_.back(), rank), UnitsOf<T>(rank), product.begin,
+                           product.begin + product.right.size(0)});
+      low_rank_units_ += UnitsOf<T>(rank);
     }
-    // Few panels are divided by rows, too, so that every thread has work.
-    const std::int64_t wanted = 2 * at::get_num_threads();
-    const auto panels = static_cast<std::int64_t>(panels_.size());
-    const std::int64_t shares = std::clamp<std::int64_t>(CeilDivide(wanted, panels), 1, blocks_);
-    blocks_a_task_ = CeilDivide(blocks_, shares);
-    tasks_a_panel_ = CeilDivide(blocks_, blocks_a_task_);
+    LATHE_CHECK(low_rank_.size() < kSegments, "too many low-rank products");
   }
 
   void Run(PackedRows& x) {
@@ -202,133 +166,150 @@ class Gemm {
   void RunPart(const RowBlocks& rows, const Depth& depth, bool last) {
     const std::int64_t units = UnitsOf<T>(depth.count);
     const std::int64_t panel_units = (units + low_rank_units_) * kTileColumns;
-    const at::Tensor space = EmptyUnits(panel_units * at::get_num_threads());
-    std::vector<std::int64_t> held(static_cast<std::size_t>(at::get_num_threads()), -1);
-    const auto tasks = static_cast<std::int64_t>(panels_.size()) * tasks_a_panel_;
-    ForTasks(tasks, out_.numel() * depth.count, [&](std::int64_t task, std::int64_t worker) {
-      const std::int64_t index = task / tasks_a_panel_;
-      const Panel& panel = panels_[static_cast<std::size_t>(index)];
-      std::uint32_t* columns = Data<std::uint32_t>(space) + worker * panel_units;
-      if (std::exchange(held[static_cast<std::size_t>(worker)], index) != index) {
-        PackPanel<T>(weight_, panel, depth, columns);
-        if (last) PackLowRank(panel, columns + units * kTileColumns);
-      }
-      const std::int64_t begin = task % tasks_a_panel_ * blocks_a_task_;
-      const std::int64_t end = std::min(blocks_, begin + blocks_a_task_);
-      for (std::int64_t block = begin; block < end; ++block) {
-        MultiplyBlock({rows.data + block * rows.stride, columns, units}, panel,
-                      {block, depth.begin > 0, last});
+    const std::int64_t threads = ThreadsFor(out_.numel() * depth.count);
+    const at::Tensor space = EmptyUnits(panel_units * threads);
+    auto* const spaces = Data<std::uint32_t>(space);
+    const TileProduct<T> tile = TileOf(depth.begin > 0, last);
+    // The last blocks of a panel are the time to fetch the next one: what comes sooner is driven
+    // from the cache by the rows that pass.
+    const std::int64_t fetch_from = std::max<std::int64_t>(0, blocks_ - kFetchBlocks);
+    const auto fetch = [&](std::int64_t block, std::int64_t panel) {
+      return panel < 0 || block < fetch_from
+                 ? TileFetch{}
+                 : FetchOf<T>(weight_, At(panel), depth, block - fetch_from, blocks_ - fetch_from);
+    };
+    PanelShares shares(static_cast<std::int64_t>(panels_.size()), blocks_, threads);
+    at::parallel_for(0, threads, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t worker = begin; worker < end; ++worker) {
+        shares.Run(
+            worker,
+            [&](std::int64_t panel) {
+              std::uint32_t* const columns = spaces + worker * panel_units;
+              PackPanel<T>(weight_, At(panel), depth, columns);
+              if (last) PackLowRank(At(panel), columns + units * kTileColumns);
+            },
+            [&](std::int64_t block, const PanelShares::Place& place) {
+              const std::uint32_t* const columns = spaces + place.owner * panel_units;
+              TileProduct<T> own = tile;
+              own.fetch = fetch(block, place.next);
+              MultiplyBlock({rows.data + block * rows.stride, columns, units}, At(place.panel),
+                            block, own);
+            });
       }
     });
   }
 
-  static bool Reaches(const LowRankProduct& product, const Panel& panel) {
-    return product.begin <= panel.begin && panel.begin < product.begin + product.right.size(0);
-  }
+  const Panel& At(std::int64_t panel) const { return panels_[static_cast<std::size_t>(panel)]; }
 
   void PackLowRank(const Panel& panel, std::uint32_t* to) const {
-    for (const LowRankProduct& product : options_.low_rank) {
-      const std::int64_t rank = product.right.size(1);
-      if (!Reaches(product, panel)) continue;
-      PackPanel<T>(product.right, {panel.begin - product.begin, panel.columns}, {0, rank}, to);
-      to += UnitsOf<T>(rank) * kTileColumns;
+    for (std::size_t i = 0; i < low_rank_.size(); ++i) {
+      if (!low_rank_[i].Reaches(panel)) continue;
+      const at::Tensor& right = options_.low_rank[i].right;
+      PackPanel<T>(right, {panel.begin - low_rank_[i].begin, panel.columns}, {0, right.size(1)},
+                   to);
+      to += low_rank_[i].units * kTileColumns;
     }
   }
 
-  struct Where {
-    std::int64_t block = 0;
-    bool continues = false;
-    bool last = false;
-  };
-
-  void MultiplyBlock(const TileSegment& main, const Panel& panel, const Where& where) const {
-    std::array<TileSegment, kSegments> segments = {main};
-    std::int64_t count = 1;
-    const std::uint32_t* columns = main.columns + main.units * kTileColumns;
-    for (std::size_t i = 0; where.last && i < lefts_.size(); ++i) {
-      const LowRankProduct& product = options_.low_rank[i];
-      if (!Reaches(product, panel)) continue;
-      const RowBlocks left = BlocksOf<T>(lefts_[i], product.left.size(1));
-      const std::int64_t units = UnitsOf<T>(product.left.size(1));
-      LATHE_CHECK(count < kSegments, "too many low-rank products in one place");
-      segments[static_cast<std::size_t>(count++)] = {left.data + where.block * left.stride, columns,
-                                                     units};
-      columns += units * kTileColumns;
-    }
-    const std::int64_t row = where.block * kTileRows;
+  /// What the tiles of one part of the depth have in common, at row and column 0.
+  TileProduct<T> TileOf(bool continues, bool last) const {
+    TileProduct<T> tile;
     const at::Tensor& partial = partial_.defined() ? partial_ : out_;
-    TileProduct<T> product;
-    product.segments = segments.data();
-    product.segment_count = count;
-    product.rows = std::min(kTileRows, out_.size(0) - row);
-    product.columns = panel.columns;
     if (partial.scalar_type() == at::kFloat) {
-      product.partial = Data<float>(partial) + row * partial.stride(0) + panel.begin;
-      product.partial_stride = partial.stride(0);
+      tile.partial = Data<float>(partial);
+      tile.partial_stride = partial.stride(0);
     }
-    product.continues = where.continues;
-    if (where.last) {
-      if (bias_.defined()) product.bias = Data<float>(bias_) + panel.begin;
-      product.out = Data<T>(out_) + row * out_.stride(0) + panel.begin;
-      product.out_stride = out_.stride(0);
+    tile.continues = continues;
+    if (last) {
+      if (bias_.defined()) tile.bias = Data<float>(bias_);
+      tile.out = Data<T>(out_);
+      tile.out_stride = out_.stride(0);
     }
-    Tiles<T>().multiply(product);
+    tile.rows = out_.size(0);
+    return tile;
   }
 
-  static constexpr std::int64_t kSegments = 8;
+  /// tile: see TileOf.
+  void MultiplyBlock(const TileSegment& main, const Panel& panel, std::int64_t block,
+                     TileProduct<T> tile) const {
+    std::array<TileSegment, kSegments> segments;
+    segments[0] = main;
+    std::size_t count = 1;
+    const std::uint32_t* columns = main.columns + main.units * kTileColumns;
+    for (std::size_t i = 0; tile.out != nullptr && i < low_rank_.size(); ++i) {
+      const PackedLowRank& product = low_rank_[i];
+      if (!product.Reaches(panel)) continue;
+      segments[count++] = {product.left.data + block * product.left.stride, columns, product.units};
+      columns += product.units * kTileColumns;
+    }
+    const std::int64_t row = block * kTileRows;
+    tile.segments = segments.data();
+    tile.segment_count = static_cast<std::int64_t>(count);
+    tile.rows = std::min(kTileRows, tile.rows - row);
+    tile.columns = panel.columns;
+    if (tile.partial != nullptr) tile.partial += row * tile.partial_stride + panel.begin;
+    if (tile.bias != nullptr) tile.bias += panel.begin;
+    if (tile.out != nullptr) tile.out += row * tile.out_stride + panel.begin;
+    Tiles<T>().multiply(tile);
+  }
+
+  static constexpr std::size_t kSegments = 8;
+  static constexpr std::int64_t kFetchBlocks = kTileColumns;
 
   const at::Tensor& out_;
   const at::Tensor& weight_;
   const GemmOptions& options_;
   std::vector<Panel> panels_;
   std::int64_t blocks_ = 0;
-  std::int64_t blocks_a_task_ = 0;
-  std::int64_t tasks_a_panel_ = 0;
   std::int64_t low_rank_units_ = 0;
   std::vector<at::Tensor> lefts_;
+  std::vector<PackedLowRank> low_rank_;
   at::Tensor bias_;
   at::Tensor partial_;
 };
 
+/// A projection's weight, packed, and where its results go.
 template <class T>
-void AddOuter(const at::Tensor& left, const at::Tensor& right, double scale,
-              const at::Tensor& gradient) {
-  const std::int64_t rows = left.size(1);
-  const std::int64_t parts = CeilDivide(rows, kTileRows);
-  const std::int64_t rows_a_part = CeilDivide(rows, parts);
-  const std::int64_t stride = UnitsOf<T>(left.size(0)) * kTileRows + kPackSlack;
-  const at::Tensor packed = EmptyUnits(parts * stride);
-  auto* rows_data = Data<std::uint32_t>(packed);
-  for (std::int64_t part = 0; part < parts; ++part) {
-    const std::int64_t row = part * rows_a_part;
-    Tiles<T>().pack_rows_across({Data<T>(left) + row, left.stride(0), left.size(0)},
-                                std::min(rows_a_part, rows - row), rows_data + part * stride);
+class PackedProjection {
+ public:
+  PackedProjection(const Projection& projection, std::int64_t out_column)
+      : rows_(projection.weight.size(0)),
+        units_(UnitsOf<T>(projection.weight.size(1))),
+        first_unit_(projection.first_column / kElementsPerUnit<T>),
+        out_column_(out_column),
+        columns_(EmptyUnits(CeilDivide(rows_, kTileColumns) * units_ * kTileColumns)) {
+    for (std::int64_t begin = 0; begin < rows_; begin += kTileColumns) {
+      PackPanel<T>(projection.weight, {begin, std::min(kTileColumns, rows_ - begin)},
+                   {0, projection.weight.size(1)}, At(begin));
+    }
   }
-  ForTasks(CeilDivide(right.size(1), kTileColumns), left.numel() * right.size(1),
-           [&](std::int64_t panel, std::int64_t) {
-             const std::int64_t column = panel * kTileColumns;
-             const std::int64_t columns = std::min(kTileColumns, right.size(1) - column);
-             for (std::int64_t part = 0; part < parts; ++part) {
-               const std::int64_t row = part * rows_a_part;
-               const std::int64_t count = std::min(rows_a_part, rows - row);
-               std::array<float, kTileRows * kTileColumns> tile;
-               Tiles<T>().outer({rows_data + part * stride,
-                                 {Data<T>(right) + column, right.stride(0), right.size(0)},
-                                 count,
-                                 columns,
-                                 tile.data()});
-               for (std::int64_t r = 0; r < count; ++r) {
-                 float* to = Data<float>(gradient) + (row + r) * gradient.stride(0) +
-                             column * gradient.stride(1);
-                 for (std::int64_t c = 0; c < columns; ++c) {
-                   to[c * gradient.stride(1)] +=
-                       static_cast<float>(scale) *
-                       tile[static_cast<std::size_t>(r * kTileColumns + c)];
-                 }
-               }
-             }
-           });
-}
+
+  /// packed: all columns of a block of rows, the first of which is `row` of out.
+  void Multiply(const std::uint32_t* packed, std::int64_t row, const at::Tensor& out) const {
+    for (std::int64_t begin = 0; begin < rows_; begin += kTileColumns) {
+      const TileSegment segment{packed + first_unit_ * kTileRows, At(begin), units_};
+      TileProduct<T> product;
+      product.segments = &segment;
+      product.segment_count = 1;
+      product.rows = std::min(kTileRows, out.size(0) - row);
+      product.columns = std::min(kTileColumns, rows_ - begin);
+      product.out = Data<T>(out) + row * out.stride(0) + out_column_ + begin;
+      product.out_stride = out.stride(0);
+      Tiles<T>().multiply(product);
+    }
+  }
+
+ private:
+  std::uint32_t* At(std::int64_t begin) const {
+    return Data<std::uint32_t>(columns_) + begin * units_;
+  }
+
+  std::int64_t rows_;
+  std::int64_t units_;
+  std::int64_t first_unit_;
+  std::int64_t out_column_;
+  at::Tensor columns_;
+};
 
 #endif
 
@@ -340,17 +321,17 @@ bool HasGemm(const at::Tensor& x) {
   // Fewer rows leave the packing of the weight dearer than the product.
   constexpr std::int64_t kRows = 2 * kTileRows;
   if (!x.is_cpu() || x.size(0) < kRows) return false;
-  return x.scalar_type() == at::kFloat ? HasFloat32()
-                                       : x.scalar_type() == at::kBFloat16 && HasBfloat16();
+  return x.scalar_type() == at::kFloat ? HasFloat32Tiles()
+                                       : x.scalar_type() == at::kBFloat16 && HasBfloat16Tiles();
 }
 
 RowBlocks PackedRows::Get(std::int64_t begin, std::int64_t count) {
   RowBlocks result;
-  Dispatch(x_, [&](auto tag) {
+  DispatchTiles(x_, [&](auto tag) {
     using T = decltype(tag);
     // All columns, when that is not much, serve every later product.
     const bool all =
-        x_.size(1) <= kDepthUnits * kElementsPerUnit<T> && begin % kElementsPerUnit<T> == 0;
+        x_.size(1) <= kRowUnits * kElementsPerUnit<T> && begin % kElementsPerUnit<T> == 0;
     const std::int64_t first = all ? 0 : begin;
     const std::int64_t columns = all ? x_.size(1) : count;
     if (!packed_.defined() || first != begin_ || columns != count_) {
@@ -364,14 +345,48 @@ RowBlocks PackedRows::Get(std::int64_t begin, std::int64_t count) {
   return result;
 }
 
-void MultiplyInto(const at::Tensor& out, PackedRows& x, const at::Tensor& weight,
-                  const GemmOptions& options) {
-  Dispatch(out, [&](auto tag) { Gemm<decltype(tag)>(out, weight, options).Run(x); });
+at::Tensor Project(PackedRows& x, std::span<const Projection> projections) {
+  std::int64_t width = 0;
+  for (const Projection& projection : projections) width += projection.weight.size(0);
+  at::Tensor out = at::empty({x.x().size(0), width}, x.x().options());
+  if (x.PackWith(projections, out)) return out;
+  std::int64_t column = 0;
+  for (const Projection& projection : projections) {
+    const std::int64_t count = projection.weight.size(0);
+    MultiplyInto(out.narrow(1, column, count), x, projection.weight,
+                 {.first_column = projection.first_column});
+    column += count;
+  }
+  return out;
 }
 
-void AddOuterProduct(const at::Tensor& left, const at::Tensor& right, double scale,
-                     const at::Tensor& gradient) {
-  Dispatch(left, [&](auto tag) { AddOuter<decltype(tag)>(left, right, scale, gradient); });
+bool PackedRows::PackWith(std::span<const Projection> projections, const at::Tensor& out) {
+  bool done = false;
+  DispatchTiles(x_, [&](auto tag) {
+    using T = decltype(tag);
+    if (packed_.defined() || x_.size(1) > kRowUnits * kElementsPerUnit<T>) return;
+    std::vector<PackedProjection<T>> packed;
+    std::int64_t column = 0;
+    for (const Projection& projection : projections) {
+      if (projection.first_column % kElementsPerUnit<T> != 0) return;
+      packed.emplace_back(projection, column);
+      column += projection.weight.size(0);
+    }
+    packed_ = PackLeft<T>(x_, 1, [&](std::int64_t block, const std::uint32_t* rows) {
+      for (const PackedProjection<T>& projection : packed) {
+        projection.Multiply(rows, block * kTileRows, out);
+      }
+    });
+    begin_ = 0;
+    count_ = x_.size(1);
+    done = true;
+  });
+  return done;
+}
+
+void MultiplyInto(const at::Tensor& out, PackedRows& x, const at::Tensor& weight,
+                  const GemmOptions& options) {
+  DispatchTiles(out, [&](auto tag) { Gemm<decltype(tag)>(out, weight, options).Run(x); });
 }
 
 #else
@@ -385,7 +400,7 @@ RowBlocks PackedRows::Get(std::int64_t, std::int64_t) {
 void MultiplyInto(const at::Tensor&, PackedRows&, const at::Tensor&, const GemmOptions&) {
   LATHE_CHECK(false, "no matrix products of our own on this processor");
 }
-void AddOuterProduct(const at::Tensor&, const at::Tensor&, double, const at::Tensor&) {
+at::Tensor Project(PackedRows&, std::span<const Projection>) {
   LATHE_CHECK(false, "no matrix products of our own on this processor");
 }
 

@@ -21,6 +21,12 @@ struct RowBlocks {
   std::int64_t stride = 0;  ///< units from one block of rows to the next
 };
 
+/// A product of some columns of x with few rows.
+struct Projection {
+  at::Tensor weight;              ///< [R, K]; contiguous rows, or contiguous columns
+  std::int64_t first_column = 0;  ///< of the K columns of x that take part
+};
+
 /// The left operand of products: x [M, K], packed when it is first used.
 class PackedRows {
  public:
@@ -29,6 +35,9 @@ class PackedRows {
   const at::Tensor& x() const { return x_; }
   /// Columns begin .. begin + count - 1 of all rows; kept until other columns are asked for.
   RowBlocks Get(std::int64_t begin, std::int64_t count);
+  /// Packs x and computes what Project does. False, and nothing done, where x is packed already or
+  /// not as a whole.
+  bool PackWith(std::span<const Projection> projections, const at::Tensor& out);
 
  private:
   at::Tensor x_;
@@ -61,9 +70,8 @@ at::Tensor Multiply(PackedRows& x, const at::Tensor& weight, const GemmOptions& 
 /// rows or columns. By torch where there are no kernels here.
 at::Tensor BatchedProduct(const at::Tensor& left, const at::Tensor& right);
 
-/// gradient [R, N] (fp32, any strides) += scale * left^T right, for left [M, R] and right [M, N],
-/// column slices of matrices with contiguous rows.
-void AddOuterProduct(const at::Tensor& left, const at::Tensor& right, double scale,
-                     const at::Tensor& gradient);
+/// x[:, columns] weight^T of each projection, side by side [M, sum of R]: computed while x is
+/// packed, if it is not yet.
+at::Tensor Project(PackedRows& x, std::span<const Projection> projections);
 
 }  // namespace lathe::trainer::kernels

@@ -50,8 +50,10 @@ void ApplyRope(at::Tensor& x, const HeadSpan& span, const at::Tensor& cosine,
 
 /// activation(gate) * up, where gate_up [N, 2I] holds gate then up.
 at::Tensor Gated(Activation activation, const at::Tensor& gate_up);
-/// The gradient with respect to gate_up.
-at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up);
+/// The gradient with respect to gate_up. out, if given, becomes Gated(activation, gate_up), which
+/// costs little here.
+at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up,
+                         at::Tensor* out = nullptr);
 
 /// Which keys a row of attention scores may see. Row i of each group of `queries` rows is the query
 /// at position p = first + i; column j is the key at position first_key + j. Visible are the keys

@@ -153,16 +153,25 @@ at::Tensor Gated(Activation activation, const at::Tensor& gate_up) {
 }
 
 at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up) {
+  return cpu::GatedBackward(activation, dout, gate_up, nullptr);
+}
+
+at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up,
+                         at::Tensor* out) {
   const std::int64_t n = dout.size(1);
   at::Tensor gradient = at::empty_like(gate_up);
+  if (out != nullptr) *out = at::empty_like(dout);
   Dispatch(gate_up, [&](const auto& kernels, auto tag) {
     using T = decltype(tag);
     const auto kernel =
         activation == Activation::kSilu ? kernels.swiglu_backward : kernels.geglu_backward;
+    T* const outs = out == nullptr ? nullptr : Data<T>(*out);
     ForRows(gate_up.size(0), n, [&](std::int64_t row) {
       const T* gate = Data<T>(gate_up) + row * 2 * n;
       T* dgate = Data<T>(gradient) + row * 2 * n;
-      kernel(Data<T>(dout) + row * n, gate, gate + n, dgate, dgate + n, n);
+      kernel({Data<T>(dout) + row * n, gate, gate + n, dgate, dgate + n,
+              outs == nullptr ? nullptr : outs + row * n},
+             n);
     });
   });
   return gradient;

@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "worker/trainer/kernels/gemm.h"
 
@@ -82,6 +83,30 @@ at::Tensor Probabilities(const AttentionShape& shape, const Block& block, at::Te
   return scores;
 }
 
+/// Sequences that kernels do together, and the others.
+struct DividedSequences {
+  std::vector<kernels::SequenceRows> together;
+  std::vector<std::size_t> numbers;  ///< of those
+  std::vector<std::pair<std::size_t, kernels::SequenceRows>> alone;
+};
+
+DividedSequences Divide(const AttentionShape& shape, const SequencesInput& input) {
+  DividedSequences divided;
+  const bool has = input.prefix == nullptr && kernels::HasCausalAttention(shape, input.qkv);
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < input.lengths.size(); ++i) {
+    const kernels::SequenceRows rows{begin, input.lengths[i]};
+    begin += rows.length;
+    if (has && rows.length <= kAttentionBlock) {
+      divided.together.push_back(rows);
+      divided.numbers.push_back(i);
+    } else {
+      divided.alone.emplace_back(i, rows);
+    }
+  }
+  return divided;
+}
+
 }  // namespace
 
 AttentionShape ShapeOf(const ModelDescription& d, std::size_t layer) {
@@ -150,6 +175,41 @@ void AttentionBackward(const AttentionShape& shape, const AttentionInput& input,
   own.values.copy_(d.values.narrow(1, before, length));
   input.prefix->key_gradient.add_(d.keys.narrow(1, 0, before));
   input.prefix->value_gradient.add_(d.values.narrow(1, 0, before));
+}
+
+std::vector<at::Tensor> AttentionForward(const AttentionShape& shape, const SequencesInput& input,
+                                         at::Tensor& out) {
+  const DividedSequences divided = Divide(shape, input);
+  std::vector<at::Tensor> together(divided.together.size());
+  if (!together.empty()) {
+    kernels::CausalAttention(shape, divided.together, input.qkv, out, together);
+  }
+  std::vector<at::Tensor> probabilities(input.lengths.size());
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    probabilities[divided.numbers[i]] = std::move(together[i]);
+  }
+  for (const auto& [number, rows] : divided.alone) {
+    at::Tensor own = out.narrow(0, rows.begin, rows.length);
+    probabilities[number] =
+        AttentionForward(shape, {input.qkv.narrow(0, rows.begin, rows.length), input.prefix}, own);
+  }
+  return probabilities;
+}
+
+void AttentionBackward(const AttentionShape& shape, const SequencesInput& input,
+                       const std::vector<at::Tensor>& probabilities, const at::Tensor& dout,
+                       at::Tensor& dqkv) {
+  const DividedSequences divided = Divide(shape, input);
+  std::vector<at::Tensor> together;
+  for (const std::size_t number : divided.numbers) together.push_back(probabilities[number]);
+  if (!together.empty()) {
+    kernels::CausalAttentionBackward(shape, divided.together, {input.qkv, together}, dout, dqkv);
+  }
+  for (const auto& [number, rows] : divided.alone) {
+    at::Tensor own = dqkv.narrow(0, rows.begin, rows.length);
+    AttentionBackward(shape, {input.qkv.narrow(0, rows.begin, rows.length), input.prefix},
+                      probabilities[number], dout.narrow(0, rows.begin, rows.length), own);
+  }
 }
 
 at::Tensor AttentionOverCache(const AttentionShape& shape, const at::Tensor& queries,

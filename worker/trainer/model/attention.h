@@ -7,19 +7,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
+#include "worker/trainer/kernels/attention.h"
 #include "worker/trainer/kernels/ops.h"
 #include "worker/trainer/model/additions.h"
 #include "worker/trainer/model/description.h"
 
 namespace lathe::trainer::model {
 
-struct AttentionShape {
-  std::int64_t heads = 0;
-  std::int64_t kv_heads = 0;
-  std::int64_t head_dim = 0;
-  std::int64_t window = 0;  ///< 0: none
-  kernels::ScoreScaling scaling;
-};
+using AttentionShape = kernels::CausalHeads;
 
 /// The columns of q, of k, and of both in a row of q, k, v.
 inline kernels::HeadSpan QuerySpan(const ModelDescription& d) {
@@ -52,6 +49,22 @@ at::Tensor AttentionForward(const AttentionShape& shape, const AttentionInput& i
 /// qkv) from dout (the shape of out) and adds to the gradients of the prefix.
 void AttentionBackward(const AttentionShape& shape, const AttentionInput& input,
                        const at::Tensor& probabilities, const at::Tensor& dout, at::Tensor& dqkv);
+
+/// Sequences one after another.
+struct SequencesInput {
+  const at::Tensor& qkv;                     ///< [N, (heads + 2 kv_heads) * head_dim], rotated
+  const std::vector<std::int64_t>& lengths;  ///< they add up to N
+  const PrefixLayer* prefix = nullptr;       ///< may be nullptr
+};
+
+/// AttentionForward of each sequence; those that kernels can do whole are done together. Writes out
+/// [N, heads * head_dim] and returns the sequences' probabilities.
+std::vector<at::Tensor> AttentionForward(const AttentionShape& shape, const SequencesInput& input,
+                                         at::Tensor& out);
+/// AttentionBackward of each sequence. Writes dqkv from dout [N, heads * head_dim].
+void AttentionBackward(const AttentionShape& shape, const SequencesInput& input,
+                       const std::vector<at::Tensor>& probabilities, const at::Tensor& dout,
+                       at::Tensor& dqkv);
 
 /// For generation: the last queries.size(0) positions of a sequence attend to all its keys.
 /// queries [Q, heads * head_dim], keys and values [kv_heads, T, head_dim]; returns [Q, heads *

@@ -26,16 +26,6 @@ LayerPass MakeLayerPass(const PassContext& pass) {
   return layers;
 }
 
-/// Calls body(sequence, first row, rows) for every sequence of the batch.
-template <class Body>
-void ForSequences(const MicroBatch& batch, const Body& body) {
-  std::int64_t begin = 0;
-  for (std::size_t i = 0; i < batch.lengths.size(); ++i) {
-    body(i, begin, batch.lengths[i]);
-    begin += batch.lengths[i];
-  }
-}
-
 void AddEmbeddingGradient(const PassContext& pass, at::Tensor& dx) {
   const double scale = pass.decoder.description.embedding_scale;
   if (scale != 1) dx.mul_(at::full({}, scale, dx.options()));
@@ -51,11 +41,8 @@ at::Tensor RunForward(const PassContext& pass, const LayerPass& layers, std::siz
       return PackedForward(shape, layers.starts, qkv, tape == nullptr ? nullptr : &tape->packed);
     }
     at::Tensor out = at::empty({qkv.size(0), shape.heads * shape.head_dim}, qkv.options());
-    ForSequences(pass.batch, [&](std::size_t, std::int64_t begin, std::int64_t length) {
-      at::Tensor rows = out.narrow(0, begin, length);
-      at::Tensor p = AttentionForward(shape, {qkv.narrow(0, begin, length), prefix}, rows);
-      if (tape != nullptr) tape->probabilities.push_back(std::move(p));
-    });
+    std::vector<at::Tensor> p = AttentionForward(shape, {qkv, pass.batch.lengths, prefix}, out);
+    if (tape != nullptr) tape->probabilities = std::move(p);
     return out;
   });
 }
@@ -75,11 +62,8 @@ void RunBackward(const PassContext& pass, const LayerPass& layers, const Backwar
                             {tape.qkv, tape.attention, dattention, tape.packed});
     }
     at::Tensor dqkv = at::empty_like(tape.qkv);
-    ForSequences(pass.batch, [&](std::size_t i, std::int64_t begin, std::int64_t length) {
-      at::Tensor rows = dqkv.narrow(0, begin, length);
-      AttentionBackward(shape, {tape.qkv.narrow(0, begin, length), prefix}, tape.probabilities[i],
-                        dattention.narrow(0, begin, length), rows);
-    });
+    AttentionBackward(shape, {tape.qkv, pass.batch.lengths, prefix}, tape.probabilities, dattention,
+                      dqkv);
     return dqkv;
   };
   BackwardLayer(layers, step.layer, tape, dx, {attend, step.input_gradient});

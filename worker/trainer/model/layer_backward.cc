@@ -22,10 +22,19 @@ class LayerBackward {
     const at::Tensor dout = ThroughBottleneck(pass_.additions.bottleneck.mlp, tape_.mlp_bottleneck);
     const at::Tensor dadded =
         Added(weights_.mlp_out_norm, {dout, tape_.mlp_added, tape_.mlp_added_rstd});
-    const at::Tensor act =
-        NeedsInput(Site::kDown) ? kernels::Gated(activation, tape_.gate_up) : at::Tensor();
-    const at::Tensor dact = Linear(Site::kDown, {dadded, act, tape_.down_tape});
-    const at::Tensor dgate_up = kernels::GatedBackward(activation, dact, tape_.gate_up);
+    // What the layer below the gate has read comes with the gate's gradient; only gradients of
+    // weights want it sooner.
+    const bool full = !pass_.additions.weights.empty();
+    at::Tensor act = full ? kernels::Gated(activation, tape_.gate_up) : at::Tensor();
+    at::Tensor for_a;
+    const at::Tensor dact =
+        Linear(Site::kDown, {dadded, act, tape_.down_tape, true, full ? nullptr : &for_a});
+    const at::Tensor dgate_up =
+        kernels::GatedBackward(activation, dact, tape_.gate_up, for_a.defined() ? &act : nullptr);
+    if (for_a.defined()) {
+      AddGradientOfA(*pass_.additions.low_rank.Find(GroupIndex(layer_, Site::kDown)), for_a, act,
+                     tape_.down_tape);
+    }
     const at::Tensor x = Normed(Site::kGateUp, tape_.middle, weights_.mlp_norm);
     const at::Tensor dx = Linear(Site::kGateUp, {dgate_up, x, tape_.gate_up_tape});
     AddNormBackward(weights_.mlp_norm, {dx, tape_.middle, tape_.middle_rstd}, d_);

@@ -7,6 +7,7 @@
 #include <ATen/ops/mm.h>
 
 #include "worker/trainer/kernels/gemm.h"
+#include "worker/trainer/kernels/outer_products.h"
 #include "worker/trainer/model/gradient.h"
 #include "worker/trainer/model/product.h"
 
@@ -70,7 +71,11 @@ void AddBiasGradients(const LowRankGroup& group, const at::Tensor& dy) {
 /// What follows the gradient of the low-rank products dz: A's gradient and the input's.
 void BackwardThroughA(const LowRankGroup& group, const LinearBackward& arguments,
                       const at::Tensor& dz, at::Tensor& dx) {
-  AddProduct(group.a_gradient, dz.t(), Dropped(arguments.x, arguments.tape));
+  if (arguments.for_a != nullptr) {
+    *arguments.for_a = dz;
+  } else {
+    AddGradientOfA(group, dz, arguments.x, arguments.tape);
+  }
   if (!arguments.input_gradient) return;
   if (arguments.tape.dropout_mask.defined()) {
     dx.add_(at::mm(dz, group.a).mul_(arguments.tape.dropout_mask));
@@ -99,7 +104,8 @@ at::Tensor BackwardScaled(const FusedLinear& linear, const LowRankGroup& group,
       dx = at::mm(scaled, weight);
     }
   }
-  const LinearBackward rest{scaled, arguments.x, arguments.tape, arguments.input_gradient};
+  const LinearBackward rest{scaled, arguments.x, arguments.tape, arguments.input_gradient,
+                            arguments.for_a};
   BackwardThroughA(group, rest, BackwardThroughB(group, rest), dx);
   return dx;
 }
@@ -111,7 +117,8 @@ at::Tensor ForwardPacked(const at::Tensor& weight, const LowRankGroup& group,
   const bool drops = tape != nullptr && tape->dropout_mask.defined();
   kernels::PackedRows rows(x);
   kernels::PackedRows dropped(drops ? Dropped(x, *tape) : at::Tensor(x));
-  const at::Tensor z = kernels::Multiply(drops ? dropped : rows, group.a);
+  const kernels::Projection projection{group.a};
+  const at::Tensor z = kernels::Project(drops ? dropped : rows, {&projection, 1});
   std::vector<kernels::LowRankProduct> products;
   for (const LowRankPart& part : group.parts) {
     products.push_back({z.narrow(1, part.offset, part.rank), part.b, part.begin, part.scale});
@@ -122,17 +129,23 @@ at::Tensor ForwardPacked(const at::Tensor& weight, const LowRankGroup& group,
 
 at::Tensor BackwardPacked(const FusedLinear& linear, const LowRankGroup& group,
                           const LinearBackward& arguments) {
-  const auto& [dy, x, tape, input_gradient] = arguments;
+  const auto& [dy, x, tape, input_gradient, for_a] = arguments;
   kernels::PackedRows rows(dy);
-  const at::Tensor dz = at::empty({dy.size(0), group.a.size(0)}, dy.options());
+  std::vector<kernels::Projection> projections;
+  for (const LowRankPart& part : group.parts) projections.push_back({part.b.t(), part.begin});
+  const at::Tensor dz = kernels::Project(rows, projections);
+  std::vector<kernels::OuterTerm> terms;
   for (const LowRankPart& part : group.parts) {
-    at::Tensor dz_part = dz.narrow(1, part.offset, part.rank);
-    kernels::MultiplyInto(dz_part, rows, part.b.t(), {.first_column = part.begin});
-    dz_part.mul_(part.scale);
-    kernels::AddOuterProduct(tape.low_rank.narrow(1, part.offset, part.rank),
-                             dy.narrow(1, part.begin, part.size), part.scale, part.b_gradient.t());
+    dz.narrow(1, part.offset, part.rank).mul_(part.scale);
+    terms.push_back({tape.low_rank.narrow(1, part.offset, part.rank),
+                     dy.narrow(1, part.begin, part.size), part.scale, part.b_gradient.t()});
   }
-  kernels::AddOuterProduct(dz, Dropped(x, tape), 1, group.a_gradient);
+  if (for_a != nullptr) {
+    *for_a = dz;
+  } else {
+    terms.push_back({dz, Dropped(x, tape), 1, group.a_gradient});
+  }
+  kernels::AddOuterProducts(terms);
   if (!input_gradient) return {};
   const at::Tensor weight = DenseWeight(linear, dy.scalar_type()).t();
   if (tape.dropout_mask.defined()) {
@@ -186,6 +199,17 @@ at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
   if (!has_low_rank) return dx;
   BackwardThroughA(*group, arguments, BackwardThroughB(*group, arguments), dx);
   return dx;
+}
+
+void AddGradientOfA(const LowRankGroup& group, const at::Tensor& for_a, const at::Tensor& x,
+                    const LinearTape& tape) {
+  const at::Tensor input = Dropped(x, tape);
+  if (kernels::HasGemm(input)) {
+    const kernels::OuterTerm term{for_a, input, 1, group.a_gradient};
+    kernels::AddOuterProducts({&term, 1});
+  } else {
+    AddProduct(group.a_gradient, for_a.t(), input);
+  }
 }
 
 }  // namespace lathe::trainer::model

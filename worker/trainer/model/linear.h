@@ -94,9 +94,14 @@ struct LinearBackward {
   const at::Tensor& x;   ///< [N, in]; may be undefined without a group
   const LinearTape& tape;
   bool input_gradient = true;
+  /// Where x is not known yet: takes what AddGradientOfA needs, if the group has an A.
+  at::Tensor* for_a = nullptr;
 };
 /// Adds to the group's gradients; returns dx [N, in], undefined unless asked for.
 at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
                     const LinearBackward& arguments);
+/// What Backward has left for later.
+void AddGradientOfA(const LowRankGroup& group, const at::Tensor& for_a, const at::Tensor& x,
+                    const LinearTape& tape);
 
 }  // namespace lathe::trainer::model

@@ -12,10 +12,10 @@
 namespace lathe::trainer::objectives {
 namespace {
 
-/// Rows at a time: few enough that their logits stay near 64 MB, enough to keep the cores busy. A
-/// GPU is busy with 512 MB.
+/// Rows at a time: few enough that their logits stay near 128 MB, enough to keep the cores busy and
+/// to make it worth while to bring the weight into order for them. A GPU is busy with 512 MB.
 std::int64_t ChunkRows(std::int64_t vocabulary, const at::Device& device) {
-  const std::int64_t logits = std::int64_t{1} << (device.is_cpu() ? 24 : 28);
+  const std::int64_t logits = std::int64_t{1} << (device.is_cpu() ? 25 : 28);
   return std::clamp<std::int64_t>(logits / vocabulary, 16, 4096);
 }
 

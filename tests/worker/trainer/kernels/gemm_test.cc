@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
@@ -12,6 +13,8 @@
 #include <cmath>
 #include <string>
 #include <vector>
+
+#include "worker/trainer/kernels/outer_products.h"
 
 namespace lathe::trainer::kernels {
 namespace {
@@ -105,18 +108,39 @@ TEST_P(GemmTest, ARowGetsWhatItGetsAlone) {
 }
 
 TEST_P(GemmTest, OuterProductsAreAdded) {
+  std::vector<OuterTerm> terms;
+  std::vector<at::Tensor> want;
   for (const std::int64_t rank : {1, 8, 14, 24, 33}) {
     for (const std::int64_t columns : {5, 32, 70}) {
       const at::Tensor left = Random(41, rank + 4).narrow(1, 2, rank);
       const at::Tensor right = Random(41, columns + 3).narrow(1, 3, columns);
-      const at::Tensor want = at::mm(Double(left).t(), Double(right)) * 0.5 + 1;
-      const at::Tensor rows = at::zeros({rank, columns}, at::kFloat).add_(1);
-      AddOuterProduct(left, right, 0.5, rows);
-      EXPECT_LT(Difference(rows, want), 1e-4);
+      want.push_back(at::mm(Double(left).t(), Double(right)) * 0.5 + 1);
+      terms.push_back({left, right, 0.5, at::zeros({rank, columns}, at::kFloat).add_(1)});
+      want.push_back(want.back());
       const at::Tensor transposed = at::zeros({columns, rank}, at::kFloat).add_(1);
-      AddOuterProduct(left, right, 0.5, transposed.t());
-      EXPECT_LT(Difference(transposed, want.t()), 1e-4);
+      terms.push_back({left, right, 0.5, transposed.t()});
     }
+  }
+  AddOuterProducts(terms);
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    EXPECT_LT(Difference(terms[i].gradient, want[i]), 1e-4) << i;
+  }
+}
+
+TEST_P(GemmTest, ProjectionsOfSomeColumns) {
+  const at::Tensor x = Random(45, 60);
+  const at::Tensor whole = Random(40, 60);
+  for (const std::int64_t begin : {20, 21}) {
+    const at::Tensor part = Random(30, 7).t();
+    const at::Tensor want = at::cat({at::mm(Double(x), Double(whole).t()),
+                                     at::mm(Double(x.narrow(1, begin, 30)), Double(part).t())},
+                                    1);
+    const std::vector<Projection> projections = {{whole, 0}, {part, begin}};
+    PackedRows packed(x);
+    EXPECT_LT(Difference(Project(packed, projections), want), Tolerance(60));
+    // Now x is packed already.
+    EXPECT_LT(Difference(Project(packed, projections), want), Tolerance(60));
+    EXPECT_TRUE(at::equal(Multiply(packed, whole), Project(packed, {projections.data(), 1})));
   }
 }
 

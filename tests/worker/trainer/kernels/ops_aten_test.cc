@@ -85,6 +85,10 @@ TEST_P(AtenOpsTest, GatedActivations) {
     ExpectSame(Gated(activation, gate_up), aten::Gated(activation, gate_up));
     ExpectSame(GatedBackward(activation, dout, gate_up),
                aten::GatedBackward(activation, dout, gate_up));
+    at::Tensor out;
+    ExpectSame(GatedBackward(activation, dout, gate_up, &out),
+               aten::GatedBackward(activation, dout, gate_up));
+    ExpectSame(out, aten::Gated(activation, gate_up));
   }
 }
 

@@ -22,6 +22,16 @@ struct RowGradient {
   T* dx;
 };
 
+template <class T>
+struct GatedGradients {
+  const T* dout;
+  const T* gate;
+  const T* up;
+  T* dgate;
+  T* dup;
+  T* out;  ///< takes activation(gate) * up again; may be nullptr
+};
+
 struct RowLoss {
   float loss;
   bool hit;  ///< no other logit is larger than the target's
@@ -57,12 +67,10 @@ struct RowKernels {
   void (*rope)(T* head, const float* cosine, const float* sine, std::int64_t half, float direction);
   /// out = silu(gate) * up.
   void (*swiglu)(const T* gate, const T* up, T* out, std::int64_t n);
-  void (*swiglu_backward)(const T* dout, const T* gate, const T* up, T* dgate, T* dup,
-                          std::int64_t n);
+  void (*swiglu_backward)(const GatedGradients<T>& row, std::int64_t n);
   /// out = gelu(gate) * up, gelu by its tanh formula.
   void (*geglu)(const T* gate, const T* up, T* out, std::int64_t n);
-  void (*geglu_backward)(const T* dout, const T* gate, const T* up, T* dgate, T* dup,
-                         std::int64_t n);
+  void (*geglu_backward)(const GatedGradients<T>& row, std::int64_t n);
   /// In place: softmax over the visible values, each times its scale and capped; others become 0.
   void (*softmax)(T* row, const VisibleSpan& visible, std::int64_t n, const ScoreMap& map);
   /// In place on dp: p * (dp - sum(p * dp)) * scale.

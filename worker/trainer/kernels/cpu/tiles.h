@@ -39,6 +39,14 @@ struct TileSegment {
   std::int64_t units = 0;
 };
 
+/// What will be needed next, to be brought into the second-level cache meanwhile: `count` pieces of
+/// two cache lines, `stride` bytes apart.
+struct TileFetch {
+  const char* from = nullptr;
+  std::int64_t stride = 0;
+  std::int64_t count = 0;
+};
+
 /// out = partial (if there is one to begin with) + the sum of the segments' products + bias.
 template <class T>
 struct TileProduct {
@@ -52,6 +60,7 @@ struct TileProduct {
   bool continues = false;
   T* out = nullptr;  ///< nullptr: sums go to `partial`
   std::int64_t out_stride = 0;
+  TileFetch fetch = {};
 };
 
 /// tile [kTileRows][kTileColumns] = packed rows times columns that lie as they are in `right`: its
