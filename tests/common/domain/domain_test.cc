@@ -34,7 +34,7 @@ TEST(Reason, EveryCodeHasItsOwnTokenAndASentence) {
     EXPECT_TRUE(tokens.emplace(ToString(code)).second) << ToString(code);
     EXPECT_TRUE(Sentence({code, ""}).ends_with('.')) << Sentence({code, ""});
   }
-  EXPECT_EQ(codes, 19);
+  EXPECT_EQ(codes, 20);
   EXPECT_EQ(Sentence({ReasonCode::kQueued, "More."}), "More.");
 }
 
