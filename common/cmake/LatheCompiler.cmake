@@ -22,6 +22,10 @@ add_compile_options(
 if(LATHE_SANITIZE)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${LATHE_SANITIZE}>)
   add_link_options(-fsanitize=${LATHE_SANITIZE})
+  # The loader cannot write-protect what mold lays out beside the sanitizers' data and libtorch.
+  add_link_options(-Wl,-z,norelro)
+  # With its checks in between GCC takes tensors' default arguments for uninitialised.
+  add_compile_options($<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-maybe-uninitialized>)
   if(LATHE_BUILD_FUZZERS)
     # What is undefined must end the run; libraries that are not built with type information for
     # the check are not asked for it.
