@@ -115,7 +115,7 @@ void MultiplySegments(std::span<const TileSegment> segments, const Matrix<T>& ou
 struct QueryBlock {
   std::int64_t begin = 0;
   std::int64_t rows = 0;
-  std::int64_t first_key = 0;  ///< even
+  std::int64_t first_key = 0;  ///< where a step begins
   std::int64_t end_key = 0;
 };
 
@@ -129,7 +129,7 @@ class HeadGroup {
   /// Units of space that one group takes at most, forward and backward.
   static std::int64_t SpaceFor(const CausalHeads& heads, std::int64_t length, bool backward) {
     const std::int64_t group = heads.heads / heads.kv_heads;
-    const std::int64_t line = UnitsOf<T>(std::max(length, heads.head_dim)) * kTileRows + kPackSlack;
+    const std::int64_t line = kernels::RowSpace<T>(std::max(length, heads.head_dim));
     const std::int64_t keys = ColumnUnits<T>(length, heads.head_dim);
     const std::int64_t values = ColumnUnits<T>(heads.head_dim, length);
     const std::int64_t forward = line + keys + values;
@@ -194,7 +194,7 @@ class HeadGroup {
   };
 
   std::int64_t RowSpace() const {
-    return UnitsOf<T>(std::max(rows_.length, heads_.head_dim)) * kTileRows + kPackSlack;
+    return kernels::RowSpace<T>(std::max(rows_.length, heads_.head_dim));
   }
   std::int64_t FirstKey(std::int64_t query) const {
     return heads_.window == 0 ? 0 : std::max<std::int64_t>(0, query - heads_.window + 1);
@@ -221,9 +221,10 @@ class HeadGroup {
   template <class Body>
   void ForBlocks(const Body& body) const {
     for (std::int64_t head = 0; head < group_; ++head) {
-      for (std::int64_t begin = 0; begin < rows_.length; begin += kTileRows) {
-        const std::int64_t rows = std::min(kTileRows, rows_.length - begin);
-        body(head, QueryBlock{begin, rows, FirstKey(begin) / 2 * 2, begin + rows});
+      for (std::int64_t begin = 0; begin < rows_.length; begin += TileRows<T>()) {
+        const std::int64_t rows = std::min(TileRows<T>(), rows_.length - begin);
+        const std::int64_t first = FirstKey(begin) / ElementsPerStep<T>() * ElementsPerStep<T>();
+        body(head, QueryBlock{begin, rows, first, begin + rows});
       }
     }
   }
@@ -279,8 +280,8 @@ class HeadGroup {
     }
     std::uint32_t* const packed = space.Take(group_ * RowSpace());
     std::vector<TileSegment> segments(static_cast<std::size_t>(group_));
-    for (std::int64_t key = 0; key < length; key += kTileRows) {
-      const std::int64_t keys = std::min(kTileRows, length - key);
+    for (std::int64_t key = 0; key < length; key += TileRows<T>()) {
+      const std::int64_t keys = std::min(TileRows<T>(), length - key);
       const std::int64_t end =
           heads_.window == 0 ? length : std::min(length, key + keys - 1 + heads_.window);
       for (std::int64_t head = 0; head < group_; ++head) {
@@ -324,7 +325,7 @@ void ForGroups(const CausalHeads& heads, std::span<const SequenceRows> sequences
   const std::int64_t units = HeadGroup<T>::SpaceFor(heads, longest, backward);
   const at::Tensor space = EmptyUnits(units * at::get_num_threads());
   const auto tasks = static_cast<std::int64_t>(sequences.size()) * heads.kv_heads;
-  ForTasks(tasks, work, [&](std::int64_t task, std::int64_t worker) {
+  ForTasks<TileScope<T>>(tasks, work, [&](std::int64_t task, std::int64_t worker) {
     const std::size_t sequence = order[static_cast<std::size_t>(task / heads.kv_heads)];
     body(sequence, task % heads.kv_heads, Space(Data<std::uint32_t>(space) + worker * units));
   });

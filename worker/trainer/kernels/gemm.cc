@@ -28,22 +28,23 @@ constexpr std::int64_t kRowUnits = 3072;
 constexpr std::int64_t kPackWork = 16;
 
 /// Calls then(block, packed rows) for every block, by the thread that has packed it.
-template <class T, class Then>
+template <class T, class Scope = NoScope, class Then>
 at::Tensor PackLeft(const at::Tensor& x, double scale, const Then& then) {
   const std::int64_t rows = x.size(0);
-  const std::int64_t units = UnitsOf<T>(x.size(1));
-  const std::int64_t blocks = CeilDivide(rows, kTileRows);
+  const std::int64_t tile_rows = TileRows<T>();
+  const std::int64_t space = RowSpace<T>(x.size(1));
+  const std::int64_t blocks = CeilDivide(rows, tile_rows);
   // What packing writes beyond a block's end must not reach the next one, which another thread
   // may have packed already.
-  at::Tensor packed = EmptyUnits(blocks * (units * kTileRows + kPackSlack));
+  at::Tensor packed = EmptyUnits(blocks * space);
   auto* to = Data<std::uint32_t>(packed);
   const T* const from = Data<T>(x);
   const bool across = x.stride(1) != 1;
   LATHE_CHECK(!across || (x.stride(0) == 1 && scale == 1), "columns lie as they are");
-  ForTasks(blocks, x.numel() * kPackWork, [&](std::int64_t block, std::int64_t) {
-    const std::int64_t row = block * kTileRows;
-    const std::int64_t count = std::min(kTileRows, rows - row);
-    std::uint32_t* block_to = to + block * (units * kTileRows + kPackSlack);
+  ForTasks<Scope>(blocks, x.numel() * kPackWork, [&](std::int64_t block, std::int64_t) {
+    const std::int64_t row = block * tile_rows;
+    const std::int64_t count = std::min(tile_rows, rows - row);
+    std::uint32_t* block_to = to + block * space;
     if (across) {
       Tiles<T>().pack_rows_across({from + row, x.stride(1), x.size(1)}, count, block_to);
     } else {
@@ -60,7 +61,7 @@ at::Tensor PackLeft(const at::Tensor& x, double scale) {
 }
 template <class T>
 RowBlocks BlocksOf(const at::Tensor& packed, std::int64_t depth) {
-  return {Data<std::uint32_t>(packed), UnitsOf<T>(depth) * kTileRows + kPackSlack};
+  return {Data<std::uint32_t>(packed), RowSpace<T>(depth)};
 }
 
 /// Columns of the result that are computed together; a low-rank product reaches all or none.
@@ -115,8 +116,11 @@ TileFetch FetchOf(const at::Tensor& right, const Panel& panel, const Depth& dept
   const char* const from =
       reinterpret_cast<const char*>(data + line * right.stride(across ? 1 : 0));
   if (across) return {from, right.stride(1) * kSize, count};
-  // A line a block; with few blocks the last lines stay where they are.
-  return {from, kPiece, CeilDivide(depth.count * kSize, kPiece)};
+  // Whole lines follow each other; of parts of lines one a block, so that with few blocks the last
+  // ones stay where they are.
+  const std::int64_t together =
+      right.stride(0) == depth.count ? count : std::min<std::int64_t>(count, 1);
+  return {from, kPiece, CeilDivide(together * depth.count * kSize, kPiece)};
 }
 
 /// A low-rank product of a Gemm, its left operand packed.
@@ -138,7 +142,7 @@ class Gemm {
         weight_(weight),
         options_(options),
         panels_(Panels(weight.size(0), options.low_rank)),
-        blocks_(CeilDivide(out.size(0), kTileRows)) {
+        blocks_(CeilDivide(out.size(0), TileRows<T>())) {
     if (options.bias.defined()) bias_ = options.bias.to(at::kFloat).contiguous();
     for (const LowRankProduct& product : options.low_rank) {
       const std::int64_t rank = product.left.size(1);
@@ -180,6 +184,7 @@ class Gemm {
     };
     PanelShares shares(static_cast<std::int64_t>(panels_.size()), blocks_, threads);
     at::parallel_for(0, threads, 1, [&](std::int64_t begin, std::int64_t end) {
+      const TileScope<T> scope;
       for (std::int64_t worker = begin; worker < end; ++worker) {
         shares.Run(
             worker,
@@ -242,10 +247,10 @@ class Gemm {
       segments[count++] = {product.left.data + block * product.left.stride, columns, product.units};
       columns += product.units * kTileColumns;
     }
-    const std::int64_t row = block * kTileRows;
+    const std::int64_t row = block * TileRows<T>();
     tile.segments = segments.data();
     tile.segment_count = static_cast<std::int64_t>(count);
-    tile.rows = std::min(kTileRows, tile.rows - row);
+    tile.rows = std::min(TileRows<T>(), tile.rows - row);
     tile.columns = panel.columns;
     if (tile.partial != nullptr) tile.partial += row * tile.partial_stride + panel.begin;
     if (tile.bias != nullptr) tile.bias += panel.begin;
@@ -287,11 +292,11 @@ class PackedProjection {
   /// packed: all columns of a block of rows, the first of which is `row` of out.
   void Multiply(const std::uint32_t* packed, std::int64_t row, const at::Tensor& out) const {
     for (std::int64_t begin = 0; begin < rows_; begin += kTileColumns) {
-      const TileSegment segment{packed + first_unit_ * kTileRows, At(begin), units_};
+      const TileSegment segment{packed + first_unit_ * TileRows<T>(), At(begin), units_};
       TileProduct<T> product;
       product.segments = &segment;
       product.segment_count = 1;
-      product.rows = std::min(kTileRows, out.size(0) - row);
+      product.rows = std::min(TileRows<T>(), out.size(0) - row);
       product.columns = std::min(kTileColumns, rows_ - begin);
       product.out = Data<T>(out) + row * out.stride(0) + out_column_ + begin;
       product.out_stride = out.stride(0);
@@ -319,10 +324,11 @@ class PackedProjection {
 
 bool HasGemm(const at::Tensor& x) {
   // Fewer rows leave the packing of the weight dearer than the product.
-  constexpr std::int64_t kRows = 2 * kTileRows;
+  constexpr std::int64_t kRows = 28;
   if (!x.is_cpu() || x.size(0) < kRows) return false;
-  return x.scalar_type() == at::kFloat ? HasFloat32Tiles()
-                                       : x.scalar_type() == at::kBFloat16 && HasBfloat16Tiles();
+  return x.scalar_type() == at::kFloat
+             ? UsedTiles().fp32 != nullptr
+             : x.scalar_type() == at::kBFloat16 && UsedTiles().bf16 != nullptr;
 }
 
 RowBlocks PackedRows::Get(std::int64_t begin, std::int64_t count) {
@@ -331,7 +337,7 @@ RowBlocks PackedRows::Get(std::int64_t begin, std::int64_t count) {
     using T = decltype(tag);
     // All columns, when that is not much, serve every later product.
     const bool all =
-        x_.size(1) <= kRowUnits * kElementsPerUnit<T> && begin % kElementsPerUnit<T> == 0;
+        x_.size(1) <= kRowUnits * kElementsPerUnit<T> && begin % ElementsPerStep<T>() == 0;
     const std::int64_t first = all ? 0 : begin;
     const std::int64_t columns = all ? x_.size(1) : count;
     if (!packed_.defined() || first != begin_ || columns != count_) {
@@ -340,7 +346,7 @@ RowBlocks PackedRows::Get(std::int64_t begin, std::int64_t count) {
       count_ = columns;
     }
     result = BlocksOf<T>(packed_, columns);
-    result.data += (begin - first) / kElementsPerUnit<T> * kTileRows;
+    result.data += (begin - first) / kElementsPerUnit<T> * TileRows<T>();
   });
   return result;
 }
@@ -368,13 +374,13 @@ bool PackedRows::PackWith(std::span<const Projection> projections, const at::Ten
     std::vector<PackedProjection<T>> packed;
     std::int64_t column = 0;
     for (const Projection& projection : projections) {
-      if (projection.first_column % kElementsPerUnit<T> != 0) return;
+      if (projection.first_column % ElementsPerStep<T>() != 0) return;
       packed.emplace_back(projection, column);
       column += projection.weight.size(0);
     }
-    packed_ = PackLeft<T>(x_, 1, [&](std::int64_t block, const std::uint32_t* rows) {
+    packed_ = PackLeft<T, TileScope<T>>(x_, 1, [&](std::int64_t block, const std::uint32_t* rows) {
       for (const PackedProjection<T>& projection : packed) {
-        projection.Multiply(rows, block * kTileRows, out);
+        projection.Multiply(rows, block * TileRows<T>(), out);
       }
     });
     begin_ = 0;

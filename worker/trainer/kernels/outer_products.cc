@@ -20,9 +20,9 @@ class Outer {
  public:
   explicit Outer(const OuterTerm& term)
       : rows_(term.left.size(1)),
-        parts_(CeilDivide(rows_, kTileRows)),
+        parts_(CeilDivide(rows_, TileRows<T>())),
         rows_a_part_(CeilDivide(rows_, parts_)),
-        stride_(UnitsOf<T>(term.left.size(0)) * kTileRows + kPackSlack),
+        stride_(RowSpace<T>(term.left.size(0))),
         packed_(EmptyUnits(parts_ * stride_)),
         right_{Data<T>(term.right), term.right.stride(0), term.right.size(0)},
         columns_(term.right.size(1)),
@@ -48,7 +48,7 @@ class Outer {
     for (std::int64_t part = 0; part < parts_; ++part) {
       const std::int64_t row = part * rows_a_part_;
       const std::int64_t count = std::min(rows_a_part_, rows_ - row);
-      std::array<float, kTileRows * kTileColumns> tile;
+      std::array<float, kMostTileRows * kTileColumns> tile;
       Tiles<T>().outer({Data<std::uint32_t>(packed_) + part * stride_,
                         {right_.data + column, right_.stride, right_.count},
                         count,
@@ -90,7 +90,7 @@ void AddAll(std::span<const OuterTerm> terms) {
     panels += outers.back().panels();
     work += outers.back().work();
   }
-  ForTasks(panels, work, [&](std::int64_t task, std::int64_t) {
+  ForTasks<TileScope<T>>(panels, work, [&](std::int64_t task, std::int64_t) {
     std::size_t term = 0;
     while (task >= outers[term].panels()) task -= outers[term++].panels();
     outers[term].AddPanel(task);

@@ -13,30 +13,41 @@ namespace lathe::trainer::kernels {
 
 #if defined(__x86_64__)
 
-/// Which of a processor's instructions are used is decided once, so that a machine's results are
-/// the same in every process. Intel's processors are left to torch: MKL is written for them, and
-/// bf16 belongs to their matrix units where they have any.
-inline bool HasFloat32Tiles() {
-  static const bool has = __builtin_cpu_is("amd") != 0 && __builtin_cpu_supports("x86-64-v4") != 0;
-  return has;
-}
-inline bool HasBfloat16Tiles() {
-  static const bool has = __builtin_cpu_supports("x86-64-v4") != 0 &&
-                          __builtin_cpu_supports("avx512bf16") != 0 &&
-                          __builtin_cpu_supports("amx-bf16") == 0;
-  return has;
-}
+/// Kernels of a type, or nullptr where torch is used.
+struct TileChoice {
+  const TileKernels<float>* fp32 = nullptr;
+  const TileKernels<Bfloat16>* bf16 = nullptr;
+};
+/// See cpu_kernels.h.
+const TileChoice& UsedTiles();
 
 template <class T>
 const TileKernels<T>& Tiles();
 template <>
 inline const TileKernels<float>& Tiles<float>() {
-  return kFloat32Tiles;
+  return *UsedTiles().fp32;
 }
 template <>
 inline const TileKernels<Bfloat16>& Tiles<Bfloat16>() {
-  return kBfloat16Tiles;
+  return *UsedTiles().bf16;
 }
+
+/// While it lives, its thread may multiply.
+template <class T>
+class TileScope {
+ public:
+  TileScope() : kernels_(Tiles<T>()) {
+    if (kernels_.enter != nullptr) kernels_.enter();
+  }
+  ~TileScope() {
+    if (kernels_.leave != nullptr) kernels_.leave();
+  }
+  TileScope(const TileScope&) = delete;
+  TileScope& operator=(const TileScope&) = delete;
+
+ private:
+  const TileKernels<T>& kernels_;
+};
 
 template <class T>
 T* Data(const at::Tensor& tensor) {
@@ -47,8 +58,23 @@ inline std::int64_t CeilDivide(std::int64_t value, std::int64_t by) {
   return (value + by - 1) / by;
 }
 template <class T>
+std::int64_t TileRows() {
+  return Tiles<T>().shape.rows;
+}
+/// A part of a packed depth begins at a multiple of this.
+template <class T>
+std::int64_t ElementsPerStep() {
+  return Tiles<T>().shape.step * kElementsPerUnit<T>;
+}
+/// Units of a packed depth: whole steps.
+template <class T>
 std::int64_t UnitsOf(std::int64_t depth) {
-  return CeilDivide(depth, kElementsPerUnit<T>);
+  return CeilDivide(depth, ElementsPerStep<T>()) * Tiles<T>().shape.step;
+}
+/// Units to keep for one block of packed rows.
+template <class T>
+std::int64_t RowSpace(std::int64_t depth) {
+  return UnitsOf<T>(depth) * TileRows<T>() + kPackSlack;
 }
 
 inline at::Tensor EmptyUnits(std::int64_t count) {

@@ -1,22 +1,31 @@
 #pragma once
-// The inner loops of a matrix product on processors with AVX-512, one tile of at most kTileRows x
-// kTileColumns at a time, and the packing of operands into the order in which they are read.
-// Whoever calls them divides the work (gemm.cc).
+// The inner loops of a matrix product on processors with AVX-512, one tile at a time, and the
+// packing of operands into the order in which they are read. Whoever calls them divides the work
+// (gemm.cc).
 //
 // A *unit* is what one lane reads of an operand: an fp32 value, or two bf16 values that are
-// neighbours along the depth (the second one zero where the depth is odd).
-//   packed rows:    [units][kTileRows], of the left operand
+// neighbours along the depth (the second one zero where the depth is odd). Kernels go along the
+// depth in steps of some units; packed operands have whole steps, what is beyond the depth is zero.
+//   packed rows:    [steps][shape.rows][shape.step], of the left operand
 //   packed columns: [units][kTileColumns], of the right operand
+// A packed operand can be read from any step on: rows from unit * shape.rows.
 // Sums are fp32, taken in the order of the depth: a row's result does not depend on other rows.
 
 #include <cstdint>
 
 namespace lathe::trainer::kernels {
 
-inline constexpr std::int64_t kTileRows = 14;
+/// Of every kernel's tile: two vectors of 16 sums.
 inline constexpr std::int64_t kTileColumns = 32;
+/// No kernel's tile has more.
+inline constexpr std::int64_t kMostTileRows = 32;
 /// Packing rows writes this many units beyond the end.
 inline constexpr std::int64_t kPackSlack = 16;
+
+struct TileShape {
+  std::int64_t rows = 0;
+  std::int64_t step = 1;  ///< units of the depth that are taken together
+};
 
 /// A bf16 value's bits.
 struct Bfloat16 {
@@ -36,7 +45,7 @@ struct Lines {
 struct TileSegment {
   const std::uint32_t* rows = nullptr;     ///< packed
   const std::uint32_t* columns = nullptr;  ///< packed
-  std::int64_t units = 0;
+  std::int64_t units = 0;                  ///< whole steps
 };
 
 /// What will be needed next, to be brought into the second-level cache meanwhile: `count` pieces of
@@ -63,7 +72,7 @@ struct TileProduct {
   TileFetch fetch = {};
 };
 
-/// tile [kTileRows][kTileColumns] = packed rows times columns that lie as they are in `right`: its
+/// tile [shape.rows][kTileColumns] = packed rows times columns that lie as they are in `right`: its
 /// lines run along the depth, each has `columns` values.
 template <class T>
 struct OuterProduct {
@@ -76,6 +85,10 @@ struct OuterProduct {
 
 template <class T>
 struct TileKernels {
+  TileShape shape;
+  /// Called by a thread before it multiplies, and when it has done so; nullptr: not needed.
+  void (*enter)() = nullptr;
+  void (*leave)() = nullptr;
   /// Lines of the left operand, `depth` values each, times `scale`.
   void (*pack_rows)(const Lines<T>& lines, std::int64_t depth, float scale, std::uint32_t* to);
   /// The left operand given by lines along the depth, each with `rows` values.

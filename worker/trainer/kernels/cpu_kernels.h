@@ -1,0 +1,23 @@
+#pragma once
+// Who computes matrix products and attention on a CPU: own kernels for the instructions that this
+// processor has, or torch. Decided once a process, so that a machine's results are the same in
+// every process; the environment variable LATHE_CPU_KERNELS (torch or avx512) decides otherwise,
+// for results that are the same on machines with different processors.
+
+#include "common/base/result.h"
+
+namespace lathe::trainer::kernels {
+
+enum class CpuKernels {
+  kTorch,
+  kAvx512,  ///< fp32; bf16, too, where the processor has its dot products and no matrix units
+};
+
+/// Fails where LATHE_CPU_KERNELS is no such word, or means what this processor does not have.
+Status CheckCpuKernels();
+
+/// What is used from now on, by all threads. Not while something is being computed. For tests.
+void UseCpuKernels(CpuKernels kernels);
+CpuKernels UsedCpuKernels();
+
+}  // namespace lathe::trainer::kernels
