@@ -1,5 +1,8 @@
 #include "worker/trainer/kernels/cpu_kernels.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -22,31 +25,54 @@ std::string_view Wanted() {
 std::optional<CpuKernels> Named(std::string_view name) {
   if (name == "torch") return CpuKernels::kTorch;
   if (name == "avx512") return CpuKernels::kAvx512;
+  if (name == "amx") return CpuKernels::kAmx;
   return std::nullopt;
 }
 
 #if defined(__x86_64__)
+
+/// Whether this process may use matrix units: Linux gives their registers to a process that asks.
+bool AskForMatrixUnits() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return __builtin_cpu_supports("amx-tile") != 0 && __builtin_cpu_supports("amx-bf16") != 0 &&
+         ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 bool Has(CpuKernels kernels) {
-  return kernels == CpuKernels::kTorch || __builtin_cpu_supports("x86-64-v4") != 0;
+  if (kernels == CpuKernels::kTorch) return true;
+  if (__builtin_cpu_supports("x86-64-v4") == 0) return false;
+  if (kernels == CpuKernels::kAvx512) return true;
+  static const bool has_matrix_units =
+      __builtin_cpu_supports("avx512bf16") != 0 && AskForMatrixUnits();
+  return has_matrix_units;
 }
 
 TileChoice ChoiceOf(CpuKernels kernels) {
   if (kernels == CpuKernels::kTorch) return {};
-  // Torch uses matrix units for bf16 where there are any.
-  const bool bf16 =
-      __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("amx-bf16") == 0;
-  return {&kFloat32Tiles, bf16 ? &kBfloat16Tiles : nullptr};
+  if (kernels == CpuKernels::kAmx) return {&kFloat32Tiles, &kMatrixUnitTiles};
+  return {&kFloat32Tiles, __builtin_cpu_supports("avx512bf16") != 0 ? &kBfloat16Tiles : nullptr};
 }
+
 #else
+
 bool Has(CpuKernels kernels) {
   return kernels == CpuKernels::kTorch;
 }
+
 #endif
 
 CpuKernels AtFirst() {
   const std::optional<CpuKernels> wanted = Named(Wanted());
   if (wanted && Has(*wanted)) return *wanted;
-  return Has(CpuKernels::kAvx512) ? CpuKernels::kAvx512 : CpuKernels::kTorch;
+  for (const CpuKernels best : {CpuKernels::kAmx, CpuKernels::kAvx512}) {
+    if (Has(best)) return best;
+  }
+  return CpuKernels::kTorch;
 }
 
 std::atomic<CpuKernels>& Used() {
@@ -64,9 +90,12 @@ Status CheckCpuKernels() {
   return Failure(ErrorCode::kInvalidArgument,
                  std::string(kVariable) + " is '" + std::string(wanted) +
                      (kernels ? "', instructions that this processor does not have"
-                              : "', not one of torch, avx512"));
+                              : "', not one of torch, avx512, amx"));
 }
 
+bool HasCpuKernels(CpuKernels kernels) {
+  return Has(kernels);
+}
 void UseCpuKernels(CpuKernels kernels) {
   Used().store(kernels);
 }
@@ -76,8 +105,8 @@ CpuKernels UsedCpuKernels() {
 
 #if defined(__x86_64__)
 const TileChoice& UsedTiles() {
-  static const std::array<TileChoice, 2> choices = {ChoiceOf(CpuKernels::kTorch),
-                                                    ChoiceOf(CpuKernels::kAvx512)};
+  static const std::array<TileChoice, 3> choices = {
+      ChoiceOf(CpuKernels::kTorch), ChoiceOf(CpuKernels::kAvx512), ChoiceOf(CpuKernels::kAmx)};
   return choices[static_cast<std::size_t>(UsedCpuKernels())];
 }
 #endif

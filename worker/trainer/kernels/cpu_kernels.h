@@ -1,8 +1,8 @@
 #pragma once
 // Who computes matrix products and attention on a CPU: own kernels for the instructions that this
 // processor has, or torch. Decided once a process, so that a machine's results are the same in
-// every process; the environment variable LATHE_CPU_KERNELS (torch or avx512) decides otherwise,
-// for results that are the same on machines with different processors.
+// every process; the environment variable LATHE_CPU_KERNELS (torch, avx512 or amx) decides
+// otherwise, for results that are the same on machines with different processors.
 
 #include "common/base/result.h"
 
@@ -10,11 +10,15 @@ namespace lathe::trainer::kernels {
 
 enum class CpuKernels {
   kTorch,
-  kAvx512,  ///< fp32; bf16, too, where the processor has its dot products and no matrix units
+  kAvx512,  ///< fp32; bf16, too, where the processor has its dot products
+  kAmx,     ///< bf16 by matrix units, fp32 as above
 };
 
 /// Fails where LATHE_CPU_KERNELS is no such word, or means what this processor does not have.
 Status CheckCpuKernels();
+
+/// Whether this processor has the instructions.
+bool HasCpuKernels(CpuKernels kernels);
 
 /// What is used from now on, by all threads. Not while something is being computed. For tests.
 void UseCpuKernels(CpuKernels kernels);

@@ -48,7 +48,7 @@ class Outer {
     for (std::int64_t part = 0; part < parts_; ++part) {
       const std::int64_t row = part * rows_a_part_;
       const std::int64_t count = std::min(rows_a_part_, rows_ - row);
-      std::array<float, kMostTileRows * kTileColumns> tile;
+      alignas(64) std::array<float, kMostTileRows * kTileColumns> tile;
       Tiles<T>().outer({Data<std::uint32_t>(packed_) + part * stride_,
                         {right_.data + column, right_.stride, right_.count},
                         count,

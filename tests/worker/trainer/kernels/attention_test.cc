@@ -1,6 +1,5 @@
 #include "worker/trainer/kernels/attention.h"
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -8,14 +7,14 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/randn.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
 #include <limits>
-#include <string>
 #include <vector>
+
+#include "tests/worker/trainer/kernels/kernel_set.h"
 
 namespace lathe::trainer::kernels {
 namespace {
@@ -59,19 +58,15 @@ Attention Reference(const CausalHeads& heads, const std::vector<SequenceRows>& s
   return result;
 }
 
-class CausalAttentionTest : public testing::TestWithParam<at::ScalarType> {
+class CausalAttentionTest : public KernelSetTest {
  protected:
   void SetUp() override {
-    at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
-    generator.set_current_seed(5);
-    if (!HasCausalAttention({4, 2, 8, 0, {}}, Random(64, 64))) {
-      GTEST_SKIP() << "this processor has no kernels for the type";
+    KernelSetTest::SetUp();
+    if (!IsSkipped() && !HasCausalAttention({4, 2, 8, 0, {}}, Random(64, 64))) {
+      GTEST_SKIP() << "no kernels for the type";
     }
   }
-  static at::Tensor Random(std::int64_t rows, std::int64_t columns) {
-    return at::randn({rows, columns}, at::kFloat).to(GetParam());
-  }
-  static double Tolerance() { return GetParam() == at::kFloat ? 2e-5 : 6e-2; }
+  static double Tolerance() { return GetParam().type == at::kFloat ? 2e-5 : 6e-2; }
 
   static Attention Compute(const CausalHeads& heads, const std::vector<SequenceRows>& sequences,
                            const at::Tensor& qkv, const at::Tensor& dout) {
@@ -121,8 +116,7 @@ TEST_P(CausalAttentionTest, CappedScoresAreLeftToOthers) {
   EXPECT_FALSE(HasCausalAttention({4, 2, 8, 0, {1, 50}}, Random(64, 64)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, CausalAttentionTest, testing::Values(at::kFloat, at::kBFloat16),
-                         [](const auto& type) { return std::string(toString(type.param)); });
+INSTANTIATE_TEST_SUITE_P(Sets, CausalAttentionTest, KernelSets(), NameOf);
 
 }  // namespace
 }  // namespace lathe::trainer::kernels

@@ -1,19 +1,18 @@
 #include "worker/trainer/kernels/gemm.h"
 
-#include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <string>
 #include <vector>
 
+#include "tests/worker/trainer/kernels/kernel_set.h"
 #include "worker/trainer/kernels/outer_products.h"
 
 namespace lathe::trainer::kernels {
@@ -26,20 +25,16 @@ double Difference(const at::Tensor& got, const at::Tensor& want) {
   return (Double(got) - want).abs().max().item<double>();
 }
 
-class GemmTest : public testing::TestWithParam<at::ScalarType> {
+class GemmTest : public KernelSetTest {
  protected:
   void SetUp() override {
-    at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
-    generator.set_current_seed(9);
-    if (!HasGemm(Random(64, 8))) GTEST_SKIP() << "this processor has no kernels for the type";
-  }
-  static at::Tensor Random(std::int64_t rows, std::int64_t columns) {
-    return at::randn({rows, columns}, at::kFloat).to(GetParam());
+    KernelSetTest::SetUp();
+    if (!IsSkipped() && !HasGemm(Random(64, 8))) GTEST_SKIP() << "no kernels for the type";
   }
   /// Of a result of about `depth` terms.
   static double Tolerance(std::int64_t depth) {
     const double size = std::sqrt(static_cast<double>(depth));
-    return size * (GetParam() == at::kFloat ? 1e-5 : 3e-2);
+    return size * (GetParam().type == at::kFloat ? 1e-5 : 3e-2);
   }
 };
 
@@ -63,11 +58,14 @@ TEST_P(GemmTest, EveryShapeAndBothOrders) {
 
 TEST_P(GemmTest, DepthOfSeveralParts) {
   constexpr std::int64_t kDepth = 7001;
-  const at::Tensor x = Random(30, kDepth);
-  const at::Tensor weight = Random(40, kDepth);
-  PackedRows packed(x);
-  EXPECT_LT(Difference(Multiply(packed, weight), at::mm(Double(x), Double(weight).t())),
-            Tolerance(kDepth));
+  for (const std::int64_t rows : {30, 64}) {
+    const at::Tensor x = Random(rows, kDepth);
+    const at::Tensor weight = Random(40, kDepth);
+    PackedRows packed(x);
+    EXPECT_LT(Difference(Multiply(packed, weight), at::mm(Double(x), Double(weight).t())),
+              Tolerance(kDepth))
+        << rows;
+  }
 }
 
 TEST_P(GemmTest, LowRankProductsReachTheirColumns) {
@@ -105,6 +103,21 @@ TEST_P(GemmTest, ARowGetsWhatItGetsAlone) {
   PackedRows packed(x);
   PackedRows few(x.narrow(0, 5, 30));
   EXPECT_TRUE(at::equal(Multiply(packed, weight).narrow(0, 5, 30), Multiply(few, weight)));
+}
+
+TEST_P(GemmTest, ThreadsDoNotMatter) {
+  // Enough work for several threads, and panels for all of them.
+  const at::Tensor x = Random(130, 200);
+  const at::Tensor weight = Random(150, 200);
+  PackedRows packed(x);
+  const at::Tensor want = Multiply(packed, weight);
+  const int threads = at::get_num_threads();
+  for (const int other : {1, 3}) {
+    at::set_num_threads(other);
+    PackedRows again(x);
+    EXPECT_TRUE(at::equal(Multiply(again, weight), want)) << other;
+  }
+  at::set_num_threads(threads);
 }
 
 TEST_P(GemmTest, OuterProductsAreAdded) {
@@ -158,8 +171,7 @@ TEST_P(GemmTest, BatchesInAnyOrder) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, GemmTest, testing::Values(at::kFloat, at::kBFloat16),
-                         [](const auto& type) { return std::string(toString(type.param)); });
+INSTANTIATE_TEST_SUITE_P(Sets, GemmTest, KernelSets(), NameOf);
 
 }  // namespace
 }  // namespace lathe::trainer::kernels

@@ -106,6 +106,8 @@ struct TileKernels {
 extern const TileKernels<float> kFloat32Tiles;
 /// For those that have its bf16 dot products, too.
 extern const TileKernels<Bfloat16> kBfloat16Tiles;
+/// For those that have AMX's matrix units for bf16, besides.
+extern const TileKernels<Bfloat16> kMatrixUnitTiles;
 #endif
 
 }  // namespace lathe::trainer::kernels
