@@ -33,7 +33,10 @@ Error CurrentException() {
     return OutOfMemory(FirstLine(error.what_without_backtrace()));
   } catch (const c10::Error& error) {
     const std::string text = FirstLine(error.what_without_backtrace());
-    if (text.find("can't allocate memory") != std::string::npos) return OutOfMemory(text);
+    // The host's allocator, and CUDA and its libraries where torch's own allocator is not asked.
+    for (const char* sign : {"can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED"}) {
+      if (text.find(sign) != std::string::npos) return OutOfMemory(text);
+    }
     return {ErrorCode::kInternal, "libtorch: " + text, {}};
   } catch (const std::bad_alloc&) {
     return OutOfMemory("host memory");

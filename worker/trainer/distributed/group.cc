@@ -133,6 +133,21 @@ void Group::Sum(at::Tensor& tensor) const {
   if (!tensor.is_cpu()) tensor.copy_(on_host);
 }
 
+Gathering Group::StartSum(at::Tensor tensor) const {
+  if (size_ == 1) return {};
+  if (tensor.is_cpu()) {
+    std::vector<at::Tensor> tensors = {tensor};
+    auto work = Together(rank_, size_, [&] { return backend_->gloo->allreduce(tensors, {}); });
+    return Gathering([rank = rank_, size = size_, work = std::move(work)] {
+      Together(rank, size, [&] { work->wait(); });
+    });
+  }
+#ifdef LATHE_NCCL
+  if (backend_->nccl) return backend_->nccl->StartSum(tensor);
+#endif
+  return Gathering([this, tensor]() mutable { Sum(tensor); });
+}
+
 void Group::Sum(std::vector<double>& values) const {
   if (size_ == 1) return;
   at::Tensor tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kDouble);

@@ -42,6 +42,8 @@ class Group {
   /// The sum over all processes, in place; contiguous fp32 or fp64 on any device.
   void Sum(at::Tensor& tensor) const;
   void Sum(std::vector<double>& values) const;
+  /// Begins what Sum does of a tensor; it must live, and be left alone, until that is done.
+  Gathering StartSum(at::Tensor tensor) const;
   /// Whether it is true in any process.
   bool Any(bool value) const;
   /// Rank 0's values in every process.

@@ -5,6 +5,7 @@
 // Not thread-safe.
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Stream.h>
 
 #include <vector>
 
@@ -26,13 +27,21 @@ class NcclChannel {
   /// See Group::Sum, of a tensor on the device. In the order of NCCL's algorithm for this tensor's
   /// size and these GPUs: the same from run to run.
   void Sum(at::Tensor& tensor) const;
-  /// See Group::Gather. On a stream of its own: the current one goes on meanwhile.
+  /// See Group::StartSum. On a stream of the channel's own, behind what is queued on the current
+  /// one.
+  Gathering StartSum(const at::Tensor& tensor) const;
+  /// See Group::Gather, likewise.
   Gathering Gather(const at::Tensor& part, const at::Tensor& whole) const;
 
  private:
+  void FollowCurrentStream() const;
+  Gathering Behind(std::vector<at::Tensor> held) const;
+
   void* communicator_;
   int size_;
   at::Device device_;
+  /// One for all: a communicator's calls must come in the same order everywhere.
+  c10::Stream side_;
 };
 
 }  // namespace lathe::trainer::distributed

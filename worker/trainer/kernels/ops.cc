@@ -41,9 +41,8 @@ at::Tensor Gated(Activation activation, const at::Tensor& gate_up) {
 
 at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up,
                          at::Tensor* out) {
-  if (gate_up.is_cpu()) return cpu::GatedBackward(activation, dout, gate_up, out);
-  if (out != nullptr) *out = accelerator::Gated(activation, gate_up);
-  return accelerator::GatedBackward(activation, dout, gate_up);
+  return gate_up.is_cpu() ? cpu::GatedBackward(activation, dout, gate_up, out)
+                          : accelerator::GatedBackward(activation, dout, gate_up, out);
 }
 
 void CausalSoftmax(at::Tensor& scores, const CausalRows& rows, const ScoreScaling& scaling) {

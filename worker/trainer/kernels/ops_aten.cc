@@ -85,7 +85,9 @@ at::Tensor Gated(Activation activation, const at::Tensor& gate_up) {
   return (gate * sigmoid * gate_up.narrow(1, n, n)).to(gate_up.scalar_type());
 }
 
-at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up) {
+at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up,
+                         at::Tensor* out) {
+  if (out != nullptr) *out = aten::Gated(activation, gate_up);
   const std::int64_t n = dout.size(1);
   const at::Tensor gate = gate_up.narrow(1, 0, n).to(at::kFloat);
   const at::Tensor up = gate_up.narrow(1, n, n).to(at::kFloat);

@@ -152,10 +152,6 @@ at::Tensor Gated(Activation activation, const at::Tensor& gate_up) {
   return out;
 }
 
-at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up) {
-  return cpu::GatedBackward(activation, dout, gate_up, nullptr);
-}
-
 at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up,
                          at::Tensor* out) {
   const std::int64_t n = dout.size(1);

@@ -6,8 +6,4 @@
 
 namespace lathe::trainer::kernels::cpu {
 #include "worker/trainer/kernels/ops_declarations.inc"
-
-/// out, if given, becomes Gated(activation, gate_up).
-at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up,
-                         at::Tensor* out);
 }  // namespace lathe::trainer::kernels::cpu

@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "worker/trainer/device/device.h"
-#include "worker/trainer/distributed/share.h"
 #include "worker/trainer/model/dropout.h"
 
 namespace lathe::trainer::loop {
@@ -36,9 +35,17 @@ struct Sums {
   void Add(const objectives::ObjectiveOutput& output) {
     loss += output.loss;
     for (std::size_t i = 0; i < measures.size(); ++i) measures[i] += output.measures[i];
+    if (output.later.defined()) later = later.defined() ? later.add(output.later) : output.later;
   }
-  /// With the other processes' sums.
+  /// With what has been left for later and the other processes' sums.
   void AddUp(const distributed::Group& group) {
+    if (later.defined()) {
+      const at::Tensor arrived = later.to(at::kCPU);
+      const auto* next = static_cast<const double*>(arrived.data_ptr());
+      loss += *next++;
+      for (double& measure : measures) measure += *next++;
+      later.reset();
+    }
     std::vector<double> values = measures;
     values.insert(values.end(), {loss, memory_bytes});
     group.Sum(values);
@@ -57,9 +64,18 @@ struct Sums {
   double loss = 0;
   double memory_bytes = 0;
   std::vector<double> measures;
+  at::Tensor later;
 };
 
 }  // namespace
+
+/// What one process computes of a step.
+struct Stepper::Share {
+  const StepInput& input;
+  std::vector<distributed::Piece> pieces;
+  double gradient_scale = 0;
+  Sums& sums;
+};
 
 Stepper::Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
                  const StepperSettings& settings)
@@ -67,19 +83,49 @@ Stepper::Stepper(const model::Decoder& decoder, adapters::Trainable trainable,
       trainable_(std::move(trainable)),
       settings_(settings),
       layout_(LayoutOf(trainable_)),
+      gradient_parts_(PartsOf(decoder, trainable_, settings.least_gradient_part)),
       optimizer_(optim::MakeOptimizerState(settings.optimizer, layout_, trainable_.parameters)) {}
 
-objectives::ObjectiveOutput Stepper::ForwardBackward(const Batch& batch, double gradient_scale,
-                                                     std::uint64_t dropout_seed) {
-  const model::PassOptions options{
-      .dropout_seed = dropout_seed, .recompute = settings_.recompute, .offload = settings_.offload};
+void Stepper::ComputePiece(const Share& share, const distributed::Piece& piece,
+                           std::function<void(std::size_t)> layer_done) {
+  const StepInput& input = share.input;
+  const Batch batch =
+      MakeBatch(input.examples, Members(piece.items, settings_.objective.group), decoder_.device());
+  if (batch.targets.rows.size(0) == 0) return;
+  const auto step_seed = model::MixSeed(settings_.seed, static_cast<std::uint64_t>(input.step));
+  const model::PassOptions options{.dropout_seed = model::MixSeed(step_seed, piece.index),
+                                   .recompute = settings_.recompute,
+                                   .offload = settings_.offload,
+                                   .layer_done = std::move(layer_done)};
   const model::PassContext pass{decoder_, trainable_.additions, batch.inputs, options};
   model::Tape tape;
   const at::Tensor hidden = model::ForwardLayers(pass, &tape);
-  objectives::ObjectiveOutput output =
-      settings_.objective.compute({pass, hidden, batch.targets, batch.reference, gradient_scale});
+  objectives::ObjectiveOutput output = settings_.objective.compute(
+      {pass, hidden, batch.targets, batch.reference, share.gradient_scale});
   model::BackwardLayers(pass, tape, std::move(output.dhidden));
-  return output;
+  share.sums.Add(output);
+}
+
+/// False when any process was asked to stop. Before sums of gradients begin, all know that all will
+/// take part: so the last micro-batch waits until everybody has come so far. Where layers come from
+/// the other processes, these need this one in between, and sums begin after the pass.
+bool Stepper::ComputeShare(const Share& share, GradientSums& gradient_sums,
+                           const std::function<bool()>& stop) {
+  const distributed::Group& group = *settings_.group;
+  const bool overlaps = decoder_.source == nullptr;
+  bool stopped = share.pieces.empty() && stop();
+  for (std::size_t i = 0; i < share.pieces.size(); ++i) {
+    stopped = stop();
+    if (stopped || (overlaps && i + 1 == share.pieces.size())) break;
+    ComputePiece(share, share.pieces[i], {});
+  }
+  model::AwaitOthers(decoder_);
+  if (group.Any(stopped)) return false;
+  if (overlaps && !share.pieces.empty()) {
+    ComputePiece(share, share.pieces.back(),
+                 [&](std::size_t layer) { gradient_sums.LayerDone(layer); });
+  }
+  return true;
 }
 
 std::optional<StepResult> Stepper::Step(const StepInput& input, const std::function<bool()>& stop) {
@@ -98,24 +144,14 @@ std::optional<StepResult> Stepper::Step(const StepInput& input, const std::funct
   const double divisor = objectives::Divisor(objective, result.targets, groups);
   Sums sums(objective);
   const distributed::Group& group = *settings_.group;
-  const auto pieces = distributed::Share(input.micro_batches, group.rank(), group.size());
-  const auto step_seed = model::MixSeed(settings_.seed, static_cast<std::uint64_t>(input.step));
-  bool stopped = pieces.empty() && stop();
-  for (const distributed::Piece& piece : pieces) {
-    stopped = stop();
-    if (stopped) break;
-    const Batch batch =
-        MakeBatch(input.examples, Members(piece.items, objective.group), decoder_.device());
-    if (batch.targets.rows.size(0) == 0) continue;
-    sums.Add(
-        ForwardBackward(batch, input.loss_scale / divisor, model::MixSeed(step_seed, piece.index)));
-  }
-  model::AwaitOthers(decoder_);
-  if (group.Any(stopped)) return std::nullopt;
+  const Share share{input, distributed::Share(input.micro_batches, group.rank(), group.size()),
+                    input.loss_scale / divisor, sums};
+  GradientSums gradient_sums(group, gradients, gradient_parts_);
+  if (!ComputeShare(share, gradient_sums, stop)) return std::nullopt;
   trainable_.FinishGradients();
+  gradient_sums.Finish();
   sums.memory_bytes = static_cast<double>(device::MemoryBytes(decoder_.device()));
   sums.AddUp(group);
-  group.Sum(gradients);
   result.memory_bytes = static_cast<std::int64_t>(sums.memory_bytes);
   result.loss = sums.loss / divisor;
   result.measures = sums.MeanMeasures(divisor);

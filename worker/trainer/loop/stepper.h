@@ -9,7 +9,9 @@
 
 #include "worker/trainer/adapters/trainable.h"
 #include "worker/trainer/distributed/group.h"
+#include "worker/trainer/distributed/share.h"
 #include "worker/trainer/loop/batch.h"
+#include "worker/trainer/loop/gradient_sums.h"
 #include "worker/trainer/model/decoder.h"
 #include "worker/trainer/objectives/supervised.h"
 #include "worker/trainer/optim/optimizer.h"
@@ -26,6 +28,9 @@ struct StepperSettings {
   std::uint64_t seed = plan::DefaultInteger("seed");
   /// The processes that share each step; this one alone unless told otherwise.
   std::shared_ptr<const distributed::Group> group = std::make_shared<const distributed::Group>();
+  /// Gradients that processes sum at a time, at least, while the backward pass goes on: 4 MB, far
+  /// more than a message's latency.
+  std::int64_t least_gradient_part = std::int64_t{1} << 20;
 };
 
 /// The examples of one step. Micro-batches hold indices of the objective's groups: group g is the
@@ -74,13 +79,17 @@ class Stepper {
                                      const std::function<bool()>& stop);
 
  private:
-  objectives::ObjectiveOutput ForwardBackward(const Batch& batch, double gradient_scale,
-                                              std::uint64_t dropout_seed);
+  struct Share;
+  void ComputePiece(const Share& share, const distributed::Piece& piece,
+                    std::function<void(std::size_t)> layer_done);
+  bool ComputeShare(const Share& share, GradientSums& gradient_sums,
+                    const std::function<bool()>& stop);
 
   const model::Decoder& decoder_;
   adapters::Trainable trainable_;
   StepperSettings settings_;
   optim::Layout layout_;
+  std::vector<GradientPart> gradient_parts_;  ///< summed over the processes one by one
   optim::OptimizerState optimizer_;
 };
 

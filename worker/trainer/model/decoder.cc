@@ -179,6 +179,7 @@ void BackwardLayers(const PassContext& pass, Tape& tape, at::Tensor dx) {
       RunForward(pass, layers, layer - 1, input, &current);
     }
     RunBackward(pass, layers, {layer - 1, full || layer - 1 > lowest}, current, dx);
+    if (pass.options.layer_done) pass.options.layer_done(layer - 1);
   }
   if (full) AddEmbeddingGradient(pass, dx);
 }

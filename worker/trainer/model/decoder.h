@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -78,6 +79,8 @@ struct PassOptions {
   std::uint64_t dropout_seed = 0;  ///< the same seed gives the same masks
   bool recompute = false;  ///< keep only each layer's input and compute the rest again in backward
   bool offload = false;    ///< what is kept waits in host memory, see offload.h
+  /// Called by the backward pass when all that a layer adds to gradients is queued.
+  std::function<void(std::size_t layer)> layer_done = {};
 };
 
 /// What one layer keeps for its backward pass.

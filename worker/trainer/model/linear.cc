@@ -10,6 +10,7 @@
 #include "worker/trainer/kernels/outer_products.h"
 #include "worker/trainer/model/gradient.h"
 #include "worker/trainer/model/product.h"
+#include "worker/trainer/quantization/few_rows.h"
 
 namespace lathe::trainer::model {
 namespace {
@@ -18,12 +19,55 @@ at::Tensor Dropped(const at::Tensor& x, const LinearTape& tape) {
   return tape.dropout_mask.defined() ? x * tape.dropout_mask : x;
 }
 
-/// y += scale * z B^T, part by part.
-void AddLowRank(const LowRankGroup& group, const at::Tensor& z, at::Tensor& y) {
+/// y = y * before + scale * z B^T, part by part.
+void AddLowRank(const LowRankGroup& group, const at::Tensor& z, at::Tensor& y, double before = 1) {
   for (const LowRankPart& part : group.parts) {
     y.narrow(1, part.begin, part.size)
-        .addmm_(z.narrow(1, part.offset, part.rank), part.b.t(), 1.0, part.scale);
+        .addmm_(z.narrow(1, part.offset, part.rank), part.b.t(), before, part.scale);
   }
+}
+
+/// Whether every output has a low-rank part.
+bool CoversAll(const LowRankGroup& group, std::int64_t outputs) {
+  std::int64_t covered = 0;
+  for (const LowRankPart& part : group.parts) covered += part.size;
+  return covered == outputs;
+}
+
+/// Whether the weight is read as it is stored.
+bool MultipliesRows(const FusedLinear& linear, const at::Tensor& x) {
+  return !linear.quantized.empty() && quantization::MultipliesRows(linear.quantized[0], x);
+}
+
+/// x W^T (+ bias).
+at::Tensor BaseProduct(const FusedLinear& linear, const at::Tensor& x, const at::Tensor& bias) {
+  if (!MultipliesRows(linear, x)) return Product(x, DenseWeight(linear, x.scalar_type()), bias);
+  at::Tensor y = at::empty({x.size(0), linear.weight.size(0)}, x.options());
+  for (std::size_t i = 0; i < linear.parts.size(); ++i) {
+    at::Tensor columns = y.narrow(1, linear.parts[i].begin, linear.parts[i].size);
+    quantization::MultiplyRows(linear.quantized[i], x, columns);
+  }
+  if (bias.defined()) y.add_(bias);
+  return y;
+}
+
+/// Forward by torch's products. The small product is written first and the large one added to it,
+/// whose kernel reads it while it computes: the other way round costs another pass over the output.
+at::Tensor ForwardProducts(const FusedLinear& linear, const LowRankGroup& group,
+                           const at::Tensor& bias, const at::Tensor& x, LinearTape* tape) {
+  const at::Tensor z = at::mm(tape == nullptr ? x : Dropped(x, *tape), group.a.t());
+  at::Tensor y;
+  const bool covers = CoversAll(group, linear.weight.size(0));
+  if (covers && !bias.defined() && !MultipliesRows(linear, x)) {
+    y = at::empty({x.size(0), linear.weight.size(0)}, x.options());
+    AddLowRank(group, z, y, 0);
+    y.addmm_(x, DenseWeight(linear, x.scalar_type()).t());
+  } else {
+    y = BaseProduct(linear, x, bias);
+    AddLowRank(group, z, y);
+  }
+  if (tape != nullptr) tape->low_rank = z;
+  return y;
 }
 
 /// DoRA's forward pass. Products with the factor are fp32: it differs little from 1.
@@ -68,20 +112,19 @@ void AddBiasGradients(const LowRankGroup& group, const at::Tensor& dy) {
   }
 }
 
-/// What follows the gradient of the low-rank products dz: A's gradient and the input's.
-void BackwardThroughA(const LowRankGroup& group, const LinearBackward& arguments,
-                      const at::Tensor& dz, at::Tensor& dx) {
+/// What follows the gradient of the low-rank products dz: A's gradient, and returned what the input
+/// gets through A, if its gradient is asked for.
+at::Tensor BackwardThroughA(const LowRankGroup& group, const LinearBackward& arguments,
+                            const at::Tensor& dz) {
   if (arguments.for_a != nullptr) {
     *arguments.for_a = dz;
   } else {
     AddGradientOfA(group, dz, arguments.x, arguments.tape);
   }
-  if (!arguments.input_gradient) return;
-  if (arguments.tape.dropout_mask.defined()) {
-    dx.add_(at::mm(dz, group.a).mul_(arguments.tape.dropout_mask));
-  } else {
-    dx.addmm_(dz, group.a);
-  }
+  if (!arguments.input_gradient) return {};
+  at::Tensor dx = at::mm(dz, group.a);
+  if (arguments.tape.dropout_mask.defined()) dx.mul_(arguments.tape.dropout_mask);
+  return dx;
 }
 
 at::Tensor BackwardScaled(const FusedLinear& linear, const LowRankGroup& group,
@@ -106,8 +149,8 @@ at::Tensor BackwardScaled(const FusedLinear& linear, const LowRankGroup& group,
   }
   const LinearBackward rest{scaled, arguments.x, arguments.tape, arguments.input_gradient,
                             arguments.for_a};
-  BackwardThroughA(group, rest, BackwardThroughB(group, rest), dx);
-  return dx;
+  const at::Tensor through_a = BackwardThroughA(group, rest, BackwardThroughB(group, rest));
+  return dx.defined() ? dx.add_(through_a) : dx;
 }
 
 /// Forward by own kernels: the input is brought into their order once, and the low-rank parts are
@@ -172,16 +215,15 @@ at::Tensor DenseWeight(const FusedLinear& linear, at::ScalarType dtype) {
 
 at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const at::Tensor& x,
                    LinearTape* tape) {
-  const at::Tensor weight = DenseWeight(linear, x.scalar_type());
   const at::Tensor& bias = group != nullptr && group->bias.defined() ? group->bias : linear.bias;
-  if (group != nullptr && group->scales) return ForwardScaled(weight, *group, bias, x, tape);
-  if (group == nullptr || !group->a.defined()) return Product(x, weight, bias);
-  if (kernels::HasGemm(x)) return ForwardPacked(weight, *group, bias, x, tape);
-  at::Tensor y = Product(x, weight, bias);
-  const at::Tensor z = at::mm(tape == nullptr ? x : Dropped(x, *tape), group->a.t());
-  AddLowRank(*group, z, y);
-  if (tape != nullptr) tape->low_rank = z;
-  return y;
+  if (group != nullptr && group->scales) {
+    return ForwardScaled(DenseWeight(linear, x.scalar_type()), *group, bias, x, tape);
+  }
+  if (group == nullptr || !group->a.defined()) return BaseProduct(linear, x, bias);
+  if (kernels::HasGemm(x)) {
+    return ForwardPacked(DenseWeight(linear, x.scalar_type()), *group, bias, x, tape);
+  }
+  return ForwardProducts(linear, *group, bias, x, tape);
 }
 
 at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
@@ -192,13 +234,12 @@ at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
   if (has_low_rank && kernels::HasGemm(arguments.dy)) {
     return BackwardPacked(linear, *group, arguments);
   }
-  at::Tensor dx;
-  if (arguments.input_gradient) {
-    dx = Product(arguments.dy, DenseWeight(linear, arguments.dy.scalar_type()).t());
+  const auto weight = [&] { return DenseWeight(linear, arguments.dy.scalar_type()); };
+  if (!has_low_rank) {
+    return arguments.input_gradient ? Product(arguments.dy, weight().t()) : at::Tensor();
   }
-  if (!has_low_rank) return dx;
-  BackwardThroughA(*group, arguments, BackwardThroughB(*group, arguments), dx);
-  return dx;
+  at::Tensor dx = BackwardThroughA(*group, arguments, BackwardThroughB(*group, arguments));
+  return dx.defined() ? dx.addmm_(arguments.dy, weight()) : dx;  // See ForwardProducts.
 }
 
 void AddGradientOfA(const LowRankGroup& group, const at::Tensor& for_a, const at::Tensor& x,

@@ -24,6 +24,9 @@ struct ObjectiveInput {
 struct ObjectiveOutput {
   double loss = 0;
   std::vector<double> measures;
+  /// fp64 [1 + measures], on the device: what is to be added to the loss and the measures once
+  /// somebody waits for the device anyway; undefined where they are complete.
+  at::Tensor later = {};
   at::Tensor dhidden;  ///< gradient of loss * gradient_scale; undefined when that is 0
 };
 

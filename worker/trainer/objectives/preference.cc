@@ -21,8 +21,9 @@ double Sigmoid(double x) {
 }
 
 /// Losses of targets as log-probabilities of sequences; in order and in fp64.
-std::vector<double> SumBySequence(const at::Tensor& losses,
+std::vector<double> SumBySequence(const at::Tensor& of_targets,
                                   const std::vector<std::int64_t>& per_sequence) {
+  const at::Tensor losses = of_targets.to(at::kCPU);
   const auto* next = static_cast<const float*>(losses.data_ptr());
   std::vector<double> sums;
   for (const std::int64_t count : per_sequence) {

@@ -12,13 +12,6 @@
 namespace lathe::trainer::objectives {
 namespace {
 
-/// Rows at a time: few enough that their logits stay near 128 MB, enough to keep the cores busy and
-/// to make it worth while to bring the weight into order for them. A GPU is busy with 512 MB.
-std::int64_t ChunkRows(std::int64_t vocabulary, const at::Device& device) {
-  const std::int64_t logits = std::int64_t{1} << (device.is_cpu() ? 25 : 28);
-  return std::clamp<std::int64_t>(logits / vocabulary, 16, 4096);
-}
-
 const model::LowRankGroup* HeadGroup(const model::PassContext& pass) {
   return pass.additions.low_rank.Find(model::HeadGroupIndex(pass.decoder));
 }
@@ -50,8 +43,7 @@ ScoresAndGradient Compute(const Request& request) {
   const model::LowRankGroup* group = HeadGroup(pass);
   const std::int64_t rows_in_all = targets.rows.size(0);
   ScoresAndGradient result;
-  // They come to the host together, once: in between nothing waits for the device.
-  at::Tensor scores = at::empty({2, rows_in_all}, hidden.options().dtype(at::kFloat));
+  const at::Tensor scores = at::empty({2, rows_in_all}, hidden.options().dtype(at::kFloat));
   const at::Tensor scales =
       host_scales.defined() ? host_scales.to(hidden.device(), /*non_blocking=*/true) : at::Tensor();
   if (scales.defined()) result.dhidden = at::zeros_like(hidden);
@@ -80,12 +72,23 @@ ScoresAndGradient Compute(const Request& request) {
     kernels::AddRmsNormBackward(dnormed, x, norm, normed.rstd, dx);
     result.dhidden.index_copy_(0, rows, dx);
   }
-  scores = scores.to(at::kCPU);
   result.scores = {scores[0], scores[1]};
   return result;
 }
 
 }  // namespace
+
+// On a CPU few enough that logits stay near 128 MB, enough to keep the cores busy and to make it
+// worth while to bring the weight into order for them. A GPU is busy with 512 MB; its products are
+// cut into tiles of up to 256 rows, and the product of the gradient has few of them, so that one
+// begun tile more can cost another round of all multiprocessors.
+std::int64_t ChunkRows(std::int64_t vocabulary, const at::Device& device) {
+  if (device.is_cpu()) {
+    return std::clamp<std::int64_t>((std::int64_t{1} << 25) / vocabulary, 16, 4096);
+  }
+  constexpr std::int64_t kTile = 256;
+  return std::clamp<std::int64_t>((std::int64_t{1} << 28) / vocabulary / kTile, 1, 16) * kTile;
+}
 
 Scores ScoreTargets(const model::PassContext& pass, const at::Tensor& hidden,
                     const Targets& targets, Mode mode) {

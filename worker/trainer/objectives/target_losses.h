@@ -17,7 +17,7 @@ struct Targets {
 
 enum class Mode : std::uint8_t { kTraining, kEvaluation };
 
-/// Of each target, on the CPU.
+/// Of each target, where the hidden states are.
 struct Scores {
   at::Tensor losses;  ///< fp32 [M]: -log p(label)
   at::Tensor hits;    ///< fp32 [M]: 1 where the label is what the model finds likeliest, else 0
@@ -35,6 +35,9 @@ struct ScoresAndGradient {
 /// of the head.
 ScoresAndGradient ScoreWithGradient(const model::PassContext& pass, const at::Tensor& hidden,
                                     const Targets& targets, const at::Tensor& scales);
+
+/// Rows whose logits are computed at a time.
+std::int64_t ChunkRows(std::int64_t vocabulary, const at::Device& device);
 
 /// Whether something of the head or the final norm is trained, so that the gradient has to be
 /// computed with its final scales. Otherwise each row of dhidden is linear in its scale.

@@ -70,6 +70,10 @@ TEST(GuardTest, EveryKindOfMemoryRunningOutIsRecognised) {
   ExpectOutOfMemory(
       Guard([]() -> Status { TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory"); }));
   ExpectOutOfMemory(Guard([]() -> Status {
+    TORCH_CHECK(false,
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`");
+  }));
+  ExpectOutOfMemory(Guard([]() -> Status {
     at::empty({std::int64_t{1} << 56}, at::kByte);
     return {};
   }));

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -113,6 +114,32 @@ TEST_F(StepperTest, PackedAndAccumulatedGradientsAreThoseOfOneExampleAtATime) {
   packed.gradient_accumulation = 4;
   Sampler balanced(packed);
   expect_same(balanced.MicroBatches(0));
+}
+
+TEST_F(StepperTest, SumsThatComeLaterCountTheSame) {
+  const at::Tensor start = stepper_.trainable().parameters.clone();
+  StepperSettings settings;
+  settings.objective.compute = [plain = settings.objective.compute](const auto& input) {
+    objectives::ObjectiveOutput output = plain(input);
+    output.later = at::tensor({output.loss, output.measures.at(0)}, at::kDouble);
+    output.loss = 0;
+    output.measures = {0};
+    return output;
+  };
+  Stepper later(decoder_, stepper_.trainable(), settings);
+  const auto never = [] { return false; };
+  const auto want = stepper_.Evaluate(examples_, 1, never);
+  const auto got = later.Evaluate(examples_, 1, never);
+  EXPECT_EQ(got->loss, want->loss);
+  EXPECT_EQ(got->measures, want->measures);
+  const auto stepped = Step({{0, 1}, {2, 3}});
+  stepper_.trainable().parameters.copy_(start);
+  stepper_.trainable().Refresh();
+  const std::vector<std::vector<std::size_t>> micro_batches = {{0, 1}, {2, 3}};
+  const auto result = later.Step({0, 1e-3, examples_, micro_batches}, never);
+  EXPECT_EQ(result->loss, stepped->loss);
+  EXPECT_EQ(result->measures, stepped->measures);
+  EXPECT_GT(result->loss, 0);
 }
 
 TEST_F(StepperTest, AStoppedStepChangesNothing) {

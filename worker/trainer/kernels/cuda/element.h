@@ -41,13 +41,17 @@ LATHE_HOST_DEVICE float ToFloat(Bf16 value) {
 }
 /// Shifted to fp32's exponent and multiplied: subnormal numbers need no case of their own.
 LATHE_HOST_DEVICE float ToFloat(Fp16 value) {
+#if defined(__CUDA_ARCH__)
+  return FromFp16Bits(value.bits);
+#else
   const std::uint32_t sign = (value.bits & 0x8000U) << 16;
   const std::uint32_t rest = (value.bits & 0x7fffU) << 13;
   if (rest >= 0x0f800000U) return FromBits(sign | 0x7f800000U | (rest & 0x007fffffU));
   return FromBits(sign | BitsOf(FromBits(rest) * PowerOfTwo(112)));
+#endif
 }
 
-/// Rounds to the nearest, halves to even, as torch does.
+/// Rounds to the nearest, halves to even, as torch does. Which bits a NaN gets is left open.
 template <class T>
 LATHE_HOST_DEVICE T FromFloat(float value);
 template <>
@@ -56,12 +60,19 @@ LATHE_HOST_DEVICE float FromFloat<float>(float value) {
 }
 template <>
 LATHE_HOST_DEVICE Bf16 FromFloat<Bf16>(float value) {
+#if defined(__CUDA_ARCH__)
+  return {Bf16BitsOf(value)};
+#else
   const std::uint32_t bits = BitsOf(value);
   if ((bits & 0x7fffffffU) > 0x7f800000U) return {0x7fc0};
   return {static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16)};
+#endif
 }
 template <>
 LATHE_HOST_DEVICE Fp16 FromFloat<Fp16>(float value) {
+#if defined(__CUDA_ARCH__)
+  return {Fp16BitsOf(value)};
+#else
   const std::uint32_t bits = BitsOf(value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000U);
   const std::uint32_t magnitude = bits & 0x7fffffffU;
@@ -74,6 +85,7 @@ LATHE_HOST_DEVICE Fp16 FromFloat<Fp16>(float value) {
   }
   const std::uint32_t rounded = magnitude + 0xfffU + ((magnitude >> 13) & 1U);
   return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13))};
+#endif
 }
 
 /// a * b + c with two roundings, as the CPU's loops have it.

@@ -85,6 +85,7 @@ struct GatedCall {
   const void* gate_up;  ///< [rows, 2 width]
   const void* dout;     ///< [rows, width]; nullptr: forward
   void* out;            ///< [rows, width], or the gradient [rows, 2 width]
+  void* activated;      ///< backward: [rows, width], what the forward pass gives; or nullptr
 };
 void Gated(const GatedCall& call, void* stream);
 
@@ -136,8 +137,7 @@ struct CrossEntropyCall {
 void CrossEntropyRows(const CrossEntropyCall& call, void* stream);
 
 /// NF4 or FP4, see quantization/matrix.h. Tables are in host memory.
-struct FourBitCall {
-  Element element;
+struct FourBitWeight {
   std::int64_t count;
   const std::uint8_t* codes;
   const float* values;  ///< 16
@@ -146,6 +146,10 @@ struct FourBitCall {
   const float* nested_absmax;
   const float* map;  ///< 256
   float offset;
+};
+struct FourBitCall {
+  Element element;
+  FourBitWeight weight;
   void* out;
 };
 void DequantizeFourBit(const FourBitCall& call, void* stream);
@@ -159,6 +163,25 @@ struct Int8Call {
   void* out;
 };
 void DequantizeInt8(const Int8Call& call, void* stream);
+
+/// x [rows, in] times the transpose of a weight [out, in].
+struct FewRowsCall {
+  Element element;
+  std::int64_t rows;  ///< kMostRows at most
+  std::int64_t in;    ///< a multiple of kFewRowsStep
+  std::int64_t out;
+  const void* x;  ///< on kFewRowsAlignment bytes
+  void* y;
+  std::int64_t y_stride;  ///< from row to row
+};
+inline constexpr std::int64_t kMostRows = 8;
+inline constexpr std::int64_t kFewRowsStep = 32;
+inline constexpr std::int64_t kFewRowsAlignment = 32;
+/// Codes lie on 16 bytes. The weight's values are rounded to the element type before the product,
+/// as those are that are dequantised first.
+void MultiplyFourBit(const FewRowsCall& call, const FourBitWeight& weight, void* stream);
+void MultiplyInt8(const FewRowsCall& call, const std::int8_t* codes, const float* absmax,
+                  void* stream);
 
 /// What is the same for every element of an update, see optim/kinds.h.
 struct AdamWFactors {

@@ -95,20 +95,24 @@ at::Tensor Gated(Activation activation, const at::Tensor& gate_up) {
                        .width = width,
                        .gate_up = gate_up.data_ptr(),
                        .dout = nullptr,
-                       .out = out.data_ptr()};
+                       .out = out.data_ptr(),
+                       .activated = nullptr};
   Enqueue(gate_up, &Gated, call);
   return out;
 }
 
-at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up) {
+at::Tensor GatedBackward(Activation activation, const at::Tensor& dout, const at::Tensor& gate_up,
+                         at::Tensor* out) {
   at::Tensor gradient = at::empty_like(gate_up);
+  if (out != nullptr) *out = at::empty_like(dout);
   const GatedCall call{.element = ElementOf(gate_up),
                        .gate = GateOf(activation),
                        .rows = gate_up.size(0),
                        .width = dout.size(1),
                        .gate_up = gate_up.data_ptr(),
                        .dout = dout.data_ptr(),
-                       .out = gradient.data_ptr()};
+                       .out = gradient.data_ptr(),
+                       .activated = out == nullptr ? nullptr : out->data_ptr()};
   Enqueue(gate_up, &Gated, call);
   return gradient;
 }

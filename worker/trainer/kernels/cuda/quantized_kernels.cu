@@ -2,6 +2,7 @@
 // loops.
 
 #include "worker/trainer/kernels/cuda/dispatch.h"
+#include "worker/trainer/kernels/cuda/four_bit.h"
 
 namespace lathe::trainer::kernels::cuda {
 namespace {
@@ -11,37 +12,11 @@ constexpr int kThreads = 256;
 constexpr int kPiece = 8;
 /// Pieces a thread: the tables that a block copies first pay off.
 constexpr int kPieces = 4;
-constexpr int kCodes = 16;
-constexpr int kMap = 256;
-constexpr std::int64_t kBlock = 64;
-constexpr std::int64_t kNestedBlock = 256;
-
-struct Tables {
-  float values[kCodes];
-  float map[kMap];
-};
-
-/// What the kernel knows of a call; pointers to device memory only.
-struct FourBit {
-  std::int64_t count;
-  const std::uint8_t* codes;
-  const float* absmax;
-  const std::uint8_t* absmax_codes;
-  const float* nested_absmax;
-  float offset;
-  void* out;
-};
-
-LATHE_DEVICE float ScaleOf(const FourBit& matrix, const float* map, std::int64_t block) {
-  if (matrix.absmax != nullptr) return matrix.absmax[block];
-  return MultiplyThenAdd(map[matrix.absmax_codes[block]],
-                         matrix.nested_absmax[block / kNestedBlock], matrix.offset);
-}
-
 template <class T, bool kAligned>
-LATHE_DEVICE void DequantizePiece(const FourBit& matrix, const Tables& tables, std::int64_t begin) {
-  T* out = static_cast<T*>(matrix.out) + begin;
-  const float scale = ScaleOf(matrix, tables.map, begin / kBlock);
+LATHE_DEVICE void DequantizePiece(const FourBit& matrix, const Tables& tables, std::int64_t begin,
+                                  T* all) {
+  T* out = all + begin;
+  const float scale = ScaleOf(matrix, tables.map, begin / kFourBitBlock);
   if (!kAligned || begin + kPiece > matrix.count) {
     for (int k = 0; k < kPiece && begin + k < matrix.count; ++k) {
       const std::uint8_t packed = matrix.codes[(begin + k) / 2];
@@ -63,17 +38,14 @@ LATHE_DEVICE void DequantizePiece(const FourBit& matrix, const Tables& tables, s
 }
 
 template <class T, bool kAligned>
-LATHE_KERNEL FourBitKernel(FourBit matrix, Tables tables) {
-  // Every thread of a warp may want another entry: shared memory serves that, constants do not.
+LATHE_KERNEL FourBitKernel(FourBit matrix, Tables tables, T* out) {
   LATHE_SHARED Tables shared;
-  for (unsigned i = ThreadIndex(); i < kMap; i += BlockSize()) shared.map[i] = tables.map[i];
-  if (ThreadIndex() < kCodes) shared.values[ThreadIndex()] = tables.values[ThreadIndex()];
-  SyncBlock();
+  ShareTables(tables, shared);
   const std::int64_t first =
       static_cast<std::int64_t>(BlockIndex()) * kThreads * kPieces + ThreadIndex();
   for (int i = 0; i < kPieces; ++i) {
     const std::int64_t begin = (first + i * kThreads) * kPiece;
-    if (begin < matrix.count) DequantizePiece<T, kAligned>(matrix, shared, begin);
+    if (begin < matrix.count) DequantizePiece<T, kAligned>(matrix, shared, begin, out);
   }
 }
 
@@ -94,18 +66,16 @@ LATHE_KERNEL Int8Kernel(Int8Call call) {
 }  // namespace
 
 void DequantizeFourBit(const FourBitCall& call, void* stream) {
-  Tables tables;
-  for (int i = 0; i < kCodes; ++i) tables.values[i] = call.values[i];
-  for (int i = 0; i < kMap; ++i) tables.map[i] = call.map[i];
-  const FourBit matrix{call.count,         call.codes,  call.absmax, call.absmax_codes,
-                       call.nested_absmax, call.offset, call.out};
+  const Tables tables = TablesOf(call.weight);
+  const FourBit matrix = OnDevice(call.weight);
   const bool aligned = Aligned(call.element, {call.out}, {}) &&
-                       reinterpret_cast<std::uintptr_t>(call.codes) % (kPiece / 2) == 0;
-  const std::int64_t blocks = DivideUp(call.count, std::int64_t{kThreads} * kPieces * kPiece);
+                       reinterpret_cast<std::uintptr_t>(call.weight.codes) % (kPiece / 2) == 0;
+  const std::int64_t blocks =
+      DivideUp(call.weight.count, std::int64_t{kThreads} * kPieces * kPiece);
   ForInstance(call.element, false, [&](auto instance) {
     using T = typename decltype(instance)::Type;
     const auto kernel = aligned ? FourBitKernel<T, true> : FourBitKernel<T, false>;
-    Launch(kernel, blocks, kThreads, stream, matrix, tables);
+    Launch(kernel, blocks, kThreads, stream, matrix, tables, static_cast<T*>(call.out));
   });
 }
 

@@ -215,12 +215,17 @@ LATHE_KERNEL GatedBackwardKernel(GatedCall call) {
   const Pack<T, N> dout = LoadPack<T, N>(Row<T>(call.dout, row, call.width) + i);
   Pack<T, N> dgate;
   Pack<T, N> dup;
+  Pack<T, N> out;
   for (int k = 0; k < N; ++k) {
     const float g = ToFloat(gate.values[k]);
+    const float u = ToFloat(up.values[k]);
     const float d = ToFloat(dout.values[k]);
-    dgate.values[k] = FromFloat<T>(d * ToFloat(up.values[k]) * Function::Slope(g));
-    dup.values[k] = FromFloat<T>(d * Function::Value(g));
+    const float value = Function::Value(g);
+    dgate.values[k] = FromFloat<T>(d * u * Function::Slope(g));
+    dup.values[k] = FromFloat<T>(d * value);
+    out.values[k] = FromFloat<T>(value * u);
   }
+  if (call.activated != nullptr) StorePack(out, Row<T>(call.activated, row, call.width) + i);
   T* gradient = Row<T>(call.out, row, 2 * call.width) + i;
   StorePack(dgate, gradient);
   StorePack(dup, gradient + call.width);
@@ -228,7 +233,8 @@ LATHE_KERNEL GatedBackwardKernel(GatedCall call) {
 
 template <class Function>
 void LaunchGated(const GatedCall& call, void* stream) {
-  const bool aligned = Aligned(call.element, {call.gate_up, call.out, call.dout}, {call.width});
+  const bool aligned =
+      Aligned(call.element, {call.gate_up, call.out, call.dout, call.activated}, {call.width});
   ForInstance(call.element, aligned, [&](auto instance) {
     using I = decltype(instance);
     const auto kernel = call.dout == nullptr

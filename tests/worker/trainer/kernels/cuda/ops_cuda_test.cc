@@ -104,8 +104,11 @@ TEST_P(OpsCudaTest, GatedActivations) {
     const at::Tensor dout = Random({6, width});
     for (const Activation activation : {Activation::kSilu, Activation::kGeluTanh}) {
       ExpectSame(cuda::Gated(activation, There(gate_up)), kernels::Gated(activation, gate_up));
-      ExpectSame(cuda::GatedBackward(activation, There(dout), There(gate_up)),
-                 kernels::GatedBackward(activation, dout, gate_up));
+      const at::Tensor gradient = kernels::GatedBackward(activation, dout, gate_up);
+      ExpectSame(cuda::GatedBackward(activation, There(dout), There(gate_up)), gradient);
+      at::Tensor out;
+      ExpectSame(cuda::GatedBackward(activation, There(dout), There(gate_up), &out), gradient);
+      ExpectSame(out, kernels::Gated(activation, gate_up));
     }
   }
 }

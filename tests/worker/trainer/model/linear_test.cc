@@ -1,0 +1,119 @@
+// Low-rank additions, forward and backward, against the formula in fp64: by kernels of our own
+// where the processor has them for the type, by torch's products for fp16.
+
+#include "worker/trainer/model/linear.h"
+
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+namespace lathe::trainer::model {
+namespace {
+
+constexpr std::int64_t kTokens = 19;
+constexpr std::int64_t kIn = 40;
+constexpr std::int64_t kOut = 48;
+
+struct Case {
+  at::ScalarType type;
+  bool covers_all;
+  bool bias;
+  bool dropout;
+};
+
+class LinearTest : public testing::TestWithParam<Case> {
+ protected:
+  LinearTest() {
+    at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
+    generator.set_current_seed(9);
+    linear_.weight = Draw({kOut, kIn});
+    linear_.parts = {{"one", 0, 32}, {"two", 32, 16}};
+    if (GetParam().bias) linear_.bias = Draw({kOut});
+    const std::int64_t ranks = GetParam().covers_all ? 5 : 3;
+    group_.a = Draw({ranks, kIn});
+    group_.a_gradient = at::zeros({ranks, kIn}, at::kFloat);
+    AddPart({0, 32, 0, 3, 0.5, {}, {}, {}});
+    if (GetParam().covers_all) AddPart({32, 16, 3, 2, 2, {}, {}, {}});
+    x_ = Draw({kTokens, kIn});
+    dy_ = Draw({kTokens, kOut});
+    if (GetParam().dropout) tape_.dropout_mask = (Draw({kTokens, kIn}) > 0) * 2.0;
+    if (GetParam().dropout) tape_.dropout_mask = tape_.dropout_mask.to(GetParam().type);
+  }
+
+  static at::Tensor Draw(std::vector<std::int64_t> shape) {
+    return (at::randn(shape, at::kFloat) * 0.5).to(GetParam().type);
+  }
+  void AddPart(LowRankPart part) {
+    part.b = Draw({part.size, part.rank});
+    part.b_gradient = at::ones({part.size, part.rank}, at::kFloat);  // It is added to.
+    group_.parts.push_back(part);
+  }
+  static at::Tensor Wide(const at::Tensor& x) { return x.to(at::kDouble); }
+  at::Tensor Input() const {
+    return tape_.dropout_mask.defined() ? Wide(x_) * Wide(tape_.dropout_mask) : Wide(x_);
+  }
+  static void ExpectNear(const at::Tensor& got, const at::Tensor& want) {
+    ASSERT_EQ(got.sizes(), want.sizes());
+    const double distance = (Wide(got) - want).abs().max().item<double>();
+    const double largest = want.abs().max().item<double>();
+    EXPECT_LT(distance, (GetParam().type == at::kFloat ? 1e-5 : 4e-3) * largest);
+  }
+
+  FusedLinear linear_;
+  LowRankGroup group_;
+  LinearTape tape_;
+  at::Tensor x_;
+  at::Tensor dy_;
+};
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const at::ScalarType type : {at::kFloat, at::kHalf}) {
+    for (const bool covers : {true, false}) {
+      for (const bool bias : {true, false}) {
+        for (const bool dropout : {true, false}) cases.push_back({type, covers, bias, dropout});
+      }
+    }
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(All, LinearTest, testing::ValuesIn(Cases()));
+
+TEST_P(LinearTest, ForwardIsTheFormula) {
+  const at::Tensor y = Forward(linear_, &group_, x_, &tape_);
+  at::Tensor want = at::mm(Wide(x_), Wide(linear_.weight).t());
+  if (linear_.bias.defined()) want = want + Wide(linear_.bias);
+  const at::Tensor z = at::mm(Input(), Wide(group_.a).t());
+  for (const LowRankPart& part : group_.parts) {
+    want.narrow(1, part.begin, part.size)
+        .addmm_(z.narrow(1, part.offset, part.rank), Wide(part.b).t(), 1, part.scale);
+  }
+  ExpectNear(y, want);
+}
+
+TEST_P(LinearTest, BackwardIsItsDerivative) {
+  Forward(linear_, &group_, x_, &tape_);
+  const at::Tensor dx = Backward(linear_, &group_, {dy_, x_, tape_});
+  at::Tensor through_a = at::zeros({kTokens, kIn}, at::kDouble);
+  at::Tensor a_gradient = at::zeros(group_.a.sizes(), at::kDouble);
+  const at::Tensor z = at::mm(Input(), Wide(group_.a).t());
+  for (const LowRankPart& part : group_.parts) {
+    const at::Tensor dy = Wide(dy_).narrow(1, part.begin, part.size);
+    const at::Tensor a = Wide(group_.a).narrow(0, part.offset, part.rank);
+    const at::Tensor dz = at::mm(dy, Wide(part.b)) * part.scale;
+    through_a = through_a + at::mm(dz, a);
+    a_gradient.narrow(0, part.offset, part.rank).copy_(at::mm(dz.t(), Input()));
+    const at::Tensor z_part = z.narrow(1, part.offset, part.rank);
+    ExpectNear(part.b_gradient, at::mm(dy.t(), z_part) * part.scale + 1);
+  }
+  if (tape_.dropout_mask.defined()) through_a = through_a * Wide(tape_.dropout_mask);
+  ExpectNear(dx, at::mm(Wide(dy_), Wide(linear_.weight)) + through_a);
+  ExpectNear(group_.a_gradient, a_gradient);
+}
+
+}  // namespace
+}  // namespace lathe::trainer::model
