@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/domain/progress_message.h"
 #include "common/schema/migrate.h"
 #include "coordinator/api/configuration_input.h"
 #include "coordinator/sessions/proto_convert.h"
@@ -11,25 +12,9 @@ namespace {
 
 v1::Progress ToProto(const domain::Progress& progress) {
   v1::Progress out;
-  out.set_step(progress.step);
-  out.set_total_steps(progress.total_steps);
-  out.set_epoch(progress.epoch);
-  if (progress.loss) out.set_loss(*progress.loss);
-  if (progress.token_accuracy) out.set_token_accuracy(*progress.token_accuracy);
-  if (progress.evaluation_loss) out.set_evaluation_loss(*progress.evaluation_loss);
-  if (progress.evaluation_perplexity) {
-    out.set_evaluation_perplexity(*progress.evaluation_perplexity);
-  }
-  if (progress.evaluation_tool_accuracy) {
-    out.set_evaluation_tool_accuracy(*progress.evaluation_tool_accuracy);
-  }
-  if (progress.evaluation_response_quality) {
-    out.set_evaluation_response_quality(*progress.evaluation_response_quality);
-  }
-  out.set_tokens_per_second(progress.tokens_per_second);
+  domain::SetMeasurements(progress, out);
   if (const auto eta = domain::EtaSeconds(progress)) out.set_eta_seconds(*eta);
   out.set_fraction(domain::Fraction(progress));
-  out.set_phase(progress.phase);
   return out;
 }
 

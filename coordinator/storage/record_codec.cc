@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/domain/progress_message.h"
 #include "lathe/v1/record.pb.h"
 
 namespace lathe::storage {
@@ -88,23 +89,7 @@ domain::RemoteJob Decode(const v1::RemoteJobRecord& in) {
 }
 
 void Encode(const domain::Progress& progress, v1::ProgressRecord& out) {
-  out.set_step(progress.step);
-  out.set_total_steps(progress.total_steps);
-  out.set_epoch(progress.epoch);
-  if (progress.loss) out.set_loss(*progress.loss);
-  if (progress.token_accuracy) out.set_token_accuracy(*progress.token_accuracy);
-  if (progress.evaluation_loss) out.set_evaluation_loss(*progress.evaluation_loss);
-  if (progress.evaluation_perplexity) {
-    out.set_evaluation_perplexity(*progress.evaluation_perplexity);
-  }
-  if (progress.evaluation_tool_accuracy) {
-    out.set_evaluation_tool_accuracy(*progress.evaluation_tool_accuracy);
-  }
-  if (progress.evaluation_response_quality) {
-    out.set_evaluation_response_quality(*progress.evaluation_response_quality);
-  }
-  out.set_tokens_per_second(progress.tokens_per_second);
-  out.set_phase(progress.phase);
+  domain::SetMeasurements(progress, out);
   if (progress.pace_since) out.set_pace_since(ToMicros(*progress.pace_since));
   out.set_pace_step(progress.pace_step);
   out.set_last_step_time(ToMicros(progress.last_step_time));
