@@ -266,6 +266,9 @@ void Handle(int signal, siginfo_t*, void* context) {
 
 #if defined(__x86_64__)
 
+bool CanEmulateMatrixUnits() {
+  return __builtin_cpu_supports("x86-64-v4") != 0 && __builtin_cpu_supports("avx512bf16") != 0;
+}
 void EmulateMatrixUnits() {
   struct sigaction action = {};
   action.sa_sigaction = &Handle;
@@ -281,6 +284,9 @@ std::int64_t ConfiguredThreads() {
 
 #else
 
+bool CanEmulateMatrixUnits() {
+  return false;
+}
 void EmulateMatrixUnits() {}
 std::int64_t EmulatedProducts() {
   return 0;

@@ -8,6 +8,9 @@
 
 namespace lathe::trainer::kernels {
 
+/// Whether this processor has everything else that the kernels use.
+bool CanEmulateMatrixUnits();
+
 /// From now on, for the whole process and all its threads.
 void EmulateMatrixUnits();
 

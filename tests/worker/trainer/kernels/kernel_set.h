@@ -25,7 +25,8 @@ class KernelSetTest : public testing::TestWithParam<KernelSet> {
     at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
     generator.set_current_seed(9);
     if (GetParam().kernels == CpuKernels::kAmx && !HasCpuKernels(CpuKernels::kAmx)) {
-      if (!CanEmulate()) GTEST_SKIP() << "matrix units are emulated on processors with AVX-512";
+      if (!CanEmulateMatrixUnits())
+        GTEST_SKIP() << "matrix units are emulated on processors with AVX-512";
       EmulateMatrixUnits();
     } else if (!HasCpuKernels(GetParam().kernels)) {
       GTEST_SKIP() << "this processor has no kernels of this set";
@@ -42,14 +43,6 @@ class KernelSetTest : public testing::TestWithParam<KernelSet> {
   }
 
  private:
-  static bool CanEmulate() {
-#if defined(__x86_64__)
-    return HasCpuKernels(CpuKernels::kAvx512) && __builtin_cpu_supports("avx512bf16") != 0;
-#else
-    return false;
-#endif
-  }
-
   CpuKernels before_ = UsedCpuKernels();
 };
 

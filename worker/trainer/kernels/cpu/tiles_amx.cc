@@ -140,13 +140,12 @@ inline void AddStep(const std::uint32_t* rows, const std::uint32_t* columns) {
 /// Brings what will be needed next nearer, at each step as much as lets it end with the steps.
 class Fetcher {
  public:
-  Fetcher(const TileProduct<Bfloat16>& product)
+  explicit Fetcher(const TileProduct<Bfloat16>& product)
       : from_(product.fetch.from), stride_(product.fetch.stride), left_(product.fetch.count) {
-    std::int64_t steps = 0;
-    for (std::int64_t s = 0; s < product.segment_count; ++s) {
-      steps += product.segments[s].units / kStep;
-    }
-    if (left_ > 0 && steps > 0) a_step_ = (left_ + steps - 1) / steps;
+    if (left_ == 0) return;
+    // Segments after the first are short.
+    const std::int64_t steps = product.segments[0].units / kStep;
+    a_step_ = (left_ + steps - 1) / steps;
   }
 
   void Step() {
