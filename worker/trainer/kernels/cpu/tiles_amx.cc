@@ -174,23 +174,37 @@ inline void CopyPartial(const TileProduct<Bfloat16>& product, Sums& sums) {
   }
 }
 
-/// Sums to where the product wants them.
+/// Sums to where the product wants them, whole rows at a time.
 inline void WriteResult(const TileProduct<Bfloat16>& product, const Sums& sums) {
-  const int vectors = product.columns > kLanes ? 2 : 1;
-  for (int v = 0; v < vectors; ++v) {
-    const __mmask16 mask = FirstLanes(product.columns - v * kLanes);
-    const __m512 bias = product.bias == nullptr
-                            ? _mm512_setzero_ps()
-                            : _mm512_maskz_loadu_ps(mask, product.bias + v * kLanes);
+  const __mmask16 first = FirstLanes(product.columns);
+  const __mmask16 second = product.columns > kLanes ? FirstLanes(product.columns - kLanes) : 0;
+  if (product.out == nullptr) {
     for (std::int64_t r = 0; r < product.rows; ++r) {
-      const __m512 value = _mm512_load_ps(sums.row[r] + v * kLanes);
-      if (product.out == nullptr) {
-        StoreRow(product.partial + r * product.partial_stride + v * kLanes, value, mask);
-      } else {
-        StoreRow(product.out + r * product.out_stride + v * kLanes, _mm512_add_ps(value, bias),
-                 mask);
-      }
+      float* const to = product.partial + r * product.partial_stride;
+      StoreRow(to, _mm512_load_ps(sums.row[r]), first);
+      StoreRow(to + kLanes, _mm512_maskz_load_ps(second, sums.row[r] + kLanes), second);
     }
+    return;
+  }
+  __m512 bias[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+  if (product.bias != nullptr) {
+    bias[0] = _mm512_maskz_loadu_ps(first, product.bias);
+    bias[1] = _mm512_maskz_loadu_ps(second, product.bias + kLanes);
+  }
+  const __mmask32 both = FirstHalves(product.columns);
+  for (std::int64_t r = 0; r < product.rows; ++r) {
+    const __m512 low = _mm512_add_ps(_mm512_load_ps(sums.row[r]), bias[0]);
+    const __m512 high = _mm512_add_ps(_mm512_maskz_load_ps(second, sums.row[r] + kLanes), bias[1]);
+    _mm512_mask_storeu_epi16(product.out + r * product.out_stride, both,
+                             (__m512i)_mm512_cvtne2ps_pbh(high, low));
+  }
+}
+
+/// The rows of a result are fetched to be written while it is computed.
+inline void FetchResult(const TileProduct<Bfloat16>& product) {
+  if (product.out == nullptr) return;
+  for (std::int64_t r = 0; r < product.rows; ++r) {
+    __builtin_prefetch(product.out + r * product.out_stride, 1);
   }
 }
 
@@ -209,6 +223,7 @@ void Multiply(const TileProduct<Bfloat16>& product) {
     CopyPartial(product, sums);
     LoadSums<kRowTiles, kColumnTiles>(sums.row[0], kSumBytes);
   }
+  FetchResult(product);
   Fetcher fetcher(product);
   for (std::int64_t s = 0; s < product.segment_count; ++s) {
     const TileSegment& segment = product.segments[s];
