@@ -12,6 +12,7 @@
 #include "worker/trainer/commands/step_speed.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
+#include "worker/trainer/kernels/cpu_kernels.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::trainer::commands {
@@ -40,6 +41,7 @@ Result<Json> Measure(const BenchArguments& arguments) {
               {"threads", device.is_cpu() ? device::Threads() : 0},
               {"matmulFlops", rates},
               {"processBytes", process_bytes}};
+  if (device.is_cpu()) answer["cpuKernels"] = kernels::NameOf(kernels::UsedCpuKernels());
   if (arguments.model.empty()) return answer;
   for (const char* precision : {"fp32", "bf16"}) {
     LATHE_ASSIGN_OR_RETURN(answer["stepFlops"][precision],
@@ -89,6 +91,9 @@ int RunBench(const BenchArguments& arguments, std::ostream& out) {
     return trainer_protocol::kExitSucceeded;
   }
   out << "device  " << arguments.device << '\n';
+  if (measured->contains("cpuKernels")) {
+    out << "kernels " << (*measured)["cpuKernels"].get<std::string>() << " in training steps\n";
+  }
   Print((*measured)["matmulFlops"], "matrix products", out);
   if (measured->contains("stepFlops")) Print((*measured)["stepFlops"], "training steps", out);
   return trainer_protocol::kExitSucceeded;

@@ -23,9 +23,9 @@ std::string_view Wanted() {
 }
 
 std::optional<CpuKernels> Named(std::string_view name) {
-  if (name == "torch") return CpuKernels::kTorch;
-  if (name == "avx512") return CpuKernels::kAvx512;
-  if (name == "amx") return CpuKernels::kAmx;
+  for (const CpuKernels kernels : {CpuKernels::kTorch, CpuKernels::kAvx512, CpuKernels::kAmx}) {
+    if (name == NameOf(kernels)) return kernels;
+  }
   return std::nullopt;
 }
 
@@ -81,6 +81,11 @@ std::atomic<CpuKernels>& Used() {
 }
 
 }  // namespace
+
+std::string_view NameOf(CpuKernels kernels) {
+  constexpr std::array<std::string_view, 3> kNames = {"torch", "avx512", "amx"};
+  return kNames[static_cast<std::size_t>(kernels)];
+}
 
 Status CheckCpuKernels() {
   const std::string_view wanted = Wanted();

@@ -4,6 +4,8 @@
 // every process; the environment variable LATHE_CPU_KERNELS (torch, avx512 or amx) decides
 // otherwise, for results that are the same on machines with different processors.
 
+#include <string_view>
+
 #include "common/base/result.h"
 
 namespace lathe::trainer::kernels {
@@ -13,6 +15,9 @@ enum class CpuKernels {
   kAvx512,  ///< fp32; bf16, too, where the processor has its dot products
   kAmx,     ///< bf16 by matrix units, fp32 as above
 };
+
+/// As LATHE_CPU_KERNELS spells it.
+std::string_view NameOf(CpuKernels kernels);
 
 /// Fails where LATHE_CPU_KERNELS is no such word, or means what this processor does not have.
 Status CheckCpuKernels();

@@ -171,7 +171,7 @@ TEST_P(GemmTest, BatchesInAnyOrder) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sets, GemmTest, KernelSets(), NameOf);
+INSTANTIATE_TEST_SUITE_P(Sets, GemmTest, KernelSets(), SetName);
 
 }  // namespace
 }  // namespace lathe::trainer::kernels
