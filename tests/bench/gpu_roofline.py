@@ -120,6 +120,15 @@ def main() -> None:
     everything = sum(size for _, size in merged.values())
     print(f"| all | {sum(count for count, _ in merged.values())} | {everything / 1e3:.0f} "
           f"| {1e3 * passing * layers:.1f} |")
+    # Of each layer: its input, q, k, v, what attention gives, the middle of the stream, gate and up.
+    tape = layers * BF16 * (3 * h + (h + 2 * kv) + 2 * inner) * tokens
+    # The widest moment: the gradients of gate and up, the gate's input and output, the stream.
+    widest = BF16 * (3 * inner + 2 * inner + 3 * h) * tokens
+    states = layers * low_rank * (4 * 4 + 2)
+    held = parameters * BF16 + tape + widest + states
+    print(f"\nMemory: weights {parameters * BF16 / 2**30:.1f} GiB, kept for the backward pass "
+          f"{tape / 2**30:.1f}, its widest moment {widest / 2**30:.1f}, adapter and moments "
+          f"{states / 2**30:.1f}: {held / 2**30:.1f} GiB")
     quantized = 2 * layers * weights * (0.5 + 1 / 64 + 2) / BYTES_PER_SECOND
     print(f"\nNF4: both passes dequantise each weight, {1e3 * quantized:.1f} ms a step "
           f"({100 * quantized / total:.1f} %)")
