@@ -41,7 +41,7 @@ Result<Json> Measure(const BenchArguments& arguments) {
               {"threads", device.is_cpu() ? device::Threads() : 0},
               {"matmulFlops", rates},
               {"processBytes", process_bytes}};
-  if (device.is_cpu()) answer["cpuKernels"] = kernels::NameOf(kernels::UsedCpuKernels());
+  if (device.is_cpu()) answer["cpuKernels"] = kernels::WordFor(kernels::UsedCpuKernels());
   if (arguments.model.empty()) return answer;
   for (const char* precision : {"fp32", "bf16"}) {
     LATHE_ASSIGN_OR_RETURN(answer["stepFlops"][precision],

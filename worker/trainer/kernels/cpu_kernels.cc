@@ -24,7 +24,7 @@ std::string_view Wanted() {
 
 std::optional<CpuKernels> Named(std::string_view name) {
   for (const CpuKernels kernels : {CpuKernels::kTorch, CpuKernels::kAvx512, CpuKernels::kAmx}) {
-    if (name == NameOf(kernels)) return kernels;
+    if (name == WordFor(kernels)) return kernels;
   }
   return std::nullopt;
 }
@@ -82,7 +82,7 @@ std::atomic<CpuKernels>& Used() {
 
 }  // namespace
 
-std::string_view NameOf(CpuKernels kernels) {
+std::string_view WordFor(CpuKernels kernels) {
   constexpr std::array<std::string_view, 3> kNames = {"torch", "avx512", "amx"};
   return kNames[static_cast<std::size_t>(kernels)];
 }

@@ -17,7 +17,7 @@ enum class CpuKernels {
 };
 
 /// As LATHE_CPU_KERNELS spells it.
-std::string_view NameOf(CpuKernels kernels);
+std::string_view WordFor(CpuKernels kernels);
 
 /// Fails where LATHE_CPU_KERNELS is no such word, or means what this processor does not have.
 Status CheckCpuKernels();

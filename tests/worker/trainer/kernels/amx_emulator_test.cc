@@ -87,7 +87,7 @@ TEST_P(MatrixUnitTest, NothingIsMultipliedBeforeEnter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sets, MatrixUnitTest,
-                         testing::Values(KernelSet{at::kBFloat16, CpuKernels::kAmx}), SetName);
+                         testing::Values(KernelSet{at::kBFloat16, CpuKernels::kAmx}), NameOf);
 
 }  // namespace
 }  // namespace lathe::trainer::kernels

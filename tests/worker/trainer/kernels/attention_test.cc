@@ -116,7 +116,7 @@ TEST_P(CausalAttentionTest, CappedScoresAreLeftToOthers) {
   EXPECT_FALSE(HasCausalAttention({4, 2, 8, 0, {1, 50}}, Random(64, 64)));
 }
 
-INSTANTIATE_TEST_SUITE_P(Sets, CausalAttentionTest, KernelSets(), SetName);
+INSTANTIATE_TEST_SUITE_P(Sets, CausalAttentionTest, KernelSets(), NameOf);
 
 }  // namespace
 }  // namespace lathe::trainer::kernels

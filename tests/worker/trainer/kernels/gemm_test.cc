@@ -171,7 +171,7 @@ TEST_P(GemmTest, BatchesInAnyOrder) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sets, GemmTest, KernelSets(), SetName);
+INSTANTIATE_TEST_SUITE_P(Sets, GemmTest, KernelSets(), NameOf);
 
 }  // namespace
 }  // namespace lathe::trainer::kernels

@@ -51,7 +51,7 @@ inline auto KernelSets() {
                          KernelSet{at::kBFloat16, CpuKernels::kAvx512},
                          KernelSet{at::kBFloat16, CpuKernels::kAmx});
 }
-inline std::string SetName(const testing::TestParamInfo<KernelSet>& set) {
+inline std::string NameOf(const testing::TestParamInfo<KernelSet>& set) {
   return std::string(toString(set.param.type)) +
          (set.param.kernels == CpuKernels::kAmx ? "MatrixUnits" : "Avx512");
 }
