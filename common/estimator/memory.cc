@@ -5,13 +5,15 @@
 namespace lathe::estimator {
 namespace {
 
-/// Logits exist for this many values at a time, whatever the vocabulary.
+/// Logits exist for this many values at a time, whatever the vocabulary; on a GPU for more.
 constexpr double kLogitsChunk = 1 << 25;
+constexpr double kGpuLogitsChunk = 1 << 28;
 /// What allocations cost beyond their sizes, measured: blocks that were freed and wait.
 constexpr double kAllocatorShare = 1.15;
 /// Code and buffers of the math libraries, which come with the first step, on a CPU.
 constexpr double kLibraryBytes = 60e6;
-/// Attention probabilities of sequences up to this length are kept.
+/// Attention probabilities of sequences up to this length are kept, but not where a GPU computes
+/// attention in 16 bits.
 constexpr double kKeptAttention = 512;
 
 bool Trains(const MethodSettings& method, const std::string& module) {
@@ -55,11 +57,10 @@ double OptimizerBytes(OptimizerState state) {
   return 8;
 }
 
-/// Values that one layer keeps for each token, inputs of its linear layers included.
-double KeptPerToken(const ModelShape& s, const MethodSettings& m, double length) {
+/// Values that one layer keeps for each token, inputs of its linear layers included but attention
+/// probabilities left out.
+double KeptPerToken(const ModelShape& s, const MethodSettings& m) {
   const double attention = static_cast<double>(s.heads * s.head_dim);
-  const double kept_probabilities =
-      length <= kKeptAttention ? static_cast<double>(s.heads) * length : 0;
   double low_rank = 0;
   double dropped = 0;
   for (const LinearShape& linear : LinearLayers(s)) {
@@ -70,7 +71,17 @@ double KeptPerToken(const ModelShape& s, const MethodSettings& m, double length)
     dropped = static_cast<double>(2 * s.hidden + s.intermediate) + attention;
   }
   return 2.0 * static_cast<double>(s.hidden) + static_cast<double>(s.QkvWidth()) + attention +
-         2.0 * static_cast<double>(s.intermediate) + kept_probabilities + low_rank + dropped;
+         2.0 * static_cast<double>(s.intermediate) + low_rank + dropped;
+}
+
+double KeptProbabilities(const ModelShape& s, double length, const Machine& machine, double value) {
+  const bool flash = machine.gpu && value < 4;
+  return flash || length > kKeptAttention ? 0 : static_cast<double>(s.heads) * length;
+}
+
+/// Of a quantised base, the largest weight as it is multiplied with.
+double DequantizedWeight(const ModelShape& s, const MethodSettings& m) {
+  return m.method == Method::kQlora ? 2.0 * static_cast<double>(s.intermediate * s.hidden) : 0;
 }
 
 /// What the backward pass of one layer holds beside the tape.
@@ -126,15 +137,18 @@ Memory EstimateMemory(const ModelShape& shape, const Workload& workload, const M
   memory.optimizer =
       workload.paged_optimizer && machine.gpu ? 0 : trained * OptimizerBytes(workload.optimizer);
 
-  const double kept = KeptPerToken(shape, workload.method, length) * tokens * value;
+  const double kept =
+      (KeptPerToken(shape, workload.method) + KeptProbabilities(shape, length, machine, value)) *
+      tokens * value;
   const double hidden = static_cast<double>(shape.hidden) * tokens * value;
   // With checkpointing one layer's tape counts twice: what the forward pass freed between the
   // inputs that it keeps is too scattered to be used again.
   memory.activations = workload.gradient_checkpointing ? layers * hidden + 2 * kept : layers * kept;
   const double targets = tokens * std::clamp(workload.data.target_share, 0.0, 1.0);
-  const double logits =
-      std::min(kLogitsChunk, targets * static_cast<double>(shape.vocabulary)) * value;
-  memory.working = 2 * hidden + std::max(logits, LayerWorking(shape) * tokens * value);
+  const double chunk = machine.gpu ? kGpuLogitsChunk : kLogitsChunk;
+  const double logits = std::min(chunk, targets * static_cast<double>(shape.vocabulary)) * value;
+  memory.working = 2 * hidden + std::max(logits, LayerWorking(shape) * tokens * value) +
+                   DequantizedWeight(shape, workload.method) * value;
   memory.activations *= kAllocatorShare;
   memory.working *= kAllocatorShare;
   memory.base = machine.base_bytes + (machine.gpu ? 0 : kLibraryBytes);

@@ -95,6 +95,32 @@ TEST(Memory, TheLargestMicroBatchCounts) {
   EXPECT_EQ(LargestMicroBatch(workload), 4 * 2048);
 }
 
+TEST(Memory, AGpuHoldsMoreLogitsAndNoAttentionProbabilities) {
+  Workload workload = Rows(100, 256);
+  workload.bytes_per_value = 2;
+  const Machine gpu{.gpu = true};
+  const auto here = EstimateMemory(SmolLM2(), workload, {});
+  const auto there = EstimateMemory(SmolLM2(), workload, gpu);
+  // 9 heads, 30 layers, 4 x 256 tokens, 2 bytes, and what the allocator adds.
+  EXPECT_NEAR(here.activations - there.activations, 9.0 * 256 * 30 * 1024 * 2 * 1.15, 1);
+  workload.bytes_per_value = 4;
+  EXPECT_EQ(EstimateMemory(SmolLM2(), workload, gpu).activations,
+            EstimateMemory(SmolLM2(), workload, {}).activations);
+  EXPECT_NEAR(EstimateMemory(SmolLM2(), workload, gpu).working -
+                  EstimateMemory(SmolLM2(), workload, {}).working,
+              (1024.0 * 49152 - (1 << 25)) * 4 * 1.15, 1)
+      << "all logits of 1024 tokens, instead of the part that a CPU holds";
+}
+
+TEST(Memory, AQuantisedWeightIsThereOnceAsItIsMultipliedWith) {
+  Workload workload = Rows(100, 64);
+  workload.bytes_per_value = 2;
+  const double plain = EstimateMemory(Llama3_8B(), workload, {}).working;
+  workload.method.method = Method::kQlora;
+  EXPECT_NEAR(EstimateMemory(Llama3_8B(), workload, {}).working - plain,
+              2.0 * 14336 * 4096 * 2 * 1.15, 1);
+}
+
 TEST(Time, AgreesWithAPublishedRunOfAnEightBillionModel) {
   // NVIDIA NeMo Automodel: LoRA r 16, 4,096 tokens a sequence, one H100, 402 model TFLOP/s by the
   // same count of FLOPs: 12,473 tokens/s.
