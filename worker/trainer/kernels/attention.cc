@@ -3,13 +3,12 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <numeric>
-#include <type_traits>
 #include <vector>
 
 #include "common/base/check.h"
-#include "worker/trainer/kernels/cpu/row_kernels.h"
+#include "worker/trainer/kernels/attention_operands.h"
 #include "worker/trainer/kernels/gemm.h"
+#include "worker/trainer/kernels/recomputed_attention.h"
 #include "worker/trainer/kernels/tasks.h"
 #include "worker/trainer/kernels/tile_choice.h"
 
@@ -18,98 +17,6 @@ namespace lathe::trainer::kernels {
 #if defined(__x86_64__)
 
 namespace {
-
-/// bf16 as the row kernels spell it.
-template <class T>
-using RowType = std::conditional_t<std::is_same_v<T, float>, float, std::uint16_t>;
-template <class T>
-RowType<T>* AsRow(T* row) {
-  return reinterpret_cast<RowType<T>*>(row);
-}
-template <class T>
-const RowKernels<RowType<T>>& Rows() {
-  if constexpr (std::is_same_v<T, float>) {
-    return Float32Kernels();
-  } else {
-    return Bfloat16Kernels();
-  }
-}
-
-/// Lines of a matrix that lie `stride` elements apart.
-template <class T>
-struct Matrix {
-  T* data = nullptr;
-  std::int64_t stride = 0;
-
-  T* Line(std::int64_t line) const { return data + line * stride; }
-};
-
-/// Packed columns of a right operand: panel after panel.
-struct Columns {
-  const std::uint32_t* data = nullptr;
-  std::int64_t units = 0;  ///< of the whole depth
-
-  const std::uint32_t* Panel(std::int64_t panel, std::int64_t unit = 0) const {
-    return data + (panel * units + unit) * kTileColumns;
-  }
-};
-
-/// Memory of one thread, used piece by piece.
-class Space {
- public:
-  explicit Space(std::uint32_t* data) : data_(data) {}
-  std::uint32_t* Take(std::int64_t units) {
-    std::uint32_t* const taken = data_;
-    data_ += units;
-    return taken;
-  }
-
- private:
-  std::uint32_t* data_;
-};
-
-/// Units of `columns` packed columns of some depth.
-template <class T>
-std::int64_t ColumnUnits(std::int64_t columns, std::int64_t depth) {
-  return CeilDivide(columns, kTileColumns) * kTileColumns * UnitsOf<T>(depth);
-}
-
-/// [count, depth] lines as columns.
-template <class T>
-Columns PackColumns(const Matrix<T>& lines, std::int64_t count, std::int64_t depth, Space& space) {
-  const Columns packed{space.Take(ColumnUnits<T>(count, depth)), UnitsOf<T>(depth)};
-  for (std::int64_t begin = 0; begin < count; begin += kTileColumns) {
-    Tiles<T>().pack_columns(
-        {lines.Line(begin), lines.stride, std::min(kTileColumns, count - begin)}, depth,
-        const_cast<std::uint32_t*>(packed.Panel(begin / kTileColumns)));
-  }
-  return packed;
-}
-/// [depth, count] lines along the depth.
-template <class T>
-Columns PackColumnsAcross(const Matrix<T>& lines, std::int64_t count, std::int64_t depth,
-                          Space& space) {
-  const Columns packed{space.Take(ColumnUnits<T>(count, depth)), UnitsOf<T>(depth)};
-  for (std::int64_t begin = 0; begin < count; begin += kTileColumns) {
-    Tiles<T>().pack_columns_across({lines.data + begin, lines.stride, depth},
-                                   std::min(kTileColumns, count - begin),
-                                   const_cast<std::uint32_t*>(packed.Panel(begin / kTileColumns)));
-  }
-  return packed;
-}
-
-template <class T>
-void MultiplySegments(std::span<const TileSegment> segments, const Matrix<T>& out,
-                      std::int64_t rows, std::int64_t columns) {
-  TileProduct<T> product;
-  product.segments = segments.data();
-  product.segment_count = static_cast<std::int64_t>(segments.size());
-  product.rows = rows;
-  product.columns = columns;
-  product.out = out.data;
-  product.out_stride = out.stride;
-  Tiles<T>().multiply(product);
-}
 
 /// Queries begin .. begin + rows - 1 of a head, and the keys that they see.
 struct QueryBlock {
@@ -307,24 +214,43 @@ class HeadGroup {
   std::int64_t group_ = 1;
 };
 
-/// Calls body(sequence, head of keys, space) for all, long sequences first.
+/// Longer sequences keep no probabilities.
+constexpr std::int64_t kKeptLength = 512;
+
+/// Numbers of sequences.
+struct Division {
+  std::vector<std::size_t> kept;  ///< whose probabilities are kept
+  std::vector<std::size_t> recomputed;
+};
+
+Division Divide(const CausalHeads& heads, std::span<const SequenceRows> sequences,
+                const AttentionOperands& operands) {
+  Division division;
+  // The gradient of a capped score needs the score again.
+  const bool keeps = operands.prefix == nullptr && heads.scaling.cap == 0;
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    const bool kept = keeps && sequences[i].length <= kKeptLength;
+    (kept ? division.kept : division.recomputed).push_back(i);
+  }
+  return division;
+}
+
+/// Calls body(sequence, head of keys, space) for those sequences, long ones first.
 template <class T, class Body>
-void ForGroups(const CausalHeads& heads, std::span<const SequenceRows> sequences, bool backward,
-               const Body& body) {
-  if (sequences.empty()) return;
-  std::vector<std::size_t> order(sequences.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
+void ForGroups(const CausalHeads& heads, std::span<const SequenceRows> sequences,
+               std::vector<std::size_t> order, bool backward, const Body& body) {
+  if (order.empty()) return;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return sequences[a].length > sequences[b].length;
   });
   const std::int64_t longest = sequences[order.front()].length;
   std::int64_t work = 0;
-  for (const SequenceRows& s : sequences) {
-    work += s.length * s.length * heads.heads * heads.head_dim;
+  for (const std::size_t i : order) {
+    work += sequences[i].length * sequences[i].length * heads.heads * heads.head_dim;
   }
   const std::int64_t units = HeadGroup<T>::SpaceFor(heads, longest, backward);
   const at::Tensor space = EmptyUnits(units * at::get_num_threads());
-  const auto tasks = static_cast<std::int64_t>(sequences.size()) * heads.kv_heads;
+  const auto tasks = static_cast<std::int64_t>(order.size()) * heads.kv_heads;
   ForTasks<TileScope<T>>(tasks, work, [&](std::int64_t task, std::int64_t worker) {
     const std::size_t sequence = order[static_cast<std::size_t>(task / heads.kv_heads)];
     body(sequence, task % heads.kv_heads, Space(Data<std::uint32_t>(space) + worker * units));
@@ -340,49 +266,59 @@ T* OfHead(const CausalHeads& heads, const at::Tensor& probabilities, std::int64_
 
 }  // namespace
 
-bool HasCausalAttention(const CausalHeads& heads, const at::Tensor& qkv) {
-  // The gradient of a capped score needs the score again.
-  return heads.scaling.cap == 0 && HasGemm(qkv);
+bool HasCausalAttention(const at::Tensor& qkv) {
+  return HasGemm(qkv);
 }
 
 void CausalAttention(const CausalHeads& heads, std::span<const SequenceRows> sequences,
-                     const at::Tensor& qkv, const at::Tensor& out,
+                     const AttentionOperands& operands, const at::Tensor& out,
                      std::span<at::Tensor> probabilities) {
-  for (std::size_t i = 0; i < sequences.size(); ++i) {
+  const Division division = Divide(heads, sequences, operands);
+  for (const std::size_t i : division.kept) {
     const std::int64_t length = sequences[i].length;
-    probabilities[i] =
-        at::empty({heads.kv_heads, heads.heads / heads.kv_heads * length, length}, qkv.options());
+    probabilities[i] = at::empty({heads.kv_heads, heads.heads / heads.kv_heads * length, length},
+                                 operands.qkv.options());
   }
-  DispatchTiles(qkv, [&](auto tag) {
+  DispatchTiles(operands.qkv, [&](auto tag) {
     using T = decltype(tag);
-    ForGroups<T>(heads, sequences, false,
+    ForGroups<T>(heads, sequences, division.kept, false,
                  [&](std::size_t i, std::int64_t kv_head, const Space& space) {
                    HeadGroup<T>(heads, sequences[i], kv_head)
-                       .Forward(qkv, out, OfHead<T>(heads, probabilities[i], kv_head), space);
+                       .Forward(operands.qkv, out, OfHead<T>(heads, probabilities[i], kv_head),
+                                space);
                  });
   });
+  for (const std::size_t i : division.recomputed) {
+    probabilities[i].reset();
+    RecomputedAttention(heads, sequences[i], operands, out);
+  }
 }
 
 void CausalAttentionBackward(const CausalHeads& heads, std::span<const SequenceRows> sequences,
                              const CausalAttentionTape& tape, const at::Tensor& dout,
                              const at::Tensor& dqkv) {
+  const Division division = Divide(heads, sequences, tape.operands);
   DispatchTiles(dqkv, [&](auto tag) {
     using T = decltype(tag);
-    ForGroups<T>(
-        heads, sequences, true, [&](std::size_t i, std::int64_t kv_head, const Space& space) {
-          HeadGroup<T>(heads, sequences[i], kv_head)
-              .Backward({tape.qkv, dout, dqkv, OfHead<T>(heads, tape.probabilities[i], kv_head)},
-                        space);
-        });
+    ForGroups<T>(heads, sequences, division.kept, true,
+                 [&](std::size_t i, std::int64_t kv_head, const Space& space) {
+                   HeadGroup<T>(heads, sequences[i], kv_head)
+                       .Backward({tape.operands.qkv, dout, dqkv,
+                                  OfHead<T>(heads, tape.probabilities[i], kv_head)},
+                                 space);
+                 });
   });
+  for (const std::size_t i : division.recomputed) {
+    RecomputedAttentionBackward(heads, sequences[i], tape.operands, dout, dqkv);
+  }
 }
 
 #else
 
-bool HasCausalAttention(const CausalHeads&, const at::Tensor&) {
+bool HasCausalAttention(const at::Tensor&) {
   return false;
 }
-void CausalAttention(const CausalHeads&, std::span<const SequenceRows>, const at::Tensor&,
+void CausalAttention(const CausalHeads&, std::span<const SequenceRows>, const AttentionOperands&,
                      const at::Tensor&, std::span<at::Tensor>) {
   LATHE_CHECK(false, "no attention of our own on this processor");
 }

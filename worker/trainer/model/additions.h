@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "worker/trainer/kernels/attention.h"
 #include "worker/trainer/model/bottleneck.h"
 #include "worker/trainer/model/linear.h"
 #include "worker/trainer/model/weight_gradients.h"
@@ -22,13 +23,8 @@ struct LowRankSet {
   }
 };
 
-/// Keys and values of virtual tokens that every sequence has in front of its own.
-struct PrefixLayer {
-  at::Tensor keys;          ///< [kv_heads, length, head_dim] in the compute type, rotated already
-  at::Tensor values;        ///< likewise
-  at::Tensor key_gradient;  ///< the same shape, fp32; undefined for inference
-  at::Tensor value_gradient;
-};
+/// What a prefix adds to one layer.
+using PrefixLayer = kernels::KeyPrefix;
 struct PrefixSet {
   std::vector<PrefixLayer> layers;  ///< empty: no prefix
 

@@ -6,7 +6,6 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "worker/trainer/kernels/gemm.h"
 
@@ -83,28 +82,14 @@ at::Tensor Probabilities(const AttentionShape& shape, const Block& block, at::Te
   return scores;
 }
 
-/// Sequences that kernels do together, and the others.
-struct DividedSequences {
-  std::vector<kernels::SequenceRows> together;
-  std::vector<std::size_t> numbers;  ///< of those
-  std::vector<std::pair<std::size_t, kernels::SequenceRows>> alone;
-};
-
-DividedSequences Divide(const AttentionShape& shape, const SequencesInput& input) {
-  DividedSequences divided;
-  const bool has = input.prefix == nullptr && kernels::HasCausalAttention(shape, input.qkv);
+std::vector<kernels::SequenceRows> RowsOf(const std::vector<std::int64_t>& lengths) {
+  std::vector<kernels::SequenceRows> rows;
   std::int64_t begin = 0;
-  for (std::size_t i = 0; i < input.lengths.size(); ++i) {
-    const kernels::SequenceRows rows{begin, input.lengths[i]};
-    begin += rows.length;
-    if (has && rows.length <= kAttentionBlock) {
-      divided.together.push_back(rows);
-      divided.numbers.push_back(i);
-    } else {
-      divided.alone.emplace_back(i, rows);
-    }
+  for (const std::int64_t length : lengths) {
+    rows.push_back({begin, length});
+    begin += length;
   }
-  return divided;
+  return rows;
 }
 
 }  // namespace
@@ -179,18 +164,16 @@ void AttentionBackward(const AttentionShape& shape, const AttentionInput& input,
 
 std::vector<at::Tensor> AttentionForward(const AttentionShape& shape, const SequencesInput& input,
                                          at::Tensor& out) {
-  const DividedSequences divided = Divide(shape, input);
-  std::vector<at::Tensor> together(divided.together.size());
-  if (!together.empty()) {
-    kernels::CausalAttention(shape, divided.together, input.qkv, out, together);
+  const std::vector<kernels::SequenceRows> sequences = RowsOf(input.lengths);
+  std::vector<at::Tensor> probabilities(sequences.size());
+  if (kernels::HasCausalAttention(input.qkv)) {
+    kernels::CausalAttention(shape, sequences, {input.qkv, input.prefix}, out, probabilities);
+    return probabilities;
   }
-  std::vector<at::Tensor> probabilities(input.lengths.size());
-  for (std::size_t i = 0; i < together.size(); ++i) {
-    probabilities[divided.numbers[i]] = std::move(together[i]);
-  }
-  for (const auto& [number, rows] : divided.alone) {
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    const kernels::SequenceRows& rows = sequences[i];
     at::Tensor own = out.narrow(0, rows.begin, rows.length);
-    probabilities[number] =
+    probabilities[i] =
         AttentionForward(shape, {input.qkv.narrow(0, rows.begin, rows.length), input.prefix}, own);
   }
   return probabilities;
@@ -199,16 +182,16 @@ std::vector<at::Tensor> AttentionForward(const AttentionShape& shape, const Sequ
 void AttentionBackward(const AttentionShape& shape, const SequencesInput& input,
                        const std::vector<at::Tensor>& probabilities, const at::Tensor& dout,
                        at::Tensor& dqkv) {
-  const DividedSequences divided = Divide(shape, input);
-  std::vector<at::Tensor> together;
-  for (const std::size_t number : divided.numbers) together.push_back(probabilities[number]);
-  if (!together.empty()) {
-    kernels::CausalAttentionBackward(shape, divided.together, {input.qkv, together}, dout, dqkv);
+  const std::vector<kernels::SequenceRows> sequences = RowsOf(input.lengths);
+  if (kernels::HasCausalAttention(input.qkv)) {
+    const kernels::CausalAttentionTape tape{{input.qkv, input.prefix}, probabilities};
+    return kernels::CausalAttentionBackward(shape, sequences, tape, dout, dqkv);
   }
-  for (const auto& [number, rows] : divided.alone) {
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    const kernels::SequenceRows& rows = sequences[i];
     at::Tensor own = dqkv.narrow(0, rows.begin, rows.length);
     AttentionBackward(shape, {input.qkv.narrow(0, rows.begin, rows.length), input.prefix},
-                      probabilities[number], dout.narrow(0, rows.begin, rows.length), own);
+                      probabilities[i], dout.narrow(0, rows.begin, rows.length), own);
   }
 }
 
