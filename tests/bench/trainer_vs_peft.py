@@ -52,7 +52,7 @@ def plan(folder: pathlib.Path, options: argparse.Namespace) -> pathlib.Path:
             "datasets": {"format": "tokenized", "shuffle": False, "trainSplit": 1.0},
             "method": {"type": "lora", "loraConfig": {"rank": 8, "alpha": 16}},
             "schedule": {"maxSteps": options.steps, "batchSize": options.batch, "evaluations": 0,
-                         "checkpoints": 0, "sequenceLength": 512},
+                         "checkpoints": 0, "sequenceLength": max(512, options.length)},
             "optimizer": {"learningRate": 1e-4}},
         "paths": {"baseModel": str(options.model), "train": str(rows), "validation": None,
                   "output": str(folder / "out"), "initAdapter": None},

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "common/base/check.h"
+#include "worker/trainer/kernels/cached_attention.h"
 #include "worker/trainer/model/attention.h"
 #include "worker/trainer/model/layer.h"
 
@@ -19,21 +20,64 @@ bool Continues(const model::Decoder& decoder, const KeyValueCache& cache, std::i
                      [&](const model::Rope& rope) { return rope.Continues(cache.length, length); });
 }
 
-/// Stores the keys and values of new positions and attends to all so far.
-at::Tensor AttendWithCache(const model::ModelDescription& d, std::size_t layer,
-                           const at::Tensor& qkv, KeyValueCache& cache) {
-  const std::int64_t count = qkv.size(0);
+/// Stores the keys and values of the positions that follow.
+void Store(const model::ModelDescription& d, std::size_t layer, const at::Tensor& qkv,
+           KeyValueCache& cache) {
   const auto store = [&](at::Tensor& kept, std::int64_t begin) {
-    kept.narrow(1, cache.length, count)
+    kept.narrow(1, cache.length, qkv.size(0))
         .copy_(qkv.narrow(1, begin, d.KeyWidth())
                    .unflatten(1, {d.kv_heads, d.head_dim})
                    .transpose(0, 1));
-    return kept.narrow(1, 0, cache.length + count);
   };
-  const at::Tensor keys = store(cache.keys[layer], d.QueryWidth());
-  const at::Tensor values = store(cache.values[layer], d.QueryWidth() + d.KeyWidth());
-  return model::AttentionOverCache(model::ShapeOf(d, layer),
-                                   qkv.narrow(1, 0, d.QueryWidth()).contiguous(), keys, values);
+  store(cache.keys[layer], d.QueryWidth());
+  store(cache.values[layer], d.QueryWidth() + d.KeyWidth());
+}
+
+/// What the rows, whose keys and values have been stored, get from all so far.
+at::Tensor Attend(const model::ModelDescription& d, std::size_t layer, const at::Tensor& qkv,
+                  const KeyValueCache& cache) {
+  const model::AttentionShape shape = model::ShapeOf(d, layer);
+  const std::int64_t count = qkv.size(0);
+  const at::Tensor& keys = cache.keys[layer];
+  const at::Tensor& values = cache.values[layer];
+  if (kernels::HasCachedAttention(qkv)) {
+    std::vector<kernels::CachedKeys> rows;
+    for (std::int64_t i = 0; i < count; ++i) {
+      rows.push_back({keys, values, cache.length + i + 1});
+    }
+    return kernels::CachedAttention(shape, qkv, rows);
+  }
+  if (kernels::HasCausalAttention(qkv)) {
+    const kernels::KeyPrefix before{keys.narrow(1, 0, cache.length),
+                                    values.narrow(1, 0, cache.length)};
+    at::Tensor out = at::empty({count, d.QueryWidth()}, qkv.options());
+    const kernels::SequenceRows all{0, count};
+    at::Tensor probabilities;
+    kernels::CausalAttention(shape, {&all, 1}, {qkv, cache.length == 0 ? nullptr : &before}, out,
+                             {&probabilities, 1});
+    return out;
+  }
+  return model::AttentionOverCache(shape, qkv.narrow(1, 0, d.QueryWidth()).contiguous(),
+                                   keys.narrow(1, 0, cache.length + count),
+                                   values.narrow(1, 0, cache.length + count));
+}
+
+/// The same of one row of each sequence.
+at::Tensor AttendEach(const model::ModelDescription& d, std::size_t layer, const at::Tensor& qkv,
+                      const std::vector<KeyValueCache*>& caches) {
+  std::vector<at::Tensor> outs;
+  std::vector<kernels::CachedKeys> rows;
+  const bool together = kernels::HasCachedAttention(qkv);
+  for (std::size_t i = 0; i < caches.size(); ++i) {
+    const at::Tensor row = qkv.narrow(0, static_cast<std::int64_t>(i), 1);
+    Store(d, layer, row, *caches[i]);
+    if (together) {
+      rows.push_back({caches[i]->keys[layer], caches[i]->values[layer], caches[i]->length + 1});
+    } else {
+      outs.push_back(Attend(d, layer, row, *caches[i]));
+    }
+  }
+  return together ? kernels::CachedAttention(model::ShapeOf(d, layer), qkv, rows) : at::cat(outs);
 }
 
 /// The angles of the next position of each sequence.
@@ -62,12 +106,7 @@ at::Tensor ContinueEach(const model::Decoder& decoder, const model::Additions& a
   for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
     const model::HeldLayer held(decoder.source.get(), layer);
     x = model::ForwardLayer(pass, layer, x, nullptr, [&](const at::Tensor& qkv) {
-      std::vector<at::Tensor> rows;
-      for (std::size_t i = 0; i < caches.size(); ++i) {
-        rows.push_back(AttendWithCache(decoder.description, layer,
-                                       qkv.narrow(0, static_cast<std::int64_t>(i), 1), *caches[i]));
-      }
-      return at::cat(rows);
+      return AttendEach(decoder.description, layer, qkv, caches);
     });
   }
   for (KeyValueCache* cache : caches) ++cache->length;
@@ -88,7 +127,8 @@ at::Tensor Continue(const model::Decoder& decoder, const model::Additions& addit
   for (std::size_t layer = 0; layer < decoder.layers.size(); ++layer) {
     const model::HeldLayer held(decoder.source.get(), layer);
     x = model::ForwardLayer(pass, layer, x, nullptr, [&](const at::Tensor& qkv) {
-      return AttendWithCache(decoder.description, layer, qkv, cache);
+      Store(decoder.description, layer, qkv, cache);
+      return Attend(decoder.description, layer, qkv, cache);
     });
   }
   cache.length += count;

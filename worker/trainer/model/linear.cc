@@ -6,6 +6,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include "worker/trainer/kernels/few_row_product.h"
 #include "worker/trainer/kernels/gemm.h"
 #include "worker/trainer/kernels/outer_products.h"
 #include "worker/trainer/model/gradient.h"
@@ -153,6 +154,15 @@ at::Tensor BackwardScaled(const FusedLinear& linear, const LowRankGroup& group,
   return dx.defined() ? dx.add_(through_a) : dx;
 }
 
+std::vector<kernels::LowRankProduct> LowRankProducts(const LowRankGroup& group,
+                                                     const at::Tensor& z) {
+  std::vector<kernels::LowRankProduct> products;
+  for (const LowRankPart& part : group.parts) {
+    products.push_back({z.narrow(1, part.offset, part.rank), part.b, part.begin, part.scale});
+  }
+  return products;
+}
+
 /// Forward by own kernels: the input is brought into their order once, and the low-rank parts are
 /// added before the result is rounded.
 at::Tensor ForwardPacked(const at::Tensor& weight, const LowRankGroup& group,
@@ -162,12 +172,16 @@ at::Tensor ForwardPacked(const at::Tensor& weight, const LowRankGroup& group,
   kernels::PackedRows dropped(drops ? Dropped(x, *tape) : at::Tensor(x));
   const kernels::Projection projection{group.a};
   const at::Tensor z = kernels::Project(drops ? dropped : rows, {&projection, 1});
-  std::vector<kernels::LowRankProduct> products;
-  for (const LowRankPart& part : group.parts) {
-    products.push_back({z.narrow(1, part.offset, part.rank), part.b, part.begin, part.scale});
-  }
   if (tape != nullptr) tape->low_rank = z;
-  return kernels::Multiply(rows, weight, {.bias = bias, .low_rank = products});
+  return kernels::Multiply(rows, weight, {.bias = bias, .low_rank = LowRankProducts(group, z)});
+}
+
+/// The same of few rows.
+at::Tensor ForwardFewRows(const at::Tensor& weight, const LowRankGroup& group,
+                          const at::Tensor& bias, const at::Tensor& x, LinearTape* tape) {
+  const at::Tensor z = kernels::FewRowProduct(tape == nullptr ? x : Dropped(x, *tape), group.a);
+  if (tape != nullptr) tape->low_rank = z;
+  return kernels::FewRowProduct(x, weight, {.bias = bias, .low_rank = LowRankProducts(group, z)});
 }
 
 at::Tensor BackwardPacked(const FusedLinear& linear, const LowRankGroup& group,
@@ -222,6 +236,9 @@ at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const a
   if (group == nullptr || !group->a.defined()) return BaseProduct(linear, x, bias);
   if (kernels::HasGemm(x)) {
     return ForwardPacked(DenseWeight(linear, x.scalar_type()), *group, bias, x, tape);
+  }
+  if (kernels::HasFewRowProduct(x, linear.weight)) {
+    return ForwardFewRows(DenseWeight(linear, x.scalar_type()), *group, bias, x, tape);
   }
   return ForwardProducts(linear, *group, bias, x, tape);
 }

@@ -62,6 +62,23 @@ TEST_P(CachedForwardTest, SequencesTogetherGiveWhatEachGivesAlone) {
   }
 }
 
+TEST_P(CachedForwardTest, ManyTokensContinueFewAsOneByOne) {
+  const auto decoder =
+      model::LoadDecoder(parity::Golden("models") / GetParam(), {.max_positions = 48});
+  ASSERT_TRUE(decoder.has_value());
+  const model::Additions none;
+  const at::Tensor tokens = at::arange(48, at::kLong) * 17 % 120;
+  KeyValueCache together = MakeCache(*decoder, none, 48);
+  KeyValueCache one_by_one = MakeCache(*decoder, none, 48);
+  Append(*decoder, none, tokens.narrow(0, 0, 7), together);
+  const at::Tensor logits = Append(*decoder, none, tokens.narrow(0, 7, 41), together);
+  at::Tensor last;
+  for (std::int64_t t = 0; t < 48; ++t) {
+    last = Append(*decoder, none, tokens.narrow(0, t, 1), one_by_one);
+  }
+  EXPECT_LT((logits - last).abs().max().item<float>(), 1e-5F);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, CachedForwardTest,
                          testing::Values("llama3_tiny", "qwen2_window_tiny", "llama_dynamic_tiny",
                                          "mistral_tiny", "qwen3_tiny", "gemma2_tiny", "gemma3_tiny",
