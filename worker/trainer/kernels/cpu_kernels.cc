@@ -92,10 +92,11 @@ Status CheckCpuKernels() {
   if (wanted.empty()) return {};
   const std::optional<CpuKernels> kernels = Named(wanted);
   if (kernels && Has(*kernels)) return {};
-  return Failure(ErrorCode::kInvalidArgument,
-                 std::string(kVariable) + " is '" + std::string(wanted) +
-                     (kernels ? "', instructions that this processor does not have"
-                              : "', not one of torch, avx512, amx"));
+  return Failure(
+      ErrorCode::kInvalidArgument,
+      std::string(kVariable) + " is '" + std::string(wanted) +
+          (kernels ? "', which this processor does not have, or its system does not allow"
+                   : "', not one of torch, avx512, amx"));
 }
 
 bool HasCpuKernels(CpuKernels kernels) {
