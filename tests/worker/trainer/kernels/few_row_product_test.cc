@@ -31,8 +31,8 @@ class FewRowProductTest : public testing::TestWithParam<at::ScalarType> {
 };
 
 TEST_P(FewRowProductTest, EqualsTheDefinition) {
-  for (const std::int64_t rows : {1, 2, 3, 4, 7, 27}) {
-    for (const std::int64_t depth : {1, 31, 64, 77, 576}) {
+  for (const std::int64_t rows : {1, 6, 27}) {
+    for (const std::int64_t depth : {1, 31, 77, 576}) {
       const at::Tensor x = Random(rows, depth);
       const at::Tensor weight = Random(150, depth);
       const at::Tensor bias = Random(1, 150)[0];
