@@ -184,6 +184,9 @@ TEST_F(ShardedBase, GoesOnAfterASignal) {
 }
 
 TEST_F(ShardedBase, NeedsLessMemory) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the address sanitizer keeps what was given back";
+#endif
   WriteModel({.hidden = 512, .intermediate = 2048, .layers = 10});  // 157 MB
   Json configuration = Configuration(4, 1);
   configuration["schedule"]["maxSteps"] = 2;
