@@ -16,11 +16,12 @@ import json
 import os
 import pathlib
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+import pairs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEER = str(ROOT / "tests/bench/peer_generate.py")
@@ -73,19 +74,6 @@ def run_lathe(options: argparse.Namespace, folder: pathlib.Path) -> dict:
             "peakRssMb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}
 
 
-def run_apart(options: argparse.Namespace, folder: pathlib.Path) -> dict:
-    """RUSAGE_CHILDREN keeps the largest child so far: ours runs in a process of its own."""
-    reader, writer = os.pipe()
-    if os.fork() == 0:
-        os.write(writer, json.dumps(run_lathe(options, folder)).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as pipe:
-        result = json.loads(pipe.read())
-    os.wait()
-    return result
-
-
 def run_peer(options: argparse.Namespace, folder: pathlib.Path) -> dict:
     answer = subprocess.run(
         [options.peer_python, PEER, options.peer_model, str(folder / "adapter"), options.precision,
@@ -117,20 +105,13 @@ def main() -> None:
         subprocess.run([options.peer_python, PEER, "--make-adapter", options.peer_model,
                         str(folder / "adapter")], capture_output=True, check=True)
         for number in range(1, options.rounds + 1):
-            ours.append(run_apart(options, folder))
+            ours.append(pairs.run_apart(lambda: run_lathe(options, folder)))
             peers.append(run_peer(options, folder))
             print(f"round {number}: lathe {ours[-1]}\n         peer  {peers[-1]}", flush=True)
 
-    def median(rows: list[dict], key: str) -> float:
-        return statistics.median(row[key] for row in rows)
-
     print(f"\n{options.precision}, {options.threads} threads, {options.batch} x {options.tokens} new "
           f"tokens: medians, and the ratio lathe : transformers")
-    for key in ("load", "startToFirstToken", "tokensPerSecond", "peakRssMb"):
-        if key not in ours[0]:
-            continue
-        mine, other = median(ours, key), median(peers, key)
-        print(f"  {key:17} {mine:9.2f} {other:9.2f}   {mine / other:.2f}")
+    pairs.print_medians(("load", "startToFirstToken", "tokensPerSecond", "peakRssMb"), ours, peers)
 
 
 main()

@@ -24,6 +24,8 @@ import sys
 import tempfile
 import time
 
+import pairs
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 VOCABULARY = 49152
 
@@ -118,26 +120,14 @@ def main() -> None:
     options = parser.parse_args()
     ours, peers = [], []
     for number in range(1, options.rounds + 1):
-        # RUSAGE_CHILDREN keeps the largest child so far: ours runs in a process of its own.
-        reader, writer = os.pipe()
-        if os.fork() == 0:
-            os.write(writer, json.dumps(run_lathe(options)).encode())
-            os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader) as pipe:
-            ours.append(json.loads(pipe.read()))
-        os.wait()
+        ours.append(pairs.run_apart(lambda: run_lathe(options)))
         peers.append(run_peer(options))
         print(f"round {number}: lathe {ours[-1]}\n         peft  {peers[-1]}", flush=True)
 
-    def median(rows: list[dict], key: str) -> float:
-        return statistics.median(row[key] for row in rows)
-
     print(f"\n{options.precision}, {options.threads} threads, {options.data} {options.batch} x "
           f"{options.length}: medians, and the ratio lathe : peft")
-    for key in ("startToFirstStep", "startToItsEnd", "tokensPerSecond", "peakRssMb"):
-        mine, other = median(ours, key), median(peers, key)
-        print(f"  {key:17} {mine:9.2f} {other:9.2f}   {mine / other:.2f}")
+    pairs.print_medians(("startToFirstStep", "startToItsEnd", "tokensPerSecond", "peakRssMb"), ours,
+                        peers)
 
 
 main()

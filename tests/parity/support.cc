@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <sstream>
 
 #include "common/base/check.h"
@@ -82,6 +83,30 @@ std::vector<nlohmann::json> ReadEvents(const std::filesystem::path& path) {
     events.push_back(nlohmann::json::parse(line));
   }
   return events;
+}
+
+std::vector<double> ReadLosses(const std::filesystem::path& path) {
+  std::vector<double> losses;
+  for (const nlohmann::json& event : ReadEvents(path)) {
+    if (event["type"] == "metric") losses.push_back(event["loss"].get<double>());
+  }
+  return losses;
+}
+
+std::filesystem::path WriteTinyPlan(const std::filesystem::path& root, const std::string& output,
+                                    const nlohmann::json& configuration) {
+  nlohmann::json paths = {{"baseModel", Golden("models/llama_tiny")},
+                          {"train", root / "train.jsonl"},
+                          {"output", root / output}};
+  if (const auto path = root / "validation.jsonl"; std::filesystem::exists(path)) {
+    paths["validation"] = path;
+  }
+  const nlohmann::json plan = {{"planVersion", 1}, {"jobId", "tiny"},
+                               {"attempt", 1},     {"device", "cpu"},
+                               {"paths", paths},   {"configuration", configuration}};
+  const std::filesystem::path path = root / (output + ".json");
+  std::ofstream(path) << plan.dump();
+  return path;
 }
 
 ChildProcess StartTrainer(const std::vector<std::string>& arguments) {

@@ -28,6 +28,13 @@ std::filesystem::path DemoModel();
 
 /// The lines of an event log.
 std::vector<nlohmann::json> ReadEvents(const std::filesystem::path& path);
+/// The losses of its steps.
+std::vector<double> ReadLosses(const std::filesystem::path& path);
+
+/// Writes root/OUTPUT.json, the plan of a run of golden models/llama_tiny on the CPU with
+/// root/train.jsonl, and root/validation.jsonl where there is one, into root/OUTPUT.
+std::filesystem::path WriteTinyPlan(const std::filesystem::path& root, const std::string& output,
+                                    const nlohmann::json& configuration);
 
 /// Starts lathe-trainer with arguments; standard error is inherited.
 ChildProcess StartTrainer(const std::vector<std::string>& arguments);

@@ -55,25 +55,7 @@ READ_GGUF = """
     print(sorted({tensor.tensor_type.name for tensor in reader.tensors}))
 """
 
-GENERATE = """
-    import json, sys, xllamacpp
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = sys.argv[1]
-    parameters.n_ctx = 512
-    parameters.n_parallel = 1
-    parameters.cpuparams.n_threads = 1
-    parameters.warmup = False
-    server = xllamacpp.Server(parameters)
-    answers = []
-    for prompt in json.loads(sys.argv[2]):
-        answer = server.handle_completions({"prompt": prompt, "n_predict": 1, "temperature": 0,
-                                            "n_probs": 5, "cache_prompt": False})
-        first = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        answers.append([[entry["id"], entry["logprob"]] for entry in first])
-    print("ANSWER " + json.dumps(answers))
-"""
-
-TOKENIZE = """
+LLAMA = """
     import json, sys, urllib.request, xllamacpp
     parameters = xllamacpp.CommonParams()
     parameters.model.path = sys.argv[1]
@@ -83,6 +65,19 @@ TOKENIZE = """
     parameters.warmup = False
     parameters.port = 0
     server = xllamacpp.Server(parameters)
+"""
+
+GENERATE = LLAMA + """
+    answers = []
+    for prompt in json.loads(sys.argv[2]):
+        answer = server.handle_completions({"prompt": prompt, "n_predict": 1, "temperature": 0,
+                                            "n_probs": 5, "cache_prompt": False})
+        first = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        answers.append([[entry["id"], entry["logprob"]] for entry in first])
+    print("\\nANSWER " + json.dumps(answers))
+"""
+
+TOKENIZE = LLAMA + """
     answers = []
     for text in json.load(open(sys.argv[2])):
         body = json.dumps({"content": text, "add_special": False, "parse_special": True})

@@ -9,6 +9,7 @@
 
 #include "common/base/check.h"
 #include "worker/trainer/kernels/dot_choice.h"
+#include "worker/trainer/kernels/panels.h"
 #include "worker/trainer/kernels/tasks.h"
 
 namespace lathe::trainer::kernels {
@@ -22,29 +23,6 @@ std::int64_t LinesATask(std::int64_t lines) {
   return std::max<std::int64_t>(64, lines / (4 * at::get_num_threads()) / 4 * 4);
 }
 constexpr std::size_t kSegments = 8;
-
-struct LineSpan {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-};
-
-/// Spans of lines, each reached by a low-rank product as a whole or not at all.
-std::vector<LineSpan> Spans(std::int64_t lines, std::span<const LowRankProduct> low_rank) {
-  std::vector<std::int64_t> breaks = {0, lines};
-  for (const LowRankProduct& product : low_rank) {
-    breaks.push_back(product.begin);
-    breaks.push_back(product.begin + product.right.size(0));
-  }
-  std::sort(breaks.begin(), breaks.end());
-  const std::int64_t most = LinesATask(lines);
-  std::vector<LineSpan> spans;
-  for (std::size_t i = 1; i < breaks.size(); ++i) {
-    for (std::int64_t begin = breaks[i - 1]; begin < breaks[i]; begin += most) {
-      spans.push_back({begin, std::min(begin + most, breaks[i])});
-    }
-  }
-  return spans;
-}
 
 /// A low-rank product as a segment; its first line is line `begin` of the result.
 template <class T>
@@ -70,25 +48,27 @@ void Multiply(const at::Tensor& x, const at::Tensor& weight, const GemmOptions& 
                         product.begin + product.right.size(0)});
   }
   LATHE_CHECK(low_rank.size() < kSegments, "too many low-rank products");
-  const std::vector<LineSpan> spans = Spans(weight.size(0), options.low_rank);
+  // Lines of the weight are columns of the result.
+  const std::vector<Panel> panels =
+      PanelsOf(weight.size(0), options.low_rank, LinesATask(weight.size(0)));
   const std::int64_t work = weight.numel() * std::max(kReadWork, x.size(0));
-  ForTasks(static_cast<std::int64_t>(spans.size()), work, [&](std::int64_t task, std::int64_t) {
-    const LineSpan& span = spans[static_cast<std::size_t>(task)];
+  ForTasks(static_cast<std::int64_t>(panels.size()), work, [&](std::int64_t task, std::int64_t) {
+    const Panel& panel = panels[static_cast<std::size_t>(task)];
     std::array<DotSegment<T>, kSegments> segments;
-    segments[0] = {Data<T>(weight) + span.begin * weight.stride(0), weight.stride(0), Data<T>(x),
+    segments[0] = {Data<T>(weight) + panel.begin * weight.stride(0), weight.stride(0), Data<T>(x),
                    x.stride(0), weight.size(1)};
     std::size_t count = 1;
     for (const LowRankSegment<T>& own : low_rank) {
-      if (span.begin < own.begin || span.begin >= own.end) continue;
+      if (panel.begin < own.begin || panel.begin >= own.end) continue;
       segments[count] = own.segment;
-      segments[count++].lines += (span.begin - own.begin) * own.segment.line_stride;
+      segments[count++].lines += (panel.begin - own.begin) * own.segment.line_stride;
     }
     DotsOf<T>().dots({.segments = segments.data(),
                       .segment_count = static_cast<std::int64_t>(count),
-                      .lines = span.end - span.begin,
+                      .lines = panel.columns,
                       .rows = x.size(0),
-                      .bias = bias.defined() ? Data<float>(bias) + span.begin : nullptr,
-                      .out = Data<T>(out) + span.begin,
+                      .bias = bias.defined() ? Data<float>(bias) + panel.begin : nullptr,
+                      .out = Data<T>(out) + panel.begin,
                       .out_stride = out.stride(0)});
   });
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/check.h"
 #include "worker/trainer/kernels/panel_shares.h"
+#include "worker/trainer/kernels/panels.h"
 #include "worker/trainer/kernels/tasks.h"
 #include "worker/trainer/kernels/tile_choice.h"
 
@@ -62,28 +63,6 @@ at::Tensor PackLeft(const at::Tensor& x, double scale) {
 template <class T>
 RowBlocks BlocksOf(const at::Tensor& packed, std::int64_t depth) {
   return {Data<std::uint32_t>(packed), RowSpace<T>(depth)};
-}
-
-/// Columns of the result that are computed together; a low-rank product reaches all or none.
-struct Panel {
-  std::int64_t begin = 0;
-  std::int64_t columns = 0;
-};
-
-std::vector<Panel> Panels(std::int64_t columns, std::span<const LowRankProduct> low_rank) {
-  std::vector<std::int64_t> breaks = {0, columns};
-  for (const LowRankProduct& product : low_rank) {
-    breaks.push_back(product.begin);
-    breaks.push_back(product.begin + product.right.size(0));
-  }
-  std::sort(breaks.begin(), breaks.end());
-  std::vector<Panel> panels;
-  for (std::size_t i = 1; i < breaks.size(); ++i) {
-    for (std::int64_t begin = breaks[i - 1]; begin < breaks[i]; begin += kTileColumns) {
-      panels.push_back({begin, std::min(kTileColumns, breaks[i] - begin)});
-    }
-  }
-  return panels;
 }
 
 /// Some of the depth of a right operand [columns, depth].
@@ -141,7 +120,7 @@ class Gemm {
       : out_(out),
         weight_(weight),
         options_(options),
-        panels_(Panels(weight.size(0), options.low_rank)),
+        panels_(PanelsOf(weight.size(0), options.low_rank, kTileColumns)),
         blocks_(CeilDivide(out.size(0), TileRows<T>())) {
     if (options.bias.defined()) bias_ = options.bias.to(at::kFloat).contiguous();
     for (const LowRankProduct& product : options.low_rank) {

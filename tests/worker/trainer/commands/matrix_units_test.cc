@@ -38,27 +38,11 @@ class MatrixUnitsRun : public testing::Test {
         {"method", {{"type", "lora"}, {"loraConfig", {{"rank", 8}, {"alpha", 16}}}}},
         {"schedule", {{"maxSteps", 6}, {"batchSize", 4}, {"evaluations", 0}, {"checkpoints", 0}}},
         {"optimizer", {{"learningRate", 2e-3}}}};
-    const std::filesystem::path path = root() / (output + ".json");
-    std::ofstream(path) << Json{
-        {"planVersion", 1},
-        {"jobId", "matrix-units"},
-        {"attempt", 1},
-        {"device", "cpu"},
-        {"configuration", configuration},
-        {"paths",
-         {{"baseModel", Golden("models/llama_tiny")},
-          {"train", root() / "train.jsonl"},
-          {"output",
-           root() / output}}}}.dump();
-    return path;
+    return WriteTinyPlan(root(), output, configuration);
   }
 
   std::vector<double> Losses(const std::string& output) const {
-    std::vector<double> losses;
-    for (const Json& event : ReadEvents(root() / output / "events.jsonl")) {
-      if (event["type"] == "metric") losses.push_back(event["loss"].get<double>());
-    }
-    return losses;
+    return ReadLosses(root() / output / "events.jsonl");
   }
 
   std::vector<double> ByMatrixUnits(const std::string& threads) const {

@@ -50,27 +50,11 @@ class Methods : public ::testing::TestWithParam<Case> {
                                   {"saveTotalLimit", 2},
                                   {"evaluations", 0}}},
                                 {"optimizer", {{"learningRate", 2e-3}}}};
-    const fs::path path = root() / (output + ".json");
-    std::ofstream(path) << Json{
-        {"planVersion", 1},
-        {"jobId", "methods"},
-        {"attempt", 1},
-        {"device", "cpu"},
-        {"configuration", configuration},
-        {"paths",
-         {{"baseModel", Golden("models/llama_tiny")},
-          {"train", root() / "train.jsonl"},
-          {"output",
-           root() / output}}}}.dump();
-    return path;
+    return WriteTinyPlan(root(), output, configuration);
   }
 
   std::vector<double> Losses(const std::string& output) const {
-    std::vector<double> losses;
-    for (const Json& event : ReadEvents(root() / output / "events.jsonl")) {
-      if (event["type"] == "metric") losses.push_back(event["loss"].get<double>());
-    }
-    return losses;
+    return ReadLosses(root() / output / "events.jsonl");
   }
 
   /// Starts the plan and kills it once so many steps are in its log.

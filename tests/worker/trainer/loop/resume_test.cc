@@ -77,20 +77,7 @@ class Resume : public ::testing::Test {
   const fs::path& root() const { return folder_->path(); }
 
   std::string WritePlan(const std::string& output, const Json& configuration) {
-    const fs::path path = root() / (output + ".json");
-    std::ofstream(path) << Json{
-        {"planVersion", 1},
-        {"jobId", "resume"},
-        {"attempt", 1},
-        {"device", "cpu"},
-        {"configuration", configuration},
-        {"paths",
-         {{"baseModel", Golden("models/llama_tiny")},
-          {"train", root() / "train.jsonl"},
-          {"validation", root() / "validation.jsonl"},
-          {"output",
-           root() / output}}}}.dump();
-    return path;
+    return WriteTinyPlan(root(), output, configuration);
   }
 
   /// Starts the plan and sends it a signal once `step` is in its log.
