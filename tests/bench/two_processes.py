@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Steps of a 135M model by two processes of one thread each, by one or several trainers in turn.
 
-usage: two_processes.py lora|full [--trainer FILE]... [--steps 8] [--rounds 2]
+usage: two_processes.py lora|full [--trainer FILE]... [--model MODEL] [--steps 8] [--rounds 2]
 
 Prints the median of each run's tokens/s (without its first step) and its last loss. For comparing
 two builds: give --trainer twice.
@@ -39,7 +39,7 @@ def write_plan(folder: pathlib.Path, options: argparse.Namespace) -> pathlib.Pat
                          "checkpoints": 0, "evaluations": 0, "sequenceLength": 512},
             "optimizer": {"name": "sgd" if options.method == "full" else "adamw",
                           "learningRate": 1e-4}},
-        "paths": {"baseModel": str(CACHE / "lathe/models-hf-smollm2"),
+        "paths": {"baseModel": str(options.model),
                   "train": str(folder / "rows.jsonl"), "validation": None,
                   "output": str(folder / "output"), "initAdapter": None},
         "distributed": {"worldSize": 2, "baseWeights": "replicated"}}))
@@ -68,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("method", choices=METHODS)
     parser.add_argument("--trainer", action="append")
+    parser.add_argument("--model", default=CACHE / "lathe/models/smollm2-135m-instruct.gguf")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()

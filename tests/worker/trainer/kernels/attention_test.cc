@@ -100,7 +100,7 @@ class CausalAttentionTest : public KernelSetTest {
   void SetUp() override {
     KernelSetTest::SetUp();
     if (!IsSkipped() && !HasCausalAttention(Random(64, 64))) {
-      GTEST_SKIP() << "no kernels for the type";
+      GTEST_SKIP() << "this processor has no kernels for the type";
     }
   }
   static double Tolerance() { return GetParam().type == at::kFloat ? 2e-5 : 6e-2; }

@@ -29,7 +29,8 @@ class GemmTest : public KernelSetTest {
  protected:
   void SetUp() override {
     KernelSetTest::SetUp();
-    if (!IsSkipped() && !HasGemm(Random(64, 8))) GTEST_SKIP() << "no kernels for the type";
+    if (!IsSkipped() && !HasGemm(Random(64, 8)))
+      GTEST_SKIP() << "this processor has no kernels for the type";
   }
   /// Of a result of about `depth` terms.
   static double Tolerance(std::int64_t depth) {
