@@ -1,7 +1,7 @@
 """What Lathe writes, in the programs that it is written for.
 
 - adapters with DoRA, on a plain and on a quantised base, and with trained biases: PEFT's logits;
-- a merged folder: transformers' logits;
+- a merged folder: transformers' logits, and the answers that its generate() gives;
 - a merged GGUF file: gguf reads its metadata, llama.cpp gives the same likeliest tokens.
 
 Skipped, with the reason, where the Python environments are absent:
@@ -44,6 +44,19 @@ COMPARE = """
             logits = model(input_ids=given["input_ids"].long(), attention_mask=mask).logits
         distance = (logits - load_file(job["logits"])["logits"]).abs()[mask.bool()].max()
         print(job["name"], float(distance))
+"""
+
+ANSWER = """
+    import json, sys, torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+    model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32)
+    given = tokenizer.apply_chat_template([{"role": "user", "content": sys.argv[2]}],
+                                          add_generation_prompt=True, return_tensors="pt",
+                                          return_dict=True)
+    said = model.generate(**given, max_new_tokens=40, do_sample=False,
+                          repetition_penalty=float(sys.argv[3]))
+    print(tokenizer.decode(said[0, given["input_ids"].shape[1]:], skip_special_tokens=True))
 """
 
 READ_GGUF = """
@@ -223,6 +236,25 @@ class OtherPrograms(unittest.TestCase):
         self.assertEqual(len(lines), len(jobs))
         for line in lines:
             self.assertLess(float(line.split()[1]), 1e-4, line)
+
+    def test_transformers_gives_the_same_answers(self):
+        if not DEMO.exists():
+            self.skipTest(f"the demo model is not at {DEMO}")
+        if not (CACHE / "peft/bin/python").exists():
+            self.skipTest("there is no Python with PEFT")
+        merged = self.folder / "merged"
+        trainer("merge", DEMO, "--adapter", GOLDEN / "demo_adapter/adapter", "--output", merged,
+                "--precision", "fp32")
+        question = "Tell me about the moon and the sun, and the moon again."
+        answers = set()
+        for penalty in ("1", "1.3"):
+            ours = subprocess.run(
+                [str(TRAINER), "generate", str(merged), "--max-tokens", "40",
+                 "--repetition-penalty", penalty], input=question, capture_output=True, text=True,
+                check=True, timeout=300).stdout.strip()
+            self.assertEqual(self.python("peft", ANSWER, merged, question, penalty).strip(), ours)
+            answers.add(ours)
+        self.assertEqual(len(answers), 2, "the penalty changes nothing here")
 
     def test_llama_cpp_computes_the_same(self):
         if not DEMO.exists():

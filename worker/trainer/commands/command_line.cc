@@ -90,6 +90,22 @@ void DescribeGenerate(CLI::App& command, GenerateArguments& arguments) {
                   "draw from the likeliest tokens that together have this probability")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  command
+      .add_option("--top-k", arguments.top_k, "draw from so many of the likeliest tokens; 0: all")
+      ->check(CLI::Range(0, 1 << 24))
+      ->capture_default_str();
+  command
+      .add_option("--repetition-penalty", arguments.repetition_penalty,
+                  "above 1: what has been said, or asked, is less likely to come again")
+      ->check(CLI::Range(0.01, 100.0))
+      ->capture_default_str();
+  command
+      .add_option("--stop", arguments.stop,
+                  "text that ends an answer and is not part of it; may be given several times")
+      ->check([](const std::string& text) {
+        return std::string(text.empty() ? "an empty text stops nothing" : "");
+      })
+      ->allow_extra_args(false);
   command.add_option("--seed", arguments.seed, "of what is drawn")->capture_default_str();
   command.add_flag("--json", arguments.json, "print lines of JSON as tokens come");
 }

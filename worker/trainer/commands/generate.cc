@@ -13,6 +13,7 @@
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/inference/generate.h"
+#include "worker/trainer/inference/stop_texts.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -34,6 +35,37 @@ std::string Dump(const Json& json) {
 
 const char* ReasonOf(const inference::Generation& generation) {
   return generation.reason == inference::FinishReason::kStop ? "stop" : "length";
+}
+
+/// The text of one answer, token by token.
+class AnswerText {
+ public:
+  AnswerText(const tokenizer::Tokenizer& tokenizer, const std::vector<std::string>& stop)
+      : decoder_(tokenizer, tokenizer::ControlTokens::kSkip), stop_(stop) {}
+
+  /// What can be shown with this token.
+  std::string Push(std::int64_t token) {
+    return stop_.Push(decoder_.Push(static_cast<std::int32_t>(token)));
+  }
+  /// Whether a stop text has come.
+  bool ended() const { return stop_.found(); }
+  /// The rest.
+  std::string Finish() {
+    std::string text = stop_.Push(decoder_.Finish());
+    return text + stop_.Finish();
+  }
+
+ private:
+  tokenizer::StreamDecoder decoder_;
+  inference::StopTexts stop_;
+};
+
+Status CheckFinite(const inference::Generation& generation) {
+  if (generation.reason != inference::FinishReason::kNotFinite) return {};
+  return Failure(
+      ErrorCode::kInvalidArgument,
+      "the model computes no numbers (NaN) as the scores of its next token; its weights, "
+      "or those of the adapter, are not finite or too large for the precision");
 }
 
 /// Prints what is generated, as text or as lines of JSON, flushed as it comes.
@@ -100,6 +132,7 @@ struct Session {
   std::vector<Speaker> speakers;
   LoadedModel loaded;
   inference::GenerationSettings settings;
+  std::vector<std::string> stop = {};
 
   model::Additions nothing = {};
 
@@ -144,32 +177,37 @@ Result<Session> Open(const GenerateArguments& arguments, std::istream& in) {
   }
   inference::GenerationSettings settings{
       .max_tokens = arguments.max_tokens,
-      .sampling = {.temperature = arguments.temperature, .top_p = arguments.top_p},
+      .sampling = {.temperature = arguments.temperature,
+                   .top_k = arguments.top_k,
+                   .top_p = arguments.top_p,
+                   .repetition_penalty = arguments.repetition_penalty},
       .seed = arguments.seed,
       .stop_tokens = loaded.decoder.description.end_tokens};
   const auto& stop = text_model.tokenizer().special_ids().stop;
   settings.stop_tokens.insert(settings.stop_tokens.end(), stop.begin(), stop.end());
-  return Session{std::move(text_model), std::move(prompts), std::move(speakers), std::move(loaded),
-                 std::move(settings)};
+  return Session{std::move(text_model), std::move(prompts),  std::move(speakers),
+                 std::move(loaded),     std::move(settings), arguments.stop};
 }
 
 /// One answer, printed token by token.
-std::int64_t AnswerOne(const Session& session, const Printer& printer,
-                       inference::Generation& generation) {
+Status AnswerOne(const Session& session, const Printer& printer) {
   const SystemClock clock;
   const MonotonicInstant begin = clock.MonotonicNow();
-  tokenizer::StreamDecoder text(session.text_model.tokenizer(), tokenizer::ControlTokens::kSkip);
-  generation = inference::Generate(session.loaded.decoder, session.AdditionsOf(session.speakers[0]),
-                                   session.prompts, session.settings,
-                                   {.token = [&](std::size_t, std::int64_t token) {
-                                     printer.Text(text.Push(static_cast<std::int32_t>(token)));
-                                   }})[0];
+  AnswerText text(session.text_model.tokenizer(), session.stop);
+  const inference::Generation generation = inference::Generate(
+      session.loaded.decoder, session.AdditionsOf(session.speakers[0]), session.prompts,
+      session.settings, {.token = [&](std::size_t, std::int64_t token) {
+        printer.Text(text.Push(token));
+        return !text.ended();
+      }})[0];
   printer.Text(text.Finish());
-  return (clock.MonotonicNow() - begin).count() / 1000;
+  LATHE_RETURN_IF_ERROR(CheckFinite(generation));
+  printer.Done(generation, (clock.MonotonicNow() - begin).count() / 1000);
+  return {};
 }
 
 /// Every prompt by every speaker; returns how many tokens that were.
-std::int64_t AnswerAll(const Session& session, const Printer& printer) {
+Result<std::int64_t> AnswerAll(const Session& session, const Printer& printer) {
   std::int64_t tokens = 0;
   for (std::size_t begin = 0; begin < session.prompts.size(); begin += kTogether) {
     const std::size_t count = std::min(kTogether, session.prompts.size() - begin);
@@ -177,18 +215,19 @@ std::int64_t AnswerAll(const Session& session, const Printer& printer) {
     const std::vector<std::vector<std::int64_t>> prompts(
         first, first + static_cast<std::ptrdiff_t>(count));
     for (const Speaker& speaker : session.speakers) {
-      std::vector<std::vector<std::int32_t>> said(count);
+      std::vector<AnswerText> texts(count,
+                                    AnswerText(session.text_model.tokenizer(), session.stop));
+      std::vector<std::string> said(count);
       const auto generated =
           inference::Generate(session.loaded.decoder, session.AdditionsOf(speaker), prompts,
                               session.settings, {.token = [&](std::size_t i, std::int64_t token) {
-                                said[i].push_back(static_cast<std::int32_t>(token));
+                                said[i] += texts[i].Push(token);
+                                return !texts[i].ended();
                               }});
       for (std::size_t i = 0; i < count; ++i) {
+        LATHE_RETURN_IF_ERROR(CheckFinite(generated[i]));
         tokens += generated[i].tokens;
-        printer.Answer(
-            speaker, begin + i,
-            session.text_model.tokenizer().Decode(said[i], tokenizer::ControlTokens::kSkip),
-            generated[i]);
+        printer.Answer(speaker, begin + i, said[i] + texts[i].Finish(), generated[i]);
       }
     }
   }
@@ -198,14 +237,11 @@ std::int64_t AnswerAll(const Session& session, const Printer& printer) {
 Status Generate(const GenerateArguments& arguments, std::istream& in, const Printer& printer) {
   LATHE_ASSIGN_OR_RETURN(const Session session, Open(arguments, in));
   if (!arguments.prompts && session.speakers.size() == 1) {
-    inference::Generation generation;
-    const std::int64_t milliseconds = AnswerOne(session, printer, generation);
-    printer.Done(generation, milliseconds);
-    return {};
+    return AnswerOne(session, printer);
   }
   const SystemClock clock;
   const MonotonicInstant begin = clock.MonotonicNow();
-  const std::int64_t tokens = AnswerAll(session, printer);
+  LATHE_ASSIGN_OR_RETURN(const std::int64_t tokens, AnswerAll(session, printer));
   printer.AllDone(session.prompts.size() * session.speakers.size(), tokens,
                   (clock.MonotonicNow() - begin).count() / 1000);
   return {};

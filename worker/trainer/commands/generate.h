@@ -22,7 +22,10 @@ struct GenerateArguments {
   std::string precision;  ///< "fp32", "bf16", or empty: fp32 on a CPU, bf16 on a GPU
   std::int64_t max_tokens = 256;
   double temperature = 0;
+  std::int64_t top_k = 0;  ///< 0: all
   double top_p = 1;
+  double repetition_penalty = 1;
+  std::vector<std::string> stop;  ///< texts that end an answer; none is empty
   std::uint64_t seed = 42;
   bool json = false;  ///< lines of JSON instead of text; errors too
 };

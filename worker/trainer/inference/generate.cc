@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 
 #include "worker/trainer/inference/cached_forward.h"
@@ -21,7 +22,8 @@ struct Answer {
   Generation generation;
   Random random;
   KeyValueCache cache;
-  std::int64_t last = 0;  ///< chosen, not yet in the cache
+  std::vector<std::int64_t> tokens;  ///< prompt and answer, where repetition is penalised
+  std::int64_t last = 0;             ///< chosen, not yet in the cache
   bool ended = false;
 };
 
@@ -41,6 +43,7 @@ class Generator {
                         .cache = MakeCache(decoder_, additions_, length + settings_.max_tokens)});
     const at::Tensor logits =
         Append(decoder_, additions_, ToTensor(prompt, decoder_.device()), answers_.back().cache);
+    if (settings_.sampling.repetition_penalty != 1) answers_.back().tokens = prompt;
     Choose(index, logits.to(at::kCPU));
   }
 
@@ -74,18 +77,27 @@ class Generator {
  private:
   void Choose(std::size_t index, const at::Tensor& logits) {
     Answer& answer = answers_[index];
-    const auto& stop = settings_.stop_tokens;
-    answer.last = Sample(
-        {static_cast<const float*>(logits.data_ptr()), static_cast<std::size_t>(logits.numel())},
-        settings_.sampling, answer.random);
-    if (std::find(stop.begin(), stop.end(), answer.last) != stop.end()) {
-      answer.generation.reason = FinishReason::kStop;
-      answer.ended = true;
-    } else {
-      answer.ended = ++answer.generation.tokens == settings_.max_tokens;
-      calls_.token(index, answer.last);
+    const std::span<float> scores(static_cast<float*>(logits.data_ptr()),
+                                  static_cast<std::size_t>(logits.numel()));
+    if (std::any_of(scores.begin(), scores.end(), [](float x) { return std::isnan(x); })) {
+      return End(answer, FinishReason::kNotFinite);
     }
-    if (answer.ended) answer.cache = {};  // Its memory is not needed any more.
+    PenalizeRepetition(scores, answer.tokens, settings_.sampling.repetition_penalty);
+    answer.last = Sample(scores, settings_.sampling, answer.random);
+    const auto& stop = settings_.stop_tokens;
+    if (std::find(stop.begin(), stop.end(), answer.last) != stop.end()) {
+      return End(answer, FinishReason::kStop);
+    }
+    if (settings_.sampling.repetition_penalty != 1) answer.tokens.push_back(answer.last);
+    ++answer.generation.tokens;
+    if (!calls_.token(index, answer.last)) return End(answer, FinishReason::kStop);
+    if (answer.generation.tokens == settings_.max_tokens) End(answer, FinishReason::kLength);
+  }
+
+  static void End(Answer& answer, FinishReason reason) {
+    answer.generation.reason = reason;
+    answer.ended = true;
+    answer.cache = {};  // Its memory is not needed any more.
   }
 
   const model::Decoder& decoder_;

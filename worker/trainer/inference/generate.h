@@ -16,7 +16,11 @@ struct GenerationSettings {
   std::vector<std::int64_t> stop_tokens;
 };
 
-enum class FinishReason { kStop, kLength };
+enum class FinishReason {
+  kStop,       ///< a stop token, or the caller has enough
+  kLength,     ///< max_tokens
+  kNotFinite,  ///< the model's logits were NaN
+};
 
 struct Generation {
   std::int64_t tokens = 0;  ///< generated, without the stop token
@@ -24,8 +28,9 @@ struct Generation {
 };
 
 struct GenerationCalls {
-  /// Gets each token of the answer to that prompt as it is chosen, without the stop token.
-  std::function<void(std::size_t prompt, std::int64_t token)> token;
+  /// Gets each token of the answer to that prompt as it is chosen, without the stop token; false
+  /// ends that answer with it.
+  std::function<bool(std::size_t prompt, std::int64_t token)> token;
   /// Asked before each step; true ends all answers where they are. May be empty.
   std::function<bool()> stop = {};
 };

@@ -153,11 +153,14 @@ void MeasuredAnswers::Generate(const std::vector<const Answer*>& batch,
   std::vector<std::vector<std::int64_t>> prompts;
   for (const Answer* answer : batch) prompts.push_back(answer->prompt);
   std::vector<std::vector<std::int64_t>> said(batch.size());
-  inference::Generate(
-      decoder, additions, prompts,
-      {.max_tokens = kAnswerTokens, .sampling = {}, .stop_tokens = stop_tokens_},
-      {.token = [&](std::size_t i, std::int64_t token) { said[i].push_back(token); },
-       .stop = stop});
+  inference::Generate(decoder, additions, prompts,
+                      {.max_tokens = kAnswerTokens, .sampling = {}, .stop_tokens = stop_tokens_},
+                      {.token =
+                           [&](std::size_t i, std::int64_t token) {
+                             said[i].push_back(token);
+                             return true;
+                           },
+                       .stop = stop});
   for (std::size_t i = 0; i < batch.size(); ++i) {
     sums.tokens += static_cast<double>(said[i].size());
     Add(*batch[i], TextOf(said[i]), sums);

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
+#include <set>
 #include <sstream>
 
 #include "tests/worker/trainer/commands/trainer_fixture.h"
@@ -99,6 +101,47 @@ TEST_F(GenerateTest, TextsAreContinuedAsTheyAre) {
   Write("template", parity::kTalkingTemplate);
   arguments_.chat_template = root() / "template";
   EXPECT_EQ(Run("Hi!").back()["done"], true);
+}
+
+TEST_F(GenerateTest, AStopTextEndsAnAnswerAndIsNoPartOfIt) {
+  const std::string whole = Alone("Hi!");
+  ASSERT_GT(whole.size(), 5U);
+  const std::string stop = whole.substr(3, 2);
+  const std::string before = whole.substr(0, whole.find(stop));
+  arguments_.stop = {"never said", stop};
+  EXPECT_EQ(Alone("Hi!"), before);
+  const auto done = Run("Hi!").back();
+  EXPECT_EQ(done["finishReason"], "stop");
+  EXPECT_LT(done["tokens"], arguments_.max_tokens);
+  Write("prompts", "Hi!\nWell?\n");
+  arguments_.prompts = root() / "prompts";
+  const auto lines = Run();
+  EXPECT_EQ(lines[0]["text"], before);
+  EXPECT_EQ(lines[1]["text"], Alone("Well?"));
+}
+
+TEST_F(GenerateTest, RepetitionIsPenalised) {
+  const std::string plain = Alone("Hi!");
+  arguments_.repetition_penalty = 100;
+  const auto distinct = [](const std::string& text) {
+    return std::set<char>(text.begin(), text.end()).size();
+  };
+  EXPECT_GT(distinct(Alone("Hi!")), distinct(plain));
+}
+
+TEST_F(GenerateTest, WeightsThatAreNoNumbersAreAnError) {
+  std::filesystem::copy(adapter_, root() / "broken");
+  const auto file = root() / "broken/adapter_model.safetensors";
+  std::filesystem::permissions(file, std::filesystem::perms::owner_write,
+                               std::filesystem::perm_options::add);
+  const std::string infinite(4, '\xff');  // NaN, as the last fp32 of the last tensor
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary)
+      .seekp(-4, std::ios::end)
+      .write(infinite.data(), 4);
+  arguments_.adapters = {(root() / "broken").string()};
+  EXPECT_THAT(
+      Run("Hi!", trainer_protocol::kExitInvalid).back()["error"]["message"].get<std::string>(),
+      HasSubstr("no numbers"));
 }
 
 TEST_F(GenerateTest, WhatIsWrongIsSaidWithItsPlace) {
