@@ -1,5 +1,6 @@
 #include "coordinator/api/inference_service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/rpc/status.h"
@@ -11,12 +12,15 @@ namespace {
 
 constexpr std::uint32_t kDefaultTokens = 128;
 constexpr std::uint32_t kMostTokens = 4096;
+constexpr std::uint32_t kMostTopK = 1U << 24;
 constexpr int kMostMessages = 1000;
+constexpr int kMostStops = 16;
+constexpr std::size_t kLongestStop = 256;
 
 void CheckNumbers(const v1::GenerateRequest& request, std::vector<Finding>& findings) {
-  const auto add = [&](const char* path, std::string expected) {
-    findings.push_back({path, Severity::kError, "out_of_range",
-                        std::string(path) + " must be " + expected + ".", "", expected});
+  const auto add = [&](const std::string& path, const std::string& expected) {
+    findings.push_back({path, Severity::kError, "out_of_range", path + " must be " + expected + ".",
+                        "", expected});
   };
   if (request.messages_size() == 0 || request.messages_size() > kMostMessages) {
     add("messages", "1 to 1000 messages");
@@ -26,6 +30,18 @@ void CheckNumbers(const v1::GenerateRequest& request, std::vector<Finding>& find
     add("temperature", "from 0 to 100");
   }
   if (!(request.top_p() >= 0 && request.top_p() <= 1)) add("top_p", "from 0 to 1");
+  if (request.top_k() > kMostTopK) add("top_k", "at most 16777216");
+  const double penalty = request.repetition_penalty();
+  if (penalty != 0 && !(penalty >= 0.01 && penalty <= 100)) {
+    add("repetition_penalty", "from 0.01 to 100");
+  }
+  if (request.stop_size() > kMostStops) add("stop", "at most 16 texts");
+  for (int i = 0; i < std::min(request.stop_size(), kMostStops); ++i) {
+    const std::string& stop = request.stop(i);
+    if (stop.empty() || stop.size() > kLongestStop || stop.find('\0') != std::string::npos) {
+      add("stop[" + std::to_string(i) + "]", "a text of 1 to 256 bytes, none of them 0");
+    }
+  }
 }
 
 }  // namespace
@@ -66,6 +82,10 @@ Result<v1::GenerateAssignment> InferenceService::Check(const v1::GenerateRequest
   assignment.set_temperature(request.temperature());
   assignment.set_top_p(request.top_p() == 0 ? 1 : request.top_p());
   assignment.set_seed(request.seed());
+  assignment.set_top_k(request.top_k());
+  assignment.set_repetition_penalty(
+      request.repetition_penalty() == 0 ? 1 : request.repetition_penalty());
+  *assignment.mutable_stop() = request.stop();
   return assignment;
 }
 

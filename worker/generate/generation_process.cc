@@ -96,6 +96,7 @@ std::vector<std::string> ArgumentsOf(const GenerationSpec& spec,
   const unsigned max_tokens =
       assignment.max_tokens() == 0 ? kDefaultTokens : assignment.max_tokens();
   const double top_p = assignment.top_p() == 0 ? 1 : assignment.top_p();
+  const double penalty = assignment.repetition_penalty() == 0 ? 1 : assignment.repetition_penalty();
   std::vector<std::string> arguments = {"generate",
                                         spec.model_path,
                                         "--json",
@@ -108,7 +109,13 @@ std::vector<std::string> ArgumentsOf(const GenerationSpec& spec,
                                         "--top-p",
                                         Number(top_p),
                                         "--seed",
-                                        std::to_string(assignment.seed())};
+                                        std::to_string(assignment.seed()),
+                                        "--top-k",
+                                        std::to_string(assignment.top_k()),
+                                        "--repetition-penalty",
+                                        Number(penalty)};
+  // One argument each, so that a text that begins with a dash is not taken for an option.
+  for (const std::string& stop : assignment.stop()) arguments.push_back("--stop=" + stop);
   if (!spec.adapter_folder.empty()) {
     arguments.insert(arguments.end(), {"--adapter", spec.adapter_folder});
   }

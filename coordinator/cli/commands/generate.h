@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "coordinator/cli/context.h"
 
@@ -16,7 +17,10 @@ struct GenerateOptions {
   std::string system;
   std::uint32_t max_tokens = 256;
   double temperature = 0.7;
+  std::uint32_t top_k = 0;  ///< 0: all
   double top_p = 1;
+  double repetition_penalty = 1;
+  std::vector<std::string> stop;
   std::optional<std::uint64_t> seed;  ///< not set: another one each time
 };
 

@@ -306,13 +306,18 @@ TEST_F(ConversationTest, GenerateStreamsTheText) {
   };
   coordinator_.Start();
   const RunResult result =
-      Run({"generate", "--model", "m", "--system", "s", "--seed", "7"}, "hi\n");
+      Run({"generate", "--model", "m", "--system", "s", "--seed", "7", "--top-k", "5",
+           "--repetition-penalty", "1.5", "--stop", "a", "--stop=-b"},
+          "hi\n");
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
   EXPECT_EQ(result.out, "Hello there\n");
   ASSERT_EQ(seen.messages_size(), 2);
   EXPECT_EQ(seen.messages(0).role(), "system");
   EXPECT_EQ(seen.messages(1).content(), "hi");
   EXPECT_EQ(seen.seed(), 7U);
+  EXPECT_EQ(seen.top_k(), 5U);
+  EXPECT_EQ(seen.repetition_penalty(), 1.5);
+  EXPECT_THAT(seen.stop(), testing::ElementsAre("a", "-b"));
   const RunResult json = Run({"generate", "--model", "m", "--prompt", "hi", "-o", "json"});
   EXPECT_EQ(nlohmann::json::parse(json.out)["text"], "Hello there");
 }

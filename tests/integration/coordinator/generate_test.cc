@@ -4,6 +4,9 @@
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
+#include "common/rpc/status.h"
 #include "lathe/v1/inference_service.grpc.pb.h"
 #include "tests/integration/coordinator/coordinator_process.h"
 #include "tests/integration/coordinator/scripted_worker.h"
@@ -52,6 +55,7 @@ TEST_F(GenerateTest, PiecesReachTheCaller) {
   const auto assignment = worker_->Expect(Message::kGenerate).generate();
   EXPECT_EQ(assignment.max_tokens(), 128U);
   EXPECT_EQ(assignment.top_p(), 1);
+  EXPECT_EQ(assignment.repetition_penalty(), 1);
   Answer(assignment.generation_id(), "Good ", false);
   Answer(assignment.generation_id(), "day", true);
   v1::GenerateResponse piece;
@@ -62,6 +66,43 @@ TEST_F(GenerateTest, PiecesReachTheCaller) {
   EXPECT_EQ(piece.finish_reason(), "stop");
   EXPECT_FALSE(stream->Read(&piece));
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(GenerateTest, HowToSampleReachesTheWorker) {
+  v1::GenerateRequest request = Ask("tiny");
+  request.set_top_k(50);
+  request.set_repetition_penalty(1.25);
+  request.add_stop("\n\n");
+  grpc::ClientContext context;
+  const auto stream = stub_->Generate(&context, request);
+  const auto assignment = worker_->Expect(Message::kGenerate).generate();
+  EXPECT_EQ(assignment.top_k(), 50U);
+  EXPECT_EQ(assignment.repetition_penalty(), 1.25);
+  EXPECT_THAT(assignment.stop(), ::testing::ElementsAre("\n\n"));
+  context.TryCancel();
+}
+
+TEST_F(GenerateTest, EverythingOutOfRangeIsToldAtOnce) {
+  v1::GenerateRequest request = Ask("tiny");
+  request.set_temperature(-1);
+  request.set_top_p(2);
+  request.set_top_k(1U << 25);
+  request.set_repetition_penalty(std::numeric_limits<double>::quiet_NaN());
+  request.add_stop("fine");
+  request.add_stop("");
+  request.add_stop(std::string(1, '\0'));
+  grpc::ClientContext context;
+  const auto stream = stub_->Generate(&context, request);
+  v1::GenerateResponse piece;
+  EXPECT_FALSE(stream->Read(&piece));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  std::vector<std::string> paths;
+  for (const Finding& finding : rpc::FromStatus(status).findings) {
+    paths.push_back(finding.path);
+  }
+  EXPECT_THAT(paths, ::testing::ElementsAre("temperature", "top_p", "top_k", "repetition_penalty",
+                                            "stop[1]", "stop[2]"));
 }
 
 TEST_F(GenerateTest, ACallerWhoGoesCancels) {
