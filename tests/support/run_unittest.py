@@ -30,6 +30,11 @@ class RecordingResult(unittest.TextTestResult):
         super().addSkip(test, reason)
         self.cases.append((test.id(), "skipped"))
 
+    def addSubTest(self, test, subtest, error):
+        super().addSubTest(test, subtest, error)
+        if error is not None:  # Of a test some of whose parts fail, nothing else is told.
+            self.cases.append((subtest.id(), "failed"))
+
 
 def write_cases(path: pathlib.Path, cases: list[tuple[str, str]]) -> None:
     suite = ElementTree.Element("testsuite")
