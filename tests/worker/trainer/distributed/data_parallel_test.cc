@@ -90,7 +90,7 @@ TEST_F(DataParallel, WhenOneDiesTheOthersLeaveWithAFault) {
 TEST_F(DataParallel, AHangingOneIsGivenUpInTime) {
   Json configuration = Configuration(2, 2);
   configuration["schedule"]["maxSteps"] = 100000;
-  auto children = Start(WritePlan("hung", configuration), 2, "10");
+  auto children = Start(WritePlan("hung", configuration), 2, {.timeout = "10"});
   WaitForSteps("hung", 2);
   children[1].Signal(SIGSTOP);
   const auto status = children[0].WaitFor(120s);

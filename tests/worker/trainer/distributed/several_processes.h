@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <thread>
 
@@ -36,6 +37,13 @@ inline std::string FreePort() {
   EXPECT_EQ(::getsockname(fd.get(), generic, &size), 0);
   return std::to_string(ntohs(address.sin_port));
 }
+
+/// How the processes of a job are started.
+struct Launch {
+  fs::path program = fs::path(std::getenv("LATHE_BINARY_DIR")) / "lathe-trainer";
+  std::string timeout = "120";
+  std::map<std::string, std::string> environment;  ///< of all, beside what says who each is
+};
 
 class SeveralProcesses : public ::testing::Test {
  protected:
@@ -86,21 +94,21 @@ class SeveralProcesses : public ::testing::Test {
   std::string base_weights_ = "auto";
 
   static std::vector<ChildProcess> Start(const std::string& plan, int ranks,
-                                         const std::string& timeout = "120") {
-    const std::string port = FreePort();
+                                         const Launch& launch = {}) {
+    auto environment = launch.environment;
+    environment.insert({{"OMP_NUM_THREADS", "1"},
+                        {"WORLD_SIZE", std::to_string(ranks)},
+                        {"MASTER_ADDR", "127.0.0.1"},
+                        {"MASTER_PORT", FreePort()},
+                        {"LATHE_DISTRIBUTED_TIMEOUT", launch.timeout}});
     std::vector<ChildProcess> children;
     for (int rank = 0; rank < ranks; ++rank) {
-      auto child = ChildProcess::Start(
-          {.program = fs::path(std::getenv("LATHE_BINARY_DIR")) / "lathe-trainer",
-           .arguments = {"run", plan},
-           .environment = {{"OMP_NUM_THREADS", "1"},
-                           {"WORLD_SIZE", std::to_string(ranks)},
-                           {"RANK", std::to_string(rank)},
-                           {"MASTER_ADDR", "127.0.0.1"},
-                           {"MASTER_PORT", port},
-                           {"LATHE_DISTRIBUTED_TIMEOUT", timeout}},
-           .working_directory = {},
-           .standard_error = 2});
+      environment["RANK"] = std::to_string(rank);
+      auto child = ChildProcess::Start({.program = launch.program,
+                                        .arguments = {"run", plan},
+                                        .environment = environment,
+                                        .working_directory = {},
+                                        .standard_error = 2});
       EXPECT_TRUE(child.has_value());
       children.push_back(*child);
     }
