@@ -23,8 +23,7 @@ import time
 
 import pairs
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PEER = str(ROOT / "tests/bench/peer_generate.py")
+PEER = str(pairs.ROOT / "tests/bench/peer_generate.py")
 PROMPTS = [
     "The history of bread begins long before the first written records. In the villages along the "
     "river, people ground wild grain between stones, mixed the flour with water and baked it on the "
@@ -83,16 +82,7 @@ def run_peer(options: argparse.Namespace, folder: pathlib.Path) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-    parser.add_argument("--peer-python", required=True)
-    parser.add_argument("--peer-model", required=True)
-    parser.add_argument("--trainer", default=ROOT / "build/release/bin/lathe-trainer")
-    parser.add_argument("--model", default=cache / "lathe/models/smollm2-135m-instruct.gguf")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser = pairs.make_parser(__doc__)
     parser.add_argument("--batch", type=int, choices=range(1, len(PROMPTS) + 1), default=1)
     parser.add_argument("--tokens", type=int, default=128)
     options = parser.parse_args()

@@ -1,7 +1,26 @@
 """Two programs measured in turn, and what comes of it."""
+import argparse
 import json
 import os
+import pathlib
 import statistics
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """With the options that every comparison of lathe-trainer with a Python program has."""
+    parser = argparse.ArgumentParser(description=description,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+    parser.add_argument("--peer-python", required=True)
+    parser.add_argument("--peer-model", required=True)
+    parser.add_argument("--trainer", default=ROOT / "build/release/bin/lathe-trainer")
+    parser.add_argument("--model", default=cache / "lathe/models/smollm2-135m-instruct.gguf")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    return parser
 
 
 def run_apart(measure) -> dict:

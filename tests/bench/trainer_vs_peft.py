@@ -26,7 +26,6 @@ import time
 
 import pairs
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 VOCABULARY = 49152
 
 
@@ -90,7 +89,7 @@ def run_peer(options: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory(prefix="lathe-bench-") as name:
         rows = pathlib.Path(name) / "rows.jsonl"
         write_rows(rows, options)
-        command = [options.peer_python, str(ROOT / "tests/bench/peer_peft.py"), options.peer_model,
+        command = [options.peer_python, str(pairs.ROOT / "tests/bench/peer_peft.py"), options.peer_model,
                    options.precision, str(rows),
                    *(str(n) for n in (options.threads, options.batch, options.steps))]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
@@ -103,16 +102,7 @@ def run_peer(options: argparse.Namespace) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-    parser.add_argument("--peer-python", required=True)
-    parser.add_argument("--peer-model", required=True)
-    parser.add_argument("--trainer", default=ROOT / "build/release/bin/lathe-trainer")
-    parser.add_argument("--model", default=cache / "lathe/models/smollm2-135m-instruct.gguf")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser = pairs.make_parser(__doc__)
     parser.add_argument("--data", choices=["random", "chat"], default="random")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--length", type=int, default=128)
