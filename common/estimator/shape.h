@@ -1,6 +1,10 @@
 #pragma once
 // The shape of a decoder language model and the numbers of parameters that follow from it. Pure
 // values; sizes in elements.
+//
+// The trainer's ModelDescription names the same sizes among all that it computes with. They are
+// not one type: what computes does not rest on what predicts, a shape also comes over the wire
+// without the rest, and the two meet in one function (ShapeOf in worker/trainer/commands).
 
 #include <cstdint>
 #include <string>
