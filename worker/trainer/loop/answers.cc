@@ -85,7 +85,6 @@ MeasuredAnswers::MeasuredAnswers(const plan::EvaluationPlan& wanted, const Sourc
   }
   const auto& stop = text_model_->tokenizer().special_ids().stop;
   stop_tokens_.insert(stop_tokens_.end(), stop.begin(), stop.end());
-  if (wanted.tool_accuracy) format_ = scoring::ToolCallFormat::Learn(*text_model_);
   Collect(wanted, source);
   const auto some = [&](bool Answer::*use) {
     return std::any_of(answers_.begin(), answers_.end(),
@@ -96,8 +95,10 @@ MeasuredAnswers::MeasuredAnswers(const plan::EvaluationPlan& wanted, const Sourc
          "in the validation data no answer can be told from its prompt");
   }
   if (!format_) {
-    warn(wanted.tool_accuracy, "tool_accuracy",
-         "the model's chat template writes no calls of tools, or none that can be read back");
+    warn(
+        wanted.tool_accuracy, "tool_accuracy",
+        "the model's chat template writes no calls of tools, or none that can be read back, and no "
+        "answer of the validation data has any in a common form");
   } else if (!some(&Answer::for_tools)) {
     warn(wanted.tool_accuracy, "tool_accuracy",
          "no answer of the validation data calls a tool within " + std::to_string(kAnswerTokens) +
@@ -114,10 +115,14 @@ void MeasuredAnswers::Collect(const plan::EvaluationPlan& wanted, const Source& 
   const auto candidates = Candidates(source, stop_tokens_);
   std::vector<Answer> answers(candidates.size());
   std::vector<std::size_t> with_calls;
-  for (std::size_t i = 0; i < candidates.size() && format_; ++i) {
-    const Candidate& candidate = candidates[i];
-    if (candidate.answer.size() > static_cast<std::size_t>(kAnswerTokens)) continue;
-    answers[i].calls = format_->Read(TextOf(candidate.answer));
+  std::vector<std::string> texts(wanted.tool_accuracy ? candidates.size() : 0);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto& answer = candidates[i].answer;
+    if (answer.size() <= static_cast<std::size_t>(kAnswerTokens)) texts[i] = TextOf(answer);
+  }
+  if (wanted.tool_accuracy) format_ = scoring::ToolCallFormat::Choose(*text_model_, texts);
+  for (std::size_t i = 0; i < texts.size() && format_; ++i) {
+    answers[i].calls = format_->Read(texts[i]);
     if (!answers[i].calls.empty()) with_calls.push_back(i);
   }
   for (const std::size_t i : Spread(with_calls.size(), kMeasuredAnswers)) {

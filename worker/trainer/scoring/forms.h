@@ -20,10 +20,12 @@ struct Renderings {
 
 std::optional<ObjectForm> LearnObject(const Renderings& renderings);
 std::optional<NamedForm> LearnNamed(const Renderings& renderings);
+std::optional<PythonForm> LearnPython(const Renderings& renderings);
 std::optional<MarkedForm> LearnMarked(const Renderings& renderings);
 
 std::vector<ToolCall> ReadCalls(const ObjectForm& form, std::string_view text);
 std::vector<ToolCall> ReadCalls(const NamedForm& form, std::string_view text);
+std::vector<ToolCall> ReadCalls(const PythonForm& form, std::string_view text);
 std::vector<ToolCall> ReadCalls(const MarkedForm& form, std::string_view text);
 
 }  // namespace lathe::trainer::scoring

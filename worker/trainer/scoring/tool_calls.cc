@@ -106,6 +106,7 @@ std::optional<ToolCallFormat> ToolCallFormat::Learn(const Renderer& render) {
     };
     if (auto format = attempt(LearnObject(*renderings), true)) return format;
     if (auto format = attempt(LearnNamed(*renderings), true)) return format;
+    if (auto format = attempt(LearnPython(*renderings), true)) return format;
     // Between marks, what is no JSON is told from JSON by its looks only.
     if (auto format = attempt(LearnMarked(*renderings), false)) return format;
   }
@@ -119,6 +120,33 @@ std::optional<ToolCallFormat> ToolCallFormat::Learn(const data::TextModel& model
     if (auto format = Learn(render)) return format;
   }
   return std::nullopt;
+}
+
+std::vector<ToolCallFormat> ToolCallFormat::Common() {
+  return {
+      ToolCallFormat(ObjectForm{"name", "arguments", "<tool_call>", "</tool_call>"}),
+      ToolCallFormat(NamedForm{"<function=", ">", "</function>"}),
+      ToolCallFormat(ObjectForm{"name", "arguments", "[TOOL_CALLS]", ""}),
+      ToolCallFormat(NamedForm{"[TOOL_CALLS]", "[ARGS]", ""}),
+      ToolCallFormat(ObjectForm{"name", "parameters", "<|python_tag|>", ""}),
+      ToolCallFormat(PythonForm{"<|python_tag|>", ""}),
+      ToolCallFormat(PythonForm{"<|python_start|>", "<|python_end|>"}),
+      ToolCallFormat(PythonForm{"", ""}),
+  };
+}
+
+std::optional<ToolCallFormat> ToolCallFormat::Choose(const data::TextModel& model,
+                                                     std::span<const std::string> answers) {
+  const auto is_used = [&](const ToolCallFormat& format) {
+    return std::any_of(answers.begin(), answers.end(),
+                       [&](const std::string& answer) { return !format.Read(answer).empty(); });
+  };
+  auto learnt = Learn(model);
+  if (learnt && is_used(*learnt)) return learnt;
+  for (const ToolCallFormat& common : Common()) {
+    if (is_used(common)) return common;
+  }
+  return learnt;
 }
 
 }  // namespace lathe::trainer::scoring

@@ -1,11 +1,12 @@
 #pragma once
 // Calls of tools as a model writes them, read back from text. How they are written is learnt from
-// the model's own chat template, by what it makes of calls that are known: nothing here knows any
-// model. Immutable, thread-safe.
+// the model's own chat template, by what it makes of calls that are known; for templates that write
+// none there are the forms that data commonly has. Immutable, thread-safe.
 
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -39,6 +40,12 @@ struct NamedForm {
   std::string between;
   std::string after;
 };
+/// Python's calls, in a list or one alone: [f(a="x", b=3), g()]. Without marks they are the whole
+/// text; nothing follows them where none is behind.
+struct PythonForm {
+  std::string before;
+  std::string after;
+};
 /// Name, keys and values between marks: <function=f><parameter=k>v</parameter></function>
 struct MarkedForm {
   std::string before;       ///< in front of the name
@@ -59,12 +66,20 @@ class ToolCallFormat {
   static std::optional<ToolCallFormat> Learn(const Renderer& render);
   static std::optional<ToolCallFormat> Learn(const data::TextModel& model);
 
+  /// As models commonly write them, whatever their templates: after the marks of Hermes, Mistral
+  /// and Llama, or as Python.
+  static std::vector<ToolCallFormat> Common();
+  /// How these answers have their calls: as the template writes them or, when none of them has any
+  /// that way, in a common form. The template's when there are no calls in them.
+  static std::optional<ToolCallFormat> Choose(const data::TextModel& model,
+                                              std::span<const std::string> answers);
+
   /// The calls that a text makes; those that are not whole, or not as the template would have
   /// written them but for white space, are none.
   std::vector<ToolCall> Read(std::string_view text) const;
 
  private:
-  using Form = std::variant<ObjectForm, NamedForm, MarkedForm>;
+  using Form = std::variant<ObjectForm, NamedForm, PythonForm, MarkedForm>;
   explicit ToolCallFormat(Form form) : form_(std::move(form)) {}
 
   Form form_;

@@ -98,6 +98,83 @@ TEST(ToolCalls, BetweenMarks) {
   EXPECT_THAT(format->Read("<tool_call>\n<function=f"), IsEmpty());
 }
 
+TEST(ToolCalls, BehindTagsWithAName) {
+  const auto llama = ToolCallFormat::Learn(ModelOf(
+      "{% for c in m.tool_calls %}<function={{ c.function.name }}>{{ c.function.arguments | "
+      "tojson }}</function>{% endfor %}"));
+  ASSERT_TRUE(llama);
+  EXPECT_THAT(llama->Read("<function=f>{\"a\": {}}</function><function=g>{}</function>"),
+              ElementsAre(ToolCall{"f", {{"a", Json::object()}}}, ToolCall{"g", Json::object()}));
+  const auto mistral = ToolCallFormat::Learn(
+      ModelOf("{% for c in m.tool_calls %}[TOOL_CALLS]{{ c.function.name }}[ARGS]{{ "
+              "c.function.arguments | tojson }}{% endfor %}"));
+  ASSERT_TRUE(mistral);
+  EXPECT_THAT(mistral->Read("[TOOL_CALLS]f[ARGS]{\"a\": [1]}[TOOL_CALLS]g[ARGS]{}"),
+              ElementsAre(ToolCall{"f", {{"a", {1}}}}, ToolCall{"g", Json::object()}));
+  EXPECT_THAT(mistral->Read("f[ARGS]{}"), IsEmpty());
+}
+
+TEST(ToolCalls, AsPython) {
+  const auto format = ToolCallFormat::Learn(
+      ModelOf("{{ m.content or '' }}{% if m.tool_calls %}<|python_start|>[{% for c in m.tool_calls "
+              "%}{{ c.function.name }}({% for k, v in c.function.arguments | items %}{{ k }}={{ v "
+              "| tojson }}{{ ', ' if not loop.last }}{% endfor %}){{ ', ' if not loop.last }}{% "
+              "endfor %}]<|python_end|>{% endif %}"));
+  ASSERT_TRUE(format);
+  EXPECT_THAT(
+      format->Read("So.\n<|python_start|>[get_weather(city='Paris', days=3), g()]<|python_end|>"),
+      ElementsAre(ToolCall{"get_weather", {{"city", "Paris"}, {"days", 3}}},
+                  ToolCall{"g", Json::object()}));
+  EXPECT_THAT(format->Read("[f(a=1)]"), IsEmpty()) << "no marks";
+  EXPECT_THAT(format->Read("<|python_start|>[f(a=1)]"), IsEmpty()) << "not whole";
+  EXPECT_THAT(format->Read("<|python_start|>[f(a=1), g(]<|python_end|>"), IsEmpty());
+}
+
+std::string FormsThatRead(const std::string& text) {
+  std::string forms;
+  for (const ToolCallFormat& format : ToolCallFormat::Common()) {
+    const auto calls = format.Read(text);
+    forms += calls == std::vector{ToolCall{"f", {{"a", "x"}}}} ? '+' : calls.empty() ? '.' : '?';
+  }
+  return forms;
+}
+
+TEST(ToolCalls, CommonForms) {
+  EXPECT_EQ(FormsThatRead("Hm.<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"x\"}}\n"
+                          "</tool_call>"),
+            "+.......");
+  EXPECT_EQ(FormsThatRead("<function=f>{\"a\": \"x\"}</function>"), ".+......");
+  EXPECT_EQ(FormsThatRead("[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"a\": \"x\"}}]"),
+            "..+.....");
+  EXPECT_EQ(FormsThatRead("[TOOL_CALLS]f[ARGS]{\"a\": \"x\"}"), "...+....");
+  EXPECT_EQ(FormsThatRead("<|python_tag|>{\"name\": \"f\", \"parameters\": {\"a\": \"x\"}}"),
+            "....+...");
+  EXPECT_EQ(FormsThatRead("<|python_tag|>f(a='x')"), ".....+..");
+  EXPECT_EQ(FormsThatRead("<|python_start|>[f(a='x')]<|python_end|>"), "......+.");
+  EXPECT_EQ(FormsThatRead(" [f(a=\"x\")]\n"), ".......+");
+  EXPECT_EQ(FormsThatRead("Call [f(a=\"x\")]"), "........") << "words are not a call";
+  EXPECT_EQ(FormsThatRead("[f(a=\"x\")] or so"), "........");
+  EXPECT_EQ(FormsThatRead(""), "........");
+}
+
+TEST(ToolCalls, AreChosenByWhatAnswersHave) {
+  const auto qwen = data::GoldenModel("qwen3", "chat_template");
+  const std::vector<ToolCall> call = {{"f", {{"a", "x"}}}};
+  const std::string own =
+      "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"x\"}}\n</tool_call>";
+  const std::string python = "[f(a='x')]";
+  const auto choose = [](const data::TextModel& model, const std::vector<std::string>& answers) {
+    return ToolCallFormat::Choose(model, answers);
+  };
+  EXPECT_EQ(choose(qwen, {"No.", python, own})->Read(own), call);
+  EXPECT_EQ(choose(qwen, {"No."})->Read(own), call);
+  EXPECT_EQ(choose(qwen, {"No.", python})->Read(python), call);
+  const auto silent = data::GoldenModel("smollm2", "chat_template");
+  EXPECT_EQ(choose(silent, {"No.", python})->Read(python), call);
+  EXPECT_EQ(choose(silent, {"No.", own})->Read(own), call);
+  EXPECT_FALSE(choose(silent, {"No.", "f(a) is [1]."}));
+}
+
 TEST(ToolCalls, ATemplateThatWritesNoneTeachesNothing) {
   EXPECT_TRUE(ToolCallFormat::Learn(data::GoldenModel("qwen3", "training_template")));
   EXPECT_FALSE(ToolCallFormat::Learn(data::GoldenModel("smollm2", "chat_template")));
