@@ -8,6 +8,7 @@
 #include <set>
 
 #include "tests/worker/trainer/commands/trainer_fixture.h"
+#include "tests/worker/trainer/loop/talking_model.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::trainer::commands {
@@ -51,7 +52,44 @@ class DiskFull : public TrainerFixture {
     }
     EXPECT_EQ(seen.size(), static_cast<std::size_t>(steps));
   }
+  /// So that no file grows beyond that many bytes, which counts as a full disk.
+  int RunWithLimit(std::uintmax_t bytes) {
+    return Run({"prlimit", "--fsize=" + std::to_string(bytes)});
+  }
+  /// What a run that has all the room comes to, set aside.
+  void RunUndisturbed() {
+    ASSERT_EQ(Run(), 0) << errors();
+    whole_ = Story();
+    fs::rename(root() / "out", root() / "whole");
+  }
+  /// Steps and evaluations, but for how fast they were.
+  std::vector<Json> Story() const {
+    std::vector<Json> story;
+    for (Json event : Events()) {
+      if (event["type"] != "metric" && event["type"] != "evaluation") continue;
+      for (const char* key : {"seq", "time", "tokensPerSecond", "memoryBytes"}) event.erase(key);
+      story.push_back(std::move(event));
+    }
+    return story;
+  }
+  void ExpectFull(const std::string& what) const {
+    EXPECT_THAT(errors(), HasSubstr((root() / "out").string()));
+    EXPECT_THAT(errors(), HasSubstr(what));
+    EXPECT_TRUE(Leftovers().empty()) << Leftovers()[0];
+    EXPECT_FALSE(fs::exists(root() / "out/adapter"));
+    EXPECT_TRUE(ReadFile(root() / "out/events.jsonl")->ends_with("\n"));
+  }
+  /// With room again.
+  void ExpectUndisturbedResult() {
+    ASSERT_EQ(Run(), 0) << errors();
+    EXPECT_EQ(Story(), whole_);
+    const fs::path file = "adapter/adapter_model.safetensors";
+    EXPECT_EQ(*ReadFile(root() / "out" / file), *ReadFile(root() / "whole" / file));
+    EXPECT_TRUE(Leftovers().empty());
+  }
+
   bool mounted_ = false;
+  std::vector<Json> whole_;
 };
 
 TEST_F(DiskFull, TheRunStopsCleanlyAndGoesOnWithRoom) {
@@ -80,6 +118,68 @@ TEST_F(DiskFull, ALimitOnTheSizeOfFilesCountsAsAFullDisk) {
   EXPECT_EQ(Events().back()["type"], "failed");
   EXPECT_EQ(Run(), 0) << errors();
   ExpectEveryStepOnce(9);
+}
+
+TEST_F(DiskFull, WhenOnlyHalfOfACheckpointFits) {
+  plan_["configuration"]["schedule"].update({{"maxSteps", 4}, {"saveSteps", 2}});
+  RunUndisturbed();
+  const fs::path checkpoint = root() / "whole/checkpoints/step-2";
+  const auto values = fs::file_size(checkpoint / "adapter_model.safetensors");
+  ASSERT_LT(values, fs::file_size(checkpoint / "optimizer.safetensors"));
+  EXPECT_EQ(RunWithLimit(values), kExitDiskFull) << errors();
+  ExpectFull("optimizer.safetensors");
+  EXPECT_TRUE(fs::is_empty(root() / "out/checkpoints"));
+  EXPECT_EQ(Events().back()["type"], "failed");
+  ExpectUndisturbedResult();
+}
+
+TEST_F(DiskFull, WhenTheAdapterDoesNotFit) {
+  plan_["configuration"]["schedule"].update({{"maxSteps", 4}, {"saveSteps", 2}});
+  RunUndisturbed();
+  plan_["configuration"]["schedule"]["saveSteps"] = 100;
+  EXPECT_EQ(RunWithLimit(fs::file_size(root() / "whole/adapter/adapter_model.safetensors") - 1),
+            kExitDiskFull)
+      << errors();
+  ExpectFull("adapter_model.safetensors");
+  EXPECT_EQ(Events().back()["type"], "failed");
+  ExpectUndisturbedResult();
+}
+
+TEST_F(DiskFull, WhenAnEvaluationHasGeneratedItsAnswers) {
+  parity::WriteTalkingModel(root() / "model");
+  Write("train.jsonl", parity::TalkingRows());
+  plan_["paths"]["baseModel"] = root() / "model";
+  plan_["paths"]["validation"] = root() / "train.jsonl";
+  plan_["configuration"] = {
+      {"schedule", {{"maxSteps", 3}, {"batchSize", 4}, {"saveSteps", 1}, {"evalSteps", 2}}},
+      {"evaluation", {{"metrics", {"tool_accuracy", "response_quality"}}}}};
+  // A log that is longer than any other file, so that a limit meets it alone.
+  const auto begin = [&] {
+    fs::create_directories(root() / "out");
+    Write("out/events.jsonl", Json{{"seq", 1},
+                                   {"time", "2026-01-01T00:00:00Z"},
+                                   {"type", "warning"},
+                                   {"message", std::string(1 << 20, 'x')}}
+                                      .dump() +
+                                  "\n");
+  };
+  begin();
+  RunUndisturbed();
+  const std::string log = *ReadFile(root() / "whole/events.jsonl");
+  const std::size_t evaluation = log.rfind('\n', log.find(R"("type":"evaluation")"));
+  ASSERT_NE(evaluation, std::string::npos);
+  begin();
+  EXPECT_EQ(RunWithLimit(evaluation + 60), kExitDiskFull) << errors();
+  ExpectFull("events.jsonl");
+  EXPECT_EQ(Events().back()["phase"], "evaluating");
+  EXPECT_TRUE(fs::exists(root() / "out/checkpoints/step-1"));
+  ExpectUndisturbedResult();
+  std::vector<Json> done;
+  for (const Json& event : Events()) {
+    if (event["type"] == "started") done.push_back(event["stepsDone"]);
+  }
+  EXPECT_THAT(done, testing::ElementsAre(0, 1));
+  EXPECT_EQ(whole_[2]["generatedAnswers"], 4);
 }
 
 }  // namespace
