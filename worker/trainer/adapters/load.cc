@@ -2,11 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/base/file_io.h"
 #include "worker/trainer/adapters/bottleneck.h"
 #include "worker/trainer/adapters/peft.h"
 #include "worker/trainer/adapters/peft_names.h"
 #include "worker/trainer/adapters/prefix.h"
+#include "worker/trainer/formats/json_file.h"
 
 namespace lathe::trainer::adapters {
 
@@ -19,12 +19,10 @@ Result<SavedKind> KindOf(const std::filesystem::path& folder) {
       std::filesystem::exists(folder / "config.json", error)) {
     return SavedKind::kModel;
   }
-  LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  const Json config = Json::parse(text, nullptr, false);
+  LATHE_ASSIGN_OR_RETURN(const Json config, formats::ReadJsonObject(path));
   const auto fail = [&](const std::string& message) {
     return Failure(ErrorCode::kInvalidArgument, path.string() + ": " + message);
   };
-  if (!config.is_object()) return fail("not a JSON object");
   const Json type = config.value("peft_type", Json());
   if (type == "LORA") return SavedKind::kLora;
   if (type == "PREFIX_TUNING") return SavedKind::kPrefix;

@@ -5,6 +5,7 @@
 
 #include "common/base/file_io.h"
 #include "worker/trainer/adapters/peft_names.h"
+#include "worker/trainer/formats/json_file.h"
 
 namespace lathe::trainer::adapters {
 namespace {
@@ -159,12 +160,10 @@ Status WritePeft(const LoraAdapter& adapter, const std::string& base_model,
 
 Result<LoraSettings> ReadPeftSettings(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / kConfigFile;
-  LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  const Json config = Json::parse(text, nullptr, false);
+  LATHE_ASSIGN_OR_RETURN(const Json config, formats::ReadJsonObject(path));
   const auto fail = [&](const std::string& message) {
     return Failure(ErrorCode::kInvalidArgument, path.string() + ": " + message);
   };
-  if (!config.is_object()) return fail("not a JSON object");
   const Json type = config.value("peft_type", Json());
   if (type != "LORA") return fail("peft_type is " + type.dump() + ", expected \"LORA\"");
   for (const char* key : kMustBeOff) {

@@ -9,6 +9,7 @@
 #include "worker/trainer/adapters/peft_names.h"
 #include "worker/trainer/adapters/prefix_projection.h"
 #include "worker/trainer/adapters/tensor_file.h"
+#include "worker/trainer/formats/json_file.h"
 
 namespace lathe::trainer::adapters {
 namespace {
@@ -118,14 +119,6 @@ Trainable StartProjected(const model::Decoder& decoder, const PrefixSettings& se
   return trainable;
 }
 
-Result<Json> ReadConfiguration(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / kConfigFile;
-  LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  Json config = Json::parse(text, nullptr, false);
-  if (config.is_object()) return config;
-  return Failure(ErrorCode::kInvalidArgument, path.string() + ": not a JSON object");
-}
-
 }  // namespace
 
 std::int64_t PrefixWidth(const model::Decoder& decoder) {
@@ -139,7 +132,7 @@ Trainable StartPrefix(const model::Decoder& decoder, const PrefixSettings& setti
 }
 
 Result<std::int64_t> ReadPrefixLength(const std::filesystem::path& folder) {
-  LATHE_ASSIGN_OR_RETURN(const Json config, ReadConfiguration(folder));
+  LATHE_ASSIGN_OR_RETURN(const Json config, formats::ReadJsonObject(folder / kConfigFile));
   const Json length = config.value("num_virtual_tokens", Json());
   if (length.is_number_integer() && length >= 1 && length <= kMaxLength) {
     return length.get<std::int64_t>();

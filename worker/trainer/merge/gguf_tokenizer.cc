@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/file_io.h"
+#include "worker/trainer/formats/json_file.h"
 #include "worker/trainer/merge/gguf_vocabulary.h"
 #include "worker/trainer/merge/writers.h"
 #include "worker/trainer/tokenizer/gguf_words.h"
@@ -12,17 +13,10 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-Result<Json> ReadObject(const fs::path& path) {
-  LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_object()) return json;
-  return Failure(ErrorCode::kInvalidArgument, path.string() + ": not a JSON object");
-}
-
 /// An empty object when there is no such file.
 Result<Json> ReadOptional(const fs::path& path) {
   std::error_code ignored;
-  return fs::exists(path, ignored) ? ReadObject(path) : Json::object();
+  return fs::exists(path, ignored) ? formats::ReadJsonObject(path) : Json::object();
 }
 
 /// llama.cpp knows word patterns by the names of models. They are told by what the pre-tokenizer
@@ -147,7 +141,8 @@ Result<Notes> AddTokenizer(const fs::path& folder, const model::ModelDescription
     Notes notes;
     Vocabulary vocabulary(0);
     if (has_json) {
-      LATHE_ASSIGN_OR_RETURN(const Json tokenizer, ReadObject(folder / "tokenizer.json"));
+      LATHE_ASSIGN_OR_RETURN(const Json tokenizer,
+                             formats::ReadJsonObject(folder / "tokenizer.json"));
       LATHE_ASSIGN_OR_RETURN(vocabulary, ReadVocabulary(tokenizer, description.vocabulary));
       LATHE_ASSIGN_OR_RETURN(notes, AddTokenizerJson(tokenizer, config, vocabulary, metadata));
     } else {

@@ -6,6 +6,7 @@
 
 #include "common/base/file_io.h"
 #include "worker/trainer/export/gguf_files.h"
+#include "worker/trainer/formats/json_file.h"
 #include "worker/trainer/formats/model_folder.h"
 #include "worker/trainer/formats/safetensors_stream.h"
 #include "worker/trainer/merge/tensor_stream.h"
@@ -57,11 +58,7 @@ Status WriteWeights(const fs::path& folder, const std::vector<OutputTensor>& ten
 /// The model's own, with the new type of the weights, and the head no longer tied if it is not.
 Result<std::string> Configuration(const MergeOptions& options, bool unties) {
   const fs::path path = options.model / "config.json";
-  LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  Json config = Json::parse(text, nullptr, false);
-  if (!config.is_object()) {
-    return Failure(ErrorCode::kInvalidArgument, path.string() + ": not a JSON object");
-  }
+  LATHE_ASSIGN_OR_RETURN(Json config, formats::ReadJsonObject(path));
   const std::map<std::string, std::string> names = {
       {"fp32", "float32"}, {"bf16", "bfloat16"}, {"fp16", "float16"}};
   if (const auto name = names.find(options.precision); name != names.end()) {

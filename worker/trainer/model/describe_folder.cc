@@ -2,7 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "common/base/file_io.h"
+#include "worker/trainer/formats/json_file.h"
 #include "worker/trainer/model/config_reader.h"
 #include "worker/trainer/model/description.h"
 #include "worker/trainer/model/description_check.h"
@@ -12,15 +12,6 @@ namespace lathe::trainer::model {
 namespace {
 
 using Json = nlohmann::json;
-
-Result<Json> ReadJsonObject(const std::filesystem::path& path) {
-  LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) {
-    return Failure(ErrorCode::kInvalidArgument, path.string() + ": not a JSON object");
-  }
-  return json;
-}
 
 void ReadEndTokens(const Json* value, std::vector<std::int64_t>& tokens) {
   if (value == nullptr) return;
@@ -83,12 +74,12 @@ Result<ModelDescription> Describe(ConfigReader& config) {
 
 Result<ModelDescription> DescribeFolder(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
-  LATHE_ASSIGN_OR_RETURN(const Json json, ReadJsonObject(path));
+  LATHE_ASSIGN_OR_RETURN(const Json json, formats::ReadJsonObject(path));
   ConfigReader config(json, path.string());
   LATHE_ASSIGN_OR_RETURN(ModelDescription d, Describe(config));
   const std::filesystem::path generation = folder / "generation_config.json";
   if (std::filesystem::exists(generation)) {
-    LATHE_ASSIGN_OR_RETURN(const Json other, ReadJsonObject(generation));
+    LATHE_ASSIGN_OR_RETURN(const Json other, formats::ReadJsonObject(generation));
     ReadEndTokens(ConfigReader(other, generation.string()).Find("eos_token_id"), d.end_tokens);
   }
   ReadEndTokens(config.Find("eos_token_id"), d.end_tokens);
