@@ -1,11 +1,12 @@
 #pragma once
-// Filters, tests, methods and member access of the template language. Pure: what they need comes as
-// arguments. Errors are kInvalidArgument and name the function.
+// Global functions, filters, tests, methods and member access of the template language. Pure: what
+// they need comes as arguments. Errors are kInvalidArgument and name the function.
 
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/result.h"
 #include "worker/trainer/chat_template/value.h"
 
@@ -22,6 +23,10 @@ struct Arguments {
   const Value* Find(std::size_t place, std::string_view name) const;
 };
 
+inline constexpr const char* kGlobals[] = {"range", "namespace", "raise_exception", "strftime_now",
+                                           "dict"};
+/// `name(arguments)` of one of kGlobals.
+Result<Value> CallGlobal(std::string_view name, const Arguments& arguments, Instant now);
 /// `value | name(arguments)`.
 Result<Value> ApplyFilter(std::string_view name, const Value& value, const Arguments& arguments);
 /// `value is name(arguments)`.

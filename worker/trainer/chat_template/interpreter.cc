@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 
 namespace lathe::trainer::chat_template {
 namespace {
@@ -25,51 +24,6 @@ tl::unexpected<Error> TooMuch(const std::string& what) {
 Error AtLine(Error error, int line) {
   if (error.message.starts_with("line ")) return error;
   return error.WithContext("line " + std::to_string(line));
-}
-
-Result<Value> Range(const Arguments& arguments) {
-  std::array<std::int64_t, 3> bounds = {0, 0, 1};
-  const std::size_t count = arguments.positional.size();
-  if (count < 1 || count > 3) return Bad("range needs one to three integers");
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto integer = arguments.positional[i].AsInteger();
-    if (!integer) return Bad("range needs integers");
-    bounds[count == 1 ? 1 : i] = *integer;
-  }
-  const auto [start, stop, step] = bounds;
-  if (step == 0) return Bad("range's step cannot be 0");
-  List list;
-  for (std::int64_t i = start; step > 0 ? i < stop : i > stop;) {
-    if (static_cast<std::int64_t>(list.size()) >= kMaxElements)
-      return TooMuch("makes too long a range");
-    list.emplace_back(i);
-    if (__builtin_add_overflow(i, step, &i)) break;
-  }
-  return Value(std::move(list));
-}
-
-Result<Value> FormatTime(Instant now, const Arguments& arguments) {
-  if (arguments.positional.size() != 1 || arguments.positional[0].AsString() == nullptr) {
-    return Bad("strftime_now needs a format");
-  }
-  const std::string& format = *arguments.positional[0].AsString();
-  if (format.empty()) return Value("");
-  const std::time_t seconds = ToMicros(now) / 1'000'000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  std::array<char, 1024> buffer{};
-  const std::size_t size = std::strftime(buffer.data(), buffer.size(), format.c_str(), &parts);
-  if (size == 0) return Bad("strftime_now's format is too long");
-  return Value(std::string(buffer.data(), size));
-}
-
-Value MakeNamespace(const Arguments& arguments) {
-  auto made = std::make_shared<Namespace>();
-  if (!arguments.positional.empty() && arguments.positional[0].AsDict() != nullptr) {
-    made->members = *arguments.positional[0].AsDict();
-  }
-  for (const auto& [name, value] : arguments.named) SetKey(made->members, name, value);
-  return made;
 }
 
 Value LoopState(const List& elements, std::size_t i) {
@@ -101,9 +55,7 @@ class Interpreter::DepthGuard {
 };
 
 Interpreter::Interpreter(const Dict& context, Instant now) : now_(now), scopes_(2) {
-  for (const char* name : {"range", "namespace", "raise_exception", "strftime_now", "dict"}) {
-    scopes_[0].emplace(name, Callable{name, nullptr});
-  }
+  for (const char* name : kGlobals) scopes_[0].emplace(name, Callable{name, nullptr});
   for (const auto& [name, value] : context) scopes_[0].insert_or_assign(name, value);
 }
 
@@ -440,21 +392,7 @@ Result<Value> Interpreter::EvaluateCall(const Expression& expression) {
 
 Result<Value> Interpreter::Call(const Callable& callable, const Arguments& arguments) {
   if (callable.macro != nullptr) return CallMacro(*callable.macro, arguments);
-  if (callable.name == "range") return Range(arguments);
-  if (callable.name == "strftime_now") return FormatTime(now_, arguments);
-  if (callable.name == "dict") {
-    Dict dict;
-    for (const auto& [name, value] : arguments.named) SetKey(dict, name, value);
-    return Value(std::move(dict));
-  }
-  if (callable.name == "raise_exception") {
-    return Bad(arguments.positional.empty() ? "the template refuses the conversation"
-                                            : ToText(arguments.positional[0]));
-  }
-  for (const auto& [name, value] : arguments.named) {
-    if (value.extent().holds_namespace) return Bad("a namespace cannot hold a namespace");
-  }
-  return MakeNamespace(arguments);
+  return CallGlobal(callable.name, arguments, now_);
 }
 
 /// A macro sees the template's own variables and its parameters, not the caller's loops.
