@@ -1,6 +1,7 @@
 #pragma once
 // Loads a decoder from a Hugging Face folder or a GGUF file: the file is mapped, and threads
-// convert rows straight into the compute type at their final place in the fused weights. A weight
+// convert rows straight into the compute type at their final place in the fused weights; on their
+// way to another device than the CPU, through host memory for one weight at a time. A weight
 // that is missing, surplus or of the wrong shape is an error that names it and the file.
 
 #include <ATen/core/Tensor.h>

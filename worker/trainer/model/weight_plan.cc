@@ -143,8 +143,9 @@ void PlanLayer(Decoder& decoder, std::size_t index, Planner& planner) {
 
 }  // namespace
 
-Decoder AllocateDecoder(const ModelDescription& d, at::ScalarType dtype, WeightStorage storage) {
-  const auto options = at::TensorOptions().dtype(dtype);
+Decoder AllocateDecoder(const ModelDescription& d, at::ScalarType dtype, WeightStorage storage,
+                        const at::Device& device) {
+  const auto options = at::TensorOptions().dtype(dtype).device(device);
   const LinearMaker maker{options, storage == WeightStorage::kQuantized
                                        ? std::make_shared<quantization::Scratch>()
                                        : nullptr};

@@ -14,7 +14,7 @@ namespace lathe::trainer::model {
 struct Placement {
   std::string name;        ///< Hugging Face name: "model.layers.0.self_attn.q_proj.weight"
   std::string gguf_name;   ///< "blk.0.attn_q.weight"
-  at::Tensor destination;  ///< contiguous rows [out, in] or [n] of a CPU tensor
+  at::Tensor destination;  ///< contiguous rows [out, in] or [n]
   /// In GGUF files of Llama models the rows of q and k come in the order of interleaved rotary
   /// pairs; this is the head size to restore the order of half-split pairs by, else 0.
   std::int64_t interleaved_head_dim = 0;
@@ -30,9 +30,9 @@ struct Placement {
 /// Whether the weights of the layers' linear parts get memory, or are quantised as they are read.
 enum class WeightStorage { kDense, kQuantized };
 
-/// An allocated, uninitialised decoder on the CPU.
+/// An allocated, uninitialised decoder.
 Decoder AllocateDecoder(const ModelDescription& description, at::ScalarType dtype,
-                        WeightStorage storage);
+                        WeightStorage storage, const at::Device& device = at::kCPU);
 
 /// Every tensor that the decoder needs.
 std::vector<Placement> PlanWeights(Decoder& decoder);
