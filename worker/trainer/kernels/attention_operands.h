@@ -48,6 +48,17 @@ struct Columns {
   }
 };
 
+/// The same while they are being packed.
+struct WritableColumns {
+  std::uint32_t* data = nullptr;
+  std::int64_t units = 0;
+
+  operator Columns() const { return {data, units}; }
+  std::uint32_t* Panel(std::int64_t panel, std::int64_t unit = 0) const {
+    return data + (panel * units + unit) * kTileColumns;
+  }
+};
+
 /// Memory of one thread, used piece by piece.
 class Space {
  public:
@@ -71,11 +82,11 @@ std::int64_t ColumnUnits(std::int64_t columns, std::int64_t depth) {
 /// [count, depth] lines as columns.
 template <class T>
 Columns PackColumns(const Matrix<T>& lines, std::int64_t count, std::int64_t depth, Space& space) {
-  const Columns packed{space.Take(ColumnUnits<T>(count, depth)), UnitsOf<T>(depth)};
+  const WritableColumns packed{space.Take(ColumnUnits<T>(count, depth)), UnitsOf<T>(depth)};
   for (std::int64_t begin = 0; begin < count; begin += kTileColumns) {
     Tiles<T>().pack_columns(
         {lines.Line(begin), lines.stride, std::min(kTileColumns, count - begin)}, depth,
-        const_cast<std::uint32_t*>(packed.Panel(begin / kTileColumns)));
+        packed.Panel(begin / kTileColumns));
   }
   return packed;
 }
@@ -83,11 +94,11 @@ Columns PackColumns(const Matrix<T>& lines, std::int64_t count, std::int64_t dep
 template <class T>
 Columns PackColumnsAcross(const Matrix<T>& lines, std::int64_t count, std::int64_t depth,
                           Space& space) {
-  const Columns packed{space.Take(ColumnUnits<T>(count, depth)), UnitsOf<T>(depth)};
+  const WritableColumns packed{space.Take(ColumnUnits<T>(count, depth)), UnitsOf<T>(depth)};
   for (std::int64_t begin = 0; begin < count; begin += kTileColumns) {
     Tiles<T>().pack_columns_across({lines.data + begin, lines.stride, depth},
                                    std::min(kTileColumns, count - begin),
-                                   const_cast<std::uint32_t*>(packed.Panel(begin / kTileColumns)));
+                                   packed.Panel(begin / kTileColumns));
   }
   return packed;
 }
