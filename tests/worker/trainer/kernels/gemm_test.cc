@@ -98,6 +98,25 @@ TEST_P(GemmTest, SomeColumnsIntoASlice) {
   }
 }
 
+TEST_P(GemmTest, AWeightsOrderDoesNotMatter) {
+  struct Shape {
+    std::int64_t columns;
+    std::int64_t depth;
+  };
+  // Given by lines along the depth, the first, second and fourth are read as they lie; the third
+  // has lines that would all meet in a few places of a cache.
+  for (const Shape& shape : {Shape{80, 33}, Shape{176, 1700}, Shape{512, 300}, Shape{336, 200}}) {
+    const at::Tensor x = Random(45, shape.depth);
+    const at::Tensor weight = Random(shape.columns, shape.depth);
+    const LowRankProduct product{Random(45, 8), Random(shape.columns - 30, 8), 30, 0.5};
+    const GemmOptions options{.low_rank = {&product, 1}};
+    PackedRows packed(x);
+    const at::Tensor want = Multiply(packed, weight, options);
+    const at::Tensor got = Multiply(packed, weight.t().contiguous().t(), options);
+    EXPECT_TRUE(at::equal(got, want)) << shape.columns << " x " << shape.depth;
+  }
+}
+
 TEST_P(GemmTest, ARowGetsWhatItGetsAlone) {
   const at::Tensor x = Random(100, 96);
   const at::Tensor weight = Random(64, 96);

@@ -44,8 +44,11 @@ struct Lines {
 
 struct TileSegment {
   const std::uint32_t* rows = nullptr;     ///< packed
-  const std::uint32_t* columns = nullptr;  ///< packed
+  const std::uint32_t* columns = nullptr;  ///< packed; of fp32 also as they lie
   std::int64_t units = 0;                  ///< whole steps
+  /// Units from one unit of the depth to the next, of columns that lie as they are: then there are
+  /// kTileColumns of them.
+  std::int64_t column_stride = kTileColumns;
 };
 
 /// What will be needed next, to be brought into the second-level cache meanwhile: `count` pieces of
