@@ -16,6 +16,17 @@ function(lathe_add_library name)
   add_library(lathe::${name} ALIAS lathe_${name})
 endfunction()
 
+# lathe_compile_together(TARGET COUNT): COUNT files of the target at a time make one translation unit,
+# unless LATHE_UNITY is off. Most of a small file's compile time goes into headers and templates that
+# its neighbours read, too. Only for tests and generated code: a library's file should not compile
+# because of what another one includes.
+function(lathe_compile_together target count)
+  if(LATHE_UNITY)
+    set_target_properties(${target} PROPERTIES
+      UNITY_BUILD ON UNITY_BUILD_MODE BATCH UNITY_BUILD_BATCH_SIZE ${count})
+  endif()
+endfunction()
+
 # lathe_add_test(NAME LABEL SOURCES ... DEPS ... [ENVIRONMENT ...] [TIMEOUT seconds])
 # A GoogleTest program NAME, registered with ctest under LABEL
 # (unit, contract, sim, integration, e2e, parity, gpu).
@@ -28,6 +39,10 @@ function(lathe_add_test name label)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  lathe_compile_together(${name} 6)
+  if(CMAKE_BUILD_TYPE STREQUAL Release)
+    target_compile_options(${name} PRIVATE -O1)  # a test's own code runs for moments
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "LATHE_SOURCE_DIR=${PROJECT_SOURCE_DIR};LATHE_BINARY_DIR=${CMAKE_BINARY_DIR}/bin;${ARG_ENVIRONMENT}")

@@ -35,7 +35,7 @@ core::Commit OneJob(std::uint64_t sequence, const std::string& id) {
 }
 
 /// Talks to the server past the store.
-void Raw(const testing::RedisServer& server, const char* command) {
+void Send(const testing::RedisServer& server, const char* command) {
   redisContext* context = redisConnectUnix(server.socket().c_str());
   ASSERT_EQ(context->err, 0);
   freeReplyObject(redisCommand(context, command));
@@ -100,7 +100,7 @@ TEST(RedisStore, UsesItsPassword) {
 
 TEST(RedisStore, RefusesANewerSchema) {
   const auto server = StartServer();
-  Raw(*server, "SET lathe:schema 2");
+  Send(*server, "SET lathe:schema 2");
   const auto store = OpenRedisStore(OptionsFor(*server));
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, ErrorCode::kFailedPrecondition);
@@ -153,10 +153,10 @@ TEST(RedisStore, RefusesAFullServerWithoutDoingHalf) {
   const auto server = StartServer();
   auto store = *OpenRedisStore(OptionsFor(*server));
   ASSERT_TRUE(store->AcquireLeadership("one", std::chrono::seconds(60)));
-  Raw(*server, "CONFIG SET maxmemory 1");
+  Send(*server, "CONFIG SET maxmemory 1");
   const core::Commit commit = OneJob(1, "job-1");
   EXPECT_EQ(store->Commit({&commit, 1}).error().code, ErrorCode::kResourceExhausted);
-  Raw(*server, "CONFIG SET maxmemory 0");
+  Send(*server, "CONFIG SET maxmemory 0");
   EXPECT_TRUE(store->Commit({&commit, 1}));
 }
 

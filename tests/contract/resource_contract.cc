@@ -15,14 +15,14 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using Outcome = ResourceWriteResult::Outcome;
 
-constexpr Duration kTtl = std::chrono::seconds(60);
+constexpr Duration kLeadershipTtl = std::chrono::seconds(60);
 constexpr char kKind[] = "thing";
 
 class Resources : public StoreContract {
  protected:
   void SetUp() override {
     StoreContract::SetUp();
-    ASSERT_TRUE(store_->AcquireLeadership("one", kTtl));
+    ASSERT_TRUE(store_->AcquireLeadership("one", kLeadershipTtl));
   }
 
   /// A write that has never been made before.
@@ -185,7 +185,7 @@ TEST_P(Resources, DoesNotCountWhatIsGoneNorARefusedCommit) {
 
 TEST_P(Resources, OnlyTheLeaderWrites) {
   const auto other = backend_->Open();
-  ASSERT_TRUE(other->AcquireLeadership("one", kTtl));
+  ASSERT_TRUE(other->AcquireLeadership("one", kLeadershipTtl));
   const auto fenced = store_->WriteResource(Make("a", 0));
   ASSERT_FALSE(fenced);
   EXPECT_EQ(fenced.error().code, ErrorCode::kAborted);

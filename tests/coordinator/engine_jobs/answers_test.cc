@@ -12,7 +12,7 @@ using domain::AttemptPhase;
 using providers::RemoteState;
 using ::testing::HasSubstr;
 
-const domain::AttemptKey kAttempt{domain::JobId("job-0123456789ab"), domain::AttemptNumber(1)};
+const domain::AttemptKey kFirstAttempt{domain::JobId("job-0123456789ab"), domain::AttemptNumber(1)};
 
 const providers::Engine& OpenAi() {
   return **providers::FindEngine("openai");
@@ -27,32 +27,32 @@ providers::RemoteJob Job(RemoteState state) {
 }
 
 TEST(Answers, AMarkerNamesJobAndAttempt) {
-  EXPECT_EQ(MarkerOf(kAttempt), "job-0123456789ab-1");
+  EXPECT_EQ(MarkerOf(kFirstAttempt), "job-0123456789ab-1");
 }
 
 TEST(Answers, AJobThatGoesOnHasNoEnd) {
   for (const auto state : {RemoteState::kUnknown, RemoteState::kStarting, RemoteState::kRunning}) {
-    EXPECT_FALSE(EndOf(OpenAi(), kAttempt, Job(state)));
+    EXPECT_FALSE(EndOf(OpenAi(), kFirstAttempt, Job(state)));
   }
 }
 
 TEST(Answers, EveryEndIsOneOfOurs) {
   auto job = Job(RemoteState::kSucceeded);
   job.model = "ft:x";
-  auto end = EndOf(OpenAi(), kAttempt, job);
+  auto end = EndOf(OpenAi(), kFirstAttempt, job);
   EXPECT_EQ(end->phase, AttemptPhase::kSucceeded);
   EXPECT_THAT(end->message, HasSubstr("ft:x"));
 
   job = Job(RemoteState::kFailed);
   job.error = "too few examples";
-  end = EndOf(OpenAi(), kAttempt, job);
+  end = EndOf(OpenAi(), kFirstAttempt, job);
   EXPECT_EQ(end->phase, AttemptPhase::kFailed);
   EXPECT_EQ(end->failure_class, domain::FailureClass::kUser) << "trying again costs money";
   EXPECT_EQ(end->message, "OpenAI: too few examples");
 
-  end = EndOf(OpenAi(), kAttempt, Job(RemoteState::kCancelled));
+  end = EndOf(OpenAi(), kFirstAttempt, Job(RemoteState::kCancelled));
   EXPECT_EQ(end->phase, AttemptPhase::kInterrupted);
-  EXPECT_EQ(end->key, kAttempt);
+  EXPECT_EQ(end->key, kFirstAttempt);
 }
 
 TEST(Answers, TheStandingIsOneSentence) {

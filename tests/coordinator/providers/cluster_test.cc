@@ -15,16 +15,16 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::UnorderedElementsAre;
 
-struct Row {
+struct SupportRow {
   std::string path;
   std::vector<std::string> values;
   std::string device = "cpu";
 };
 
-v1::TrainerCapabilities Trainer(const std::vector<Row>& rows,
+v1::TrainerCapabilities Trainer(const std::vector<SupportRow>& rows,
                                 const std::map<std::string, std::string>& without_effect = {}) {
   v1::TrainerCapabilities trainer;
-  for (const Row& row : rows) {
+  for (const SupportRow& row : rows) {
     auto& accepted = *trainer.add_accepted();
     accepted.set_path(row.path);
     accepted.set_device(row.device);

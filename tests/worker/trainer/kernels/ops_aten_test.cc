@@ -14,7 +14,7 @@
 namespace lathe::trainer::kernels {
 namespace {
 
-constexpr std::int64_t kRows = 7;
+constexpr std::int64_t kAtenRows = 7;
 constexpr std::int64_t kWidth = 48;
 
 class AtenOpsTest : public testing::TestWithParam<at::ScalarType> {
@@ -43,13 +43,13 @@ INSTANTIATE_TEST_SUITE_P(Types, AtenOpsTest, testing::Values(at::kFloat, at::kBF
                          });
 
 TEST_P(AtenOpsTest, Norms) {
-  const at::Tensor x = Random({kRows, kWidth});
-  const at::Tensor dy = Random({kRows, kWidth});
+  const at::Tensor x = Random({kAtenRows, kWidth});
+  const at::Tensor dy = Random({kAtenRows, kWidth});
   const Norm norm = MakeNorm(kWidth);
   const RmsNormResult ours = RmsNorm(x, norm);
   const RmsNormResult chain = aten::RmsNorm(x, norm);
   ExpectSame(ours.y, chain.y);
-  at::Tensor dx = Random({kRows, kWidth});
+  at::Tensor dx = Random({kAtenRows, kWidth});
   at::Tensor chain_dx = dx.clone();
   AddRmsNormBackward(dy, x, norm, ours.rstd, dx);
   aten::AddRmsNormBackward(dy, x, norm, chain.rstd, chain_dx);
@@ -58,19 +58,19 @@ TEST_P(AtenOpsTest, Norms) {
 
 TEST_P(AtenOpsTest, HeadsAndTheirAngles) {
   const HeadSpan span{.begin = 8, .count = 3, .head_dim = 12};
-  const at::Tensor before = Random({kRows, kWidth});
+  const at::Tensor before = Random({kAtenRows, kWidth});
   at::Tensor x = before.clone();
   at::Tensor chain = before.clone();
   const Norm norm = MakeNorm(12);
   const at::Tensor rstd = NormHeads(x, span, norm);
   aten::NormHeads(chain, span, norm);
   ExpectSame(x, chain);
-  at::Tensor d = Random({kRows, kWidth});
+  at::Tensor d = Random({kAtenRows, kWidth});
   at::Tensor chain_d = d.clone();
   NormHeadsBackward(d, before, span, norm, rstd);
   aten::NormHeadsBackward(chain_d, before, span, norm, rstd);
   ExpectSame(d, chain_d);
-  const at::Tensor angles = at::randn({kRows, 4}, at::kFloat);
+  const at::Tensor angles = at::randn({kAtenRows, 4}, at::kFloat);
   for (const Rotation rotation : {Rotation::kForward, Rotation::kInverse}) {
     ApplyRope(x, span, angles.cos(), angles.sin(), rotation);
     aten::ApplyRope(chain, span, angles.cos(), angles.sin(), rotation);
@@ -79,8 +79,8 @@ TEST_P(AtenOpsTest, HeadsAndTheirAngles) {
 }
 
 TEST_P(AtenOpsTest, GatedActivations) {
-  const at::Tensor gate_up = Random({kRows, kWidth}, 2);
-  const at::Tensor dout = Random({kRows, kWidth / 2});
+  const at::Tensor gate_up = Random({kAtenRows, kWidth}, 2);
+  const at::Tensor dout = Random({kAtenRows, kWidth / 2});
   for (const Activation activation : {Activation::kSilu, Activation::kGeluTanh}) {
     ExpectSame(Gated(activation, gate_up), aten::Gated(activation, gate_up));
     ExpectSame(GatedBackward(activation, dout, gate_up),
@@ -115,11 +115,11 @@ TEST_P(AtenOpsTest, Softmax) {
 }
 
 TEST_P(AtenOpsTest, CrossEntropies) {
-  const at::Tensor targets = at::arange(kRows, at::kLong) * 5;
+  const at::Tensor targets = at::arange(kAtenRows, at::kLong) * 5;
   for (const double cap : {0.0, 2.0}) {
-    at::Tensor logits = Random({kRows, kWidth}, 3);
+    at::Tensor logits = Random({kAtenRows, kWidth}, 3);
     at::Tensor chain = logits.clone();
-    const at::Tensor scales = at::full({kRows}, 0.5, at::kFloat);
+    const at::Tensor scales = at::full({kAtenRows}, 0.5, at::kFloat);
     ExpectSame(CrossEntropyRows(logits, targets, scales, cap).losses,
                aten::CrossEntropyRows(chain, targets, scales, cap).losses);
     ExpectSame(logits, chain);

@@ -18,14 +18,14 @@
 namespace lathe::trainer::model {
 namespace {
 
-struct Case {
+struct AttentionCase {
   const char* name;
   std::int64_t length;
   std::int64_t window;
   double cap;
 };
 
-constexpr Case kCases[] = {
+constexpr AttentionCase kCases[] = {
     {"Short", 20, 0, 0},        {"ShortWindow", 20, 6, 0},
     {"ShortCap", 20, 0, 0.8},   {"WindowOfOne", 9, 1, 0},
     {"Blocks", 1100, 0, 0},     {"BlocksNarrowWindow", 1100, 40, 0},
@@ -55,7 +55,7 @@ at::Tensor Plain(const AttentionShape& s, const at::Tensor& qkv) {
   return at::einsum("hqk,khd->qhd", {at::softmax(masked, -1), values}).flatten(1, 2);
 }
 
-class AttentionTest : public testing::TestWithParam<Case> {
+class AttentionTest : public testing::TestWithParam<AttentionCase> {
  protected:
   AttentionTest() {
     at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);

@@ -28,14 +28,14 @@ constexpr std::int64_t kTokens = 19;
 constexpr std::int64_t kIn = 40;
 constexpr std::int64_t kOut = 48;
 
-struct Case {
+struct LinearCase {
   at::ScalarType type;
   bool covers_all;
   bool bias;
   bool dropout;
 };
 
-class LinearTest : public testing::TestWithParam<Case> {
+class LinearTest : public testing::TestWithParam<LinearCase> {
  protected:
   LinearTest() {
     if (NoDevice()) return;
@@ -88,8 +88,8 @@ class LinearTest : public testing::TestWithParam<Case> {
   at::Tensor dy_;
 };
 
-std::vector<Case> Cases() {
-  std::vector<Case> cases;
+std::vector<LinearCase> Cases() {
+  std::vector<LinearCase> cases;
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     for (const bool covers : {true, false}) {
       for (const bool bias : {true, false}) {
