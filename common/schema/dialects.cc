@@ -11,8 +11,8 @@
 namespace lathe::schema {
 namespace {
 
-constexpr std::string_view kTokens[] = {"universal", "legacy", "sectioned", "training_config",
-                                        "simple"};
+constexpr std::string_view kDialectTokens[] = {"universal", "legacy", "sectioned",
+                                               "training_config", "simple"};
 
 void Place(Tree& tree, std::string_view key, Tree value) {
   const std::size_t dot = key.find('.');
@@ -92,14 +92,14 @@ bool HasErrorAt(const std::vector<Finding>& findings, std::string_view path) {
 }  // namespace
 
 std::string_view ToString(Dialect dialect) {
-  return kTokens[static_cast<std::size_t>(dialect)];
+  return kDialectTokens[static_cast<std::size_t>(dialect)];
 }
 
 std::optional<Dialect> DialectOf(std::string_view token) {
-  const auto found = std::find(std::begin(kTokens), std::end(kTokens), token);
-  return found == std::end(kTokens)
+  const auto found = std::find(std::begin(kDialectTokens), std::end(kDialectTokens), token);
+  return found == std::end(kDialectTokens)
              ? std::nullopt
-             : std::optional(static_cast<Dialect>(found - std::begin(kTokens)));
+             : std::optional(static_cast<Dialect>(found - std::begin(kDialectTokens)));
 }
 
 std::vector<Finding> AllFindings(const Imported& imported) {

@@ -7,7 +7,7 @@
 namespace lathe::schema {
 namespace {
 
-constexpr char kHeader[] = R"(# The job configuration
+constexpr char kMarkdownHeader[] = R"(# The job configuration
 
 Generated from the schema in `proto/lathe/v1`; do not edit. One configuration describes a fine-tuning
 job for every engine that can run it. It is written as JSON or YAML; a parameter that is not given
@@ -74,7 +74,7 @@ void WriteFacts(const Parameter& parameter, std::ostream& out) {
 
 std::string ExportMarkdown() {
   std::ostringstream out;
-  out << kHeader;
+  out << kMarkdownHeader;
   std::string section;
   for (const Parameter& parameter : ParameterPaths()) {
     if (std::string its_section = SectionOf(parameter); its_section != section) {

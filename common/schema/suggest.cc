@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <numeric>
 
+#include "common/schema/suggest_internal.h"
+
 namespace lathe::schema {
 namespace {
 
 /// Names longer than this have no near neighbour among ours; bounds the work on hostile input.
 constexpr std::size_t kLongestName = 80;
+
+}  // namespace
 
 std::string Folded(std::string_view text) {
   std::string folded;
@@ -18,8 +22,6 @@ std::string Folded(std::string_view text) {
   }
   return folded;
 }
-
-}  // namespace
 
 std::size_t EditDistance(std::string_view a, std::string_view b) {
   const std::string from = Folded(a);

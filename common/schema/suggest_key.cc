@@ -13,16 +13,6 @@ std::string LastName(const std::string& path) {
   return dot == std::string::npos ? path : path.substr(dot + 1);
 }
 
-std::string Folded(const std::string& text) {
-  std::string folded;
-  for (const char c : text) {
-    if (c != '_' && c != '-') {
-      folded += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
-  }
-  return folded;
-}
-
 bool IsPart(const std::string& name, const std::string& key) {
   return name.size() >= kShortestPart && Folded(key).find(Folded(name)) != std::string::npos;
 }

@@ -10,10 +10,6 @@
 namespace lathe::trainer::chat_template {
 namespace {
 
-tl::unexpected<Error> Bad(const std::string& what) {
-  return Failure(ErrorCode::kInvalidArgument, what);
-}
-
 std::string Named(const Undefined& undefined) {
   return undefined.name.empty() ? "a value" : "'" + undefined.name + "'";
 }

@@ -2,14 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "worker/trainer/chat_template/functions.h"
+
 namespace lathe::trainer::chat_template {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-tl::unexpected<Error> Bad(const std::string& what) {
-  return Failure(ErrorCode::kInvalidArgument, what);
-}
 
 Status CheckMessages(const Json& conversation) {
   if (!conversation.is_object() || !conversation.contains("messages") ||

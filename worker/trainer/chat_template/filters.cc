@@ -13,10 +13,6 @@ namespace {
 
 using Filter = Result<Value> (*)(const Value& value, const Arguments& arguments);
 
-tl::unexpected<Error> Bad(const std::string& what) {
-  return Failure(ErrorCode::kInvalidArgument, what);
-}
-
 Result<Value> Trim(const Value& value, const Arguments& arguments) {
   return CallMethod(Value(ToText(value)), "strip", arguments);
 }
@@ -32,7 +28,7 @@ Result<Value> Length(const Value& value, const Arguments&) {
   return Value(static_cast<std::int64_t>(elements.size()));
 }
 
-Result<Value> Json(const Value& value, const Arguments& arguments) {
+Result<Value> AsJson(const Value& value, const Arguments& arguments) {
   const Value* indent = arguments.Find(0, "indent");
   const std::int64_t width = indent == nullptr ? -1 : indent->AsInteger().value_or(-1);
   if (width > 32) return Bad("indent is too large");
@@ -318,7 +314,7 @@ constexpr Row kFilters[] = {
     {"capitalize", ChangeCase<Case::kCapitalized>},
     {"length", Length},
     {"count", Length},
-    {"tojson", Json},
+    {"tojson", AsJson},
     {"join", Join},
     {"default", Default},
     {"d", Default},

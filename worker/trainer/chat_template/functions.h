@@ -2,6 +2,7 @@
 // Global functions, filters, tests, methods and member access of the template language. Pure: what
 // they need comes as arguments. Errors are kInvalidArgument and name the function.
 
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,6 +15,11 @@ namespace lathe::trainer::chat_template {
 
 inline constexpr std::size_t kMaxTextBytes = std::size_t{64} << 20;
 inline constexpr std::int64_t kMaxElements = 1'000'000;
+
+/// What a template, or what it is applied to, does wrong.
+inline tl::unexpected<Error> Bad(const std::string& what) {
+  return Failure(ErrorCode::kInvalidArgument, what);
+}
 
 struct Arguments {
   std::vector<Value> positional;

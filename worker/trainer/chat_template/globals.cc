@@ -8,10 +8,6 @@
 namespace lathe::trainer::chat_template {
 namespace {
 
-tl::unexpected<Error> Bad(const std::string& what) {
-  return Failure(ErrorCode::kInvalidArgument, what);
-}
-
 Result<Value> Range(const Arguments& arguments) {
   std::array<std::int64_t, 3> bounds = {0, 0, 1};
   const std::size_t count = arguments.positional.size();

@@ -6,6 +6,8 @@
 namespace lathe::trainer::chat_template {
 namespace {
 
+using Kind = Expression::Kind;
+
 constexpr std::uint64_t kMaxSteps = 20'000'000;   ///< an expression or statement is one
 constexpr std::uint64_t kStepsPerIteration = 10;  ///< a scope and the loop variable are made
 // Of nested evaluation, macros included; stays within 8 MiB of stack with sanitizers too.
@@ -13,9 +15,6 @@ constexpr int kMaxDepth = 400;
 constexpr int kMaxValueDepth = 100;
 constexpr std::uint64_t kMaxValueSize = 10'000'000;
 
-tl::unexpected<Error> Bad(const std::string& what) {
-  return Failure(ErrorCode::kInvalidArgument, what);
-}
 tl::unexpected<Error> TooMuch(const std::string& what) {
   return Failure(ErrorCode::kInvalidArgument, "the template " + what);
 }
@@ -243,7 +242,6 @@ Result<Value> Interpreter::Evaluate(const Expression& expression) {
 }
 
 Result<Value> Interpreter::EvaluateUnchecked(const Expression& expression) {
-  using Kind = Expression::Kind;
   switch (expression.kind) {
     case Kind::kLiteral:
       return expression.value;

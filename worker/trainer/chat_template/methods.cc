@@ -15,10 +15,6 @@ struct Row {
   Method call;
 };
 
-tl::unexpected<Error> Bad(const std::string& what) {
-  return Failure(ErrorCode::kInvalidArgument, what);
-}
-
 /// A string argument; the empty one when it is left out and `fallback` allows that.
 Result<std::string> TextArgument(const Arguments& arguments, std::size_t place) {
   const Value* value = arguments.Find(place, "");

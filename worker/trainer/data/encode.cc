@@ -4,8 +4,11 @@
 #include <nlohmann/json.hpp>
 
 namespace lathe::trainer::data {
+namespace {
 
 using Json = nlohmann::ordered_json;
+
+}  // namespace
 
 tl::unexpected<Error> Bad(const std::string& what) {
   return Failure(ErrorCode::kInvalidArgument, what);

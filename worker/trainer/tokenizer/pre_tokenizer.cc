@@ -3,14 +3,14 @@
 namespace lathe::trainer::tokenizer {
 namespace {
 
-struct Piece {
+struct Stretch {
   ByteRange range;
   bool matched;
 };
 
 /// Matches and the gaps between them, in order, covering the text.
-std::vector<Piece> Cover(const std::vector<ByteRange>& matches, std::size_t size, bool invert) {
-  std::vector<Piece> pieces;
+std::vector<Stretch> Cover(const std::vector<ByteRange>& matches, std::size_t size, bool invert) {
+  std::vector<Stretch> pieces;
   std::size_t at = 0;
   for (const ByteRange match : matches) {
     if (match.begin > at) pieces.push_back({{at, match.begin}, invert});
@@ -22,7 +22,7 @@ std::vector<Piece> Cover(const std::vector<ByteRange>& matches, std::size_t size
 }
 
 /// Whether a piece is glued to the word before it, which ends with `previous`.
-bool Joins(SplitBehavior behavior, const Piece& previous, const Piece& piece) {
+bool Joins(SplitBehavior behavior, const Stretch& previous, const Stretch& piece) {
   switch (behavior) {
     case SplitBehavior::kMergedWithPrevious:
       return piece.matched && !previous.matched;
@@ -35,10 +35,10 @@ bool Joins(SplitBehavior behavior, const Piece& previous, const Piece& piece) {
   }
 }
 
-void Append(const SplitStep& step, const std::vector<Piece>& pieces, std::size_t offset,
+void Append(const SplitStep& step, const std::vector<Stretch>& pieces, std::size_t offset,
             std::vector<ByteRange>& words) {
-  const Piece* previous = nullptr;
-  for (const Piece& piece : pieces) {
+  const Stretch* previous = nullptr;
+  for (const Stretch& piece : pieces) {
     if (step.behavior == SplitBehavior::kRemoved && piece.matched) continue;
     if (previous != nullptr && Joins(step.behavior, *previous, piece)) {
       words.back().end = offset + piece.range.end;

@@ -9,10 +9,10 @@
 namespace lathe::trainer::tokenizer {
 namespace {
 
-tl::unexpected<Error> Malformed(const std::string& what) {
+tl::unexpected<Error> MalformedModel(const std::string& what) {
   return Failure(ErrorCode::kDataLoss, "tokenizer.model: " + what);
 }
-tl::unexpected<Error> Unsupported(const std::string& what) {
+tl::unexpected<Error> UnsupportedModel(const std::string& what) {
   return Failure(ErrorCode::kInvalidArgument, what + " is not supported");
 }
 
@@ -41,7 +41,7 @@ class MessageReader {
         return Fixed(field, 8);
       case 2: {
         LATHE_ASSIGN_OR_RETURN(const std::uint64_t size, Varint());
-        if (size > rest_.size()) return Malformed("a field is longer than the file");
+        if (size > rest_.size()) return MalformedModel("a field is longer than the file");
         field.bytes = rest_.substr(0, size);
         rest_.remove_prefix(size);
         return field;
@@ -49,7 +49,7 @@ class MessageReader {
       case 5:
         return Fixed(field, 4);
       default:
-        return Malformed("a field of an unknown kind");
+        return MalformedModel("a field of an unknown kind");
     }
   }
 
@@ -57,16 +57,16 @@ class MessageReader {
   Result<std::uint64_t> Varint() {
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
-      if (rest_.empty()) return Malformed("it ends within a number");
+      if (rest_.empty()) return MalformedModel("it ends within a number");
       const auto byte = static_cast<unsigned char>(rest_.front());
       rest_.remove_prefix(1);
       value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
       if (byte < 0x80) return value;
     }
-    return Malformed("a number has more than 64 bits");
+    return MalformedModel("a number has more than 64 bits");
   }
   Result<Field> Fixed(Field field, std::size_t size) {
-    if (size > rest_.size()) return Malformed("it ends within a number");
+    if (size > rest_.size()) return MalformedModel("it ends within a number");
     std::memcpy(&field.number, rest_.data(), size);  // Little-endian, as the machine.
     rest_.remove_prefix(size);
     return field;
@@ -84,10 +84,10 @@ Result<Piece> ReadPiece(std::string_view message) {
     if (field.tag == 3) piece.type = static_cast<PieceType>(field.number);
   }
   if (piece.text.empty() || !IsValidUtf8(piece.text)) {
-    return Malformed("a piece that is empty or not UTF-8");
+    return MalformedModel("a piece that is empty or not UTF-8");
   }
   if (piece.type < PieceType::kNormal || piece.type > PieceType::kByte) {
-    return Malformed("piece \"" + piece.text + "\" is of an unknown type");
+    return MalformedModel("piece \"" + piece.text + "\" is of an unknown type");
   }
   return piece;
 }
@@ -105,12 +105,12 @@ Status ReadTrainerSpec(std::string_view message, SentencePieceModel& model) {
   for (MessageReader reader(message); !reader.AtEnd();) {
     LATHE_ASSIGN_OR_RETURN(const Field field, reader.Next());
     if (field.tag == 3) type = field.number;
-    if (field.tag == 24 && field.number != 0) return Unsupported("treat_whitespace_as_suffix");
+    if (field.tag == 24 && field.number != 0) return UnsupportedModel("treat_whitespace_as_suffix");
     if (field.tag == 41) model.bos = IdOrNone(field.number);
     if (field.tag == 42) model.eos = IdOrNone(field.number);
     if (field.tag == 43) model.pad = IdOrNone(field.number);
   }
-  if (type != 2) return Unsupported("a SentencePiece model other than BPE");
+  if (type != 2) return UnsupportedModel("a SentencePiece model other than BPE");
   return {};
 }
 
@@ -119,13 +119,13 @@ Status ReadNormalizerSpec(std::string_view message, SentencePieceModel& model) {
   bool escapes = true;
   for (MessageReader reader(message); !reader.AtEnd();) {
     LATHE_ASSIGN_OR_RETURN(const Field field, reader.Next());
-    if (field.tag == 2 && !field.bytes.empty()) return Unsupported("precompiled_charsmap");
+    if (field.tag == 2 && !field.bytes.empty()) return UnsupportedModel("precompiled_charsmap");
     if (field.tag == 3) model.add_space_prefix = field.number != 0;
     if (field.tag == 4) removes_extra_spaces = field.number != 0;
     if (field.tag == 5) escapes = field.number != 0;
   }
-  if (removes_extra_spaces) return Unsupported("remove_extra_whitespaces");
-  if (!escapes) return Unsupported("a model that does not escape white space");
+  if (removes_extra_spaces) return UnsupportedModel("remove_extra_whitespaces");
+  if (!escapes) return UnsupportedModel("a model that does not escape white space");
   return {};
 }
 
@@ -158,7 +158,7 @@ Result<SentencePieceModel> ReadSentencePieceModel(std::string_view bytes) {
       LATHE_RETURN_IF_ERROR(ReadNormalizerSpec(field.bytes, model));
     }
   }
-  if (!described) return Malformed("it does not say what kind of model it is");
+  if (!described) return MalformedModel("it does not say what kind of model it is");
   return model;
 }
 
