@@ -5,10 +5,13 @@
 #include <signal.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <thread>
 
+#include "common/base/check.h"
 #include "common/base/file_io.h"
 #include "common/base/temp_dir.h"
 #include "tests/parity/support.h"
@@ -63,18 +66,17 @@ void WritePreferenceFile(const fs::path& path) {
 
 class Resume : public ::testing::Test {
  protected:
-  void SetUp() override {
-    auto folder = TempDir::Create();
-    ASSERT_TRUE(folder.has_value());
-    folder_ = std::make_unique<TempDir>(std::move(*folder));
-    WriteTrainingFile(root() / "train.jsonl");
-    std::ofstream(root() / "validation.jsonl")
-        << R"({"input_ids": [1, 2, 3, 4], "labels": [1, 2, 3, 4]})"
-        << "\n";
-    ASSERT_EQ(RunTrainer({"run", WritePlan("whole", Configuration())}).code, 0);
+  /// The undisturbed run, which most cases compare with, is done once.
+  static void SetUpTestSuite() {
+    undisturbed_ = WithData();
+    ASSERT_EQ(RunTrainer({"run", WriteTinyPlan(undisturbed(), "whole", Configuration())}).code, 0);
   }
+  static void TearDownTestSuite() { undisturbed_.reset(); }
+
+  void SetUp() override { folder_ = WithData(); }
 
   const fs::path& root() const { return folder_->path(); }
+  static const fs::path& undisturbed() { return undisturbed_->path(); }
 
   std::string WritePlan(const std::string& output, const Json& configuration) {
     return WriteTinyPlan(root(), output, configuration);
@@ -104,10 +106,10 @@ class Resume : public ::testing::Test {
   }
 
   /// What of the log must not depend on interruptions.
-  std::vector<Json> Story(const std::string& output) const {
+  static std::vector<Json> Story(const fs::path& output) {
     std::vector<Json> story;
     std::int64_t sequence = 0;
-    for (Json event : ReadEvents(root() / output / "events.jsonl")) {
+    for (Json event : ReadEvents(output / "events.jsonl")) {
       EXPECT_EQ(event["seq"].get<std::int64_t>(), ++sequence);
       if (event["type"] != "metric" && event["type"] != "evaluation") continue;
       for (const char* key : {"seq", "time", "tokensPerSecond", "memoryBytes"}) event.erase(key);
@@ -116,12 +118,14 @@ class Resume : public ::testing::Test {
     return story;
   }
 
-  void ExpectAlike(const std::string& output, const std::string& other) const {
+  static void ExpectAlike(const fs::path& output, const fs::path& other) {
     const fs::path file = "adapter/adapter_model.safetensors";
-    EXPECT_EQ(*ReadFile(root() / output / file), *ReadFile(root() / other / file));
+    EXPECT_EQ(*ReadFile(output / file), *ReadFile(other / file));
     EXPECT_EQ(Story(output), Story(other));
   }
-  void ExpectLikeWhole(const std::string& output) const { ExpectAlike(output, "whole"); }
+  void ExpectLikeUndisturbed(const std::string& output) const {
+    ExpectAlike(root() / output, undisturbed() / "whole");
+  }
 
   std::set<std::string> Checkpoints(const std::string& output) const {
     std::set<std::string> names;
@@ -132,6 +136,17 @@ class Resume : public ::testing::Test {
   }
 
  private:
+  static std::unique_ptr<TempDir> WithData() {
+    auto folder = TempDir::Create();
+    LATHE_CHECK(folder.has_value(), "a temporary folder can be made");
+    WriteTrainingFile(folder->path() / "train.jsonl");
+    std::ofstream(folder->path() / "validation.jsonl")
+        << R"({"input_ids": [1, 2, 3, 4], "labels": [1, 2, 3, 4]})"
+        << "\n";
+    return std::make_unique<TempDir>(std::move(*folder));
+  }
+
+  inline static std::unique_ptr<TempDir> undisturbed_;
   std::unique_ptr<TempDir> folder_;
 };
 
@@ -144,7 +159,7 @@ TEST_F(Resume, TermMakesACheckpointAndTheRestIsTheSame) {
   }
   EXPECT_GE(interruptions, 2);
   ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
-  ExpectLikeWhole("stopped");
+  ExpectLikeUndisturbed("stopped");
 }
 
 TEST_F(Resume, KilledRunsGoOnFromTheLastCheckpoint) {
@@ -157,7 +172,7 @@ TEST_F(Resume, KilledRunsGoOnFromTheLastCheckpoint) {
   // A kill in the middle of a line: the torn end is cut off.
   std::ofstream(root() / "killed/events.jsonl", std::ios::app) << R"({"seq": 9)";
   ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
-  ExpectLikeWhole("killed");
+  ExpectLikeUndisturbed("killed");
 }
 
 /// All at once of what a step may carry along.
@@ -191,7 +206,7 @@ TEST_F(Resume, WithPackingFp16EightBitMomentsAndEarlyStoppingToo) {
   }
   EXPECT_GE(cuts, 2);
   ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
-  ExpectAlike("in_parts", "at_once");
+  ExpectAlike(root() / "in_parts", root() / "at_once");
   // The record of the best, too, and which checkpoints are left.
   const auto last = [&](const std::string& output) {
     return ReadEvents(root() / output / "events.jsonl").back();
@@ -215,7 +230,6 @@ TEST_F(Resume, PreferenceTrainingGoesOnBitForBit) {
     std::ofstream(path) << json.dump();
     return path;
   };
-  fs::remove_all(root() / "whole");
   ASSERT_EQ(RunTrainer({"run", plan("whole")}).code, 0);
   const std::string killed = plan("killed");
   ASSERT_EQ(RunUntil(killed, "killed", 9, SIGKILL).signal, SIGKILL);
@@ -223,11 +237,11 @@ TEST_F(Resume, PreferenceTrainingGoesOnBitForBit) {
   // A reference that was lost is measured again, to the same bits.
   fs::remove(root() / "killed/reference.safetensors");
   ASSERT_EQ(RunTrainer({"run", killed}).code, 0);
-  ExpectLikeWhole("killed");
+  ExpectAlike(root() / "killed", root() / "whole");
   EXPECT_EQ(*ReadFile(root() / "killed/reference.safetensors"),
             *ReadFile(root() / "whole/reference.safetensors"));
   Json last;
-  for (const Json& event : Story("whole")) {
+  for (const Json& event : Story(root() / "whole")) {
     EXPECT_TRUE(event.contains("rewardMargin"));
     if (event["type"] == "metric") last = event;
   }
@@ -252,7 +266,6 @@ TEST_F(Resume, GeneratingAnswersChangesNothingAndIsTakenUpAgain) {
     return path;
   };
   const Json measured = {"tool_accuracy", "response_quality"};
-  fs::remove_all(root() / "whole");
   ASSERT_EQ(RunTrainer({"run", plan("whole", measured)}).code, 0);
   ASSERT_EQ(RunTrainer({"run", plan("unmeasured", Json::array())}).code, 0);
   EXPECT_EQ(*ReadFile(root() / "whole/adapter/adapter_model.safetensors"),
@@ -262,8 +275,8 @@ TEST_F(Resume, GeneratingAnswersChangesNothingAndIsTakenUpAgain) {
   EXPECT_EQ(RunUntil(cut, "cut", 12, SIGTERM).code, 75);
   EXPECT_EQ(RunUntil(cut, "cut", 18, SIGKILL).signal, SIGKILL);
   ASSERT_EQ(RunTrainer({"run", cut}).code, 0);
-  ExpectLikeWhole("cut");
-  EXPECT_TRUE(Story("cut").back().contains("responseQuality"));
+  ExpectAlike(root() / "cut", root() / "whole");
+  EXPECT_TRUE(Story(root() / "cut").back().contains("responseQuality"));
 }
 
 TEST_F(Resume, ADamagedCheckpointIsPassedOver) {
@@ -281,7 +294,7 @@ TEST_F(Resume, ADamagedCheckpointIsPassedOver) {
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   std::ofstream(file, std::ios::binary) << bytes;
   ASSERT_EQ(RunTrainer({"run", plan}).code, 0);
-  ExpectLikeWhole("damaged");
+  ExpectLikeUndisturbed("damaged");
   bool warned = false;
   for (const Json& event : ReadEvents(root() / "damaged/events.jsonl")) {
     if (event["type"] != "warning") continue;
@@ -291,22 +304,25 @@ TEST_F(Resume, ADamagedCheckpointIsPassedOver) {
 }
 
 TEST_F(Resume, AFinishedJobIsNotRedone) {
-  const std::string before = *ReadFile(root() / "whole/events.jsonl");
-  EXPECT_EQ(RunTrainer({"run", (root() / "whole.json").string()}).code, 0);
-  EXPECT_EQ(*ReadFile(root() / "whole/events.jsonl"), before);
+  const fs::path log = undisturbed() / "whole/events.jsonl";
+  const std::string before = *ReadFile(log);
+  const fs::path plan = WriteTinyPlan(undisturbed(), "whole", Configuration());
+  EXPECT_EQ(RunTrainer({"run", plan}).code, 0);
+  EXPECT_EQ(*ReadFile(log), before);
 }
 
 TEST_F(Resume, OtherSettingsAreRefused) {
   Json configuration = Configuration();
   configuration["optimizer"]["learningRate"] = 4e-3;
-  EXPECT_EQ(RunTrainer({"run", WritePlan("whole", configuration)}).code, 6);
+  const fs::path plan = WriteTinyPlan(undisturbed(), "whole", configuration);
+  EXPECT_EQ(RunTrainer({"run", plan}).code, 6);
 }
 
 TEST_F(Resume, GradientCheckpointingGivesTheSameBits) {
   Json configuration = Configuration();
   configuration["optimizations"] = {{"enabled", {"gradient_checkpointing"}}};
   ASSERT_EQ(RunTrainer({"run", WritePlan("recomputed", configuration)}).code, 0);
-  ExpectLikeWhole("recomputed");
+  ExpectLikeUndisturbed("recomputed");
 }
 
 TEST_F(Resume, UserSignalMakesACheckpointNow) {
@@ -316,7 +332,7 @@ TEST_F(Resume, UserSignalMakesACheckpointNow) {
   const std::string plan = WritePlan("asked", configuration);
   RunUntil(plan, "asked", 10, SIGUSR1);
   EXPECT_FALSE(fs::is_empty(root() / "asked/checkpoints"));
-  ExpectLikeWhole("asked");
+  ExpectLikeUndisturbed("asked");
 }
 
 TEST_F(Resume, ASecondTrainerOnTheSameFolderIsRefused) {
@@ -325,7 +341,7 @@ TEST_F(Resume, ASecondTrainerOnTheSameFolderIsRefused) {
   while (LoggedSteps("locked") < 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   EXPECT_EQ(RunTrainer({"run", plan}).code, 1);
   EXPECT_EQ(first.Wait().code, 0);
-  ExpectLikeWhole("locked");
+  ExpectLikeUndisturbed("locked");
 }
 
 }  // namespace
