@@ -4,11 +4,9 @@
 #include <thread>
 #include <utility>
 
-#include "common/rpc/status.h"
-#include "common/schema/configuration.h"
 #include "coordinator/api/job_convert.h"
 #include "coordinator/api/provider_convert.h"
-#include "coordinator/providers/check.h"
+#include "coordinator/api/provider_input.h"
 #include "coordinator/providers/pattern.h"
 
 namespace lathe::api {
@@ -42,25 +40,11 @@ Status CheckJobId(const std::string& id) {
 Result<v1::JobConfiguration> ReadChecked(const v1::StartProviderJobRequest& request,
                                          const providers::Engine& engine,
                                          v1::ProviderJob& response) {
-  if (request.has_configuration() != request.configuration_json().empty()) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "exactly one of configuration and configuration_json must be set");
-  }
-  schema::Parsed parsed;
-  if (request.has_configuration()) {
-    parsed.configuration = request.configuration();
-  } else {
-    parsed = schema::FromJson(request.configuration_json());
-  }
-  std::vector<Finding> findings = schema::AllFindings(parsed);
-  for (Finding& finding : providers::CheckEngine(engine, parsed.configuration)) {
-    findings.push_back(std::move(finding));
-  }
-  if (HasErrors(findings)) {
-    return Failure(Error{ErrorCode::kInvalidArgument,
-                         "the configuration cannot go to " + engine.title, std::move(findings)});
-  }
-  for (const Finding& finding : findings) *response.add_findings() = rpc::ToProto(finding);
+  LATHE_ASSIGN_OR_RETURN(
+      schema::Parsed parsed,
+      ReadEither(request.has_configuration() ? &request.configuration() : nullptr,
+                 request.configuration_json()));
+  LATHE_RETURN_IF_ERROR(CheckFor(engine, parsed, *response.mutable_findings()));
   return std::move(parsed.configuration);
 }
 

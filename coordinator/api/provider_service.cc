@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "common/rpc/status.h"
-#include "common/schema/configuration.h"
+#include "coordinator/api/configuration_input.h"
 #include "coordinator/api/provider_convert.h"
+#include "coordinator/api/provider_input.h"
 #include "coordinator/api/trainer_facts.h"
-#include "coordinator/providers/check.h"
 #include "coordinator/providers/cluster.h"
 
 namespace lathe::api {
@@ -27,11 +27,6 @@ providers::Surroundings Look(const std::vector<runtime::NodeView>& nodes) {
   }
   out.models.assign(models.begin(), models.end());
   return out;
-}
-
-/// What may be shown of it.
-v1::JobConfiguration Redacted(const v1::JobConfiguration& configuration) {
-  return schema::FromJson(schema::ToJson(configuration, schema::Secrets::kRedact)).configuration;
 }
 
 grpc::Status Answer(Result<v1::ProviderJob> job, v1::ProviderJob* response) {
@@ -83,28 +78,14 @@ Status ProviderService::Translate(const v1::TranslateConfigurationRequest& reque
   const providers::Engine cluster =
       providers::ClusterEngine(TrainersOf(context_, context_.view.Nodes()), "");
   if (engine->is_cluster()) engine = &cluster;
-  if (request.has_configuration() != request.configuration_json().empty()) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "exactly one of configuration and configuration_json must be set");
-  }
-  schema::Parsed parsed;
-  if (request.has_configuration()) {
-    parsed.configuration = request.configuration();
-  } else {
-    parsed = schema::FromJson(request.configuration_json());
-  }
+  LATHE_ASSIGN_OR_RETURN(
+      schema::Parsed parsed,
+      ReadEither(request.has_configuration() ? &request.configuration() : nullptr,
+                 request.configuration_json()));
   // A file says nothing of the data yet, and no request has our name of it in it.
   auto& datasets = *parsed.configuration.mutable_datasets();
   if (!datasets.has_training_file_id()) datasets.set_training_file_id("given at submission");
-  std::vector<Finding> findings = schema::AllFindings(parsed);
-  for (Finding& finding : providers::CheckEngine(*engine, parsed.configuration)) {
-    findings.push_back(std::move(finding));
-  }
-  if (HasErrors(findings)) {
-    return Failure(Error{ErrorCode::kInvalidArgument,
-                         "the configuration cannot go to " + engine->title, std::move(findings)});
-  }
-  for (const Finding& finding : findings) *response.add_findings() = rpc::ToProto(finding);
+  LATHE_RETURN_IF_ERROR(CheckFor(*engine, parsed, *response.mutable_findings()));
   const v1::JobConfiguration shown = Redacted(parsed.configuration);
   const std::string base_url = providers::AccessOf(context_.engines, *engine).base_url;
   for (const providers::EngineRequest& step : providers::Translate(*engine, shown)) {
