@@ -13,6 +13,10 @@ DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 NAMED_BY_SETUP = set(re.findall(r'\$cache"?(/[\w./-]*\w)', (DEPLOY / "setup").read_text()))
 MADE_BY_SETUP = {name for name in NAMED_BY_SETUP
                  if not any(other.startswith(name + "/") for other in NAMED_BY_SETUP)}
+# Of each folder that `lathe up` and the quickstart make in the data folder, one file.
+MADE_BY_LATHE = ["address", "up.json", "up.lock", "secrets.key", "adapters/job-x/adapter_config.json",
+                 "coordinator/blobs/x", "log/worker-1.log", "redis/appendonlydir/x", "run/x",
+                 "worker-1/node-id", "worker-12/node-id"]
 LATHE = '#!/bin/sh\necho "$@" >>"$HOME/calls"\n'
 
 
@@ -43,7 +47,7 @@ class QuickstartClean(unittest.TestCase):
     def make(self, cache, state):
         """What a quickstart leaves."""
         self.write(*(cache + name for name in MADE_BY_SETUP))
-        self.write("clone/build/quickstart.log", f"{state}/address", f"{state}/worker-1/node-id")
+        self.write("clone/build/quickstart.log", *(f"{state}/{name}" for name in MADE_BY_LATHE))
         self.write("clone/build/release/bin/lathe", text=LATHE)
         (self.root / "clone/build/release/bin/lathe").chmod(0o755)
 
@@ -75,14 +79,20 @@ class QuickstartClean(unittest.TestCase):
 
     def test_what_others_keep_beside_it_stays(self):
         self.write("home/.cache/lathe/peft/bin/python", "home/.cache/lathe/models/mine.gguf",
-                   "home/.cache/pip/x", "home/.local/state/lathe-of-mine/x")
+                   "home/.cache/pip/x", "home/.local/state/lathe-of-mine/x",
+                   "home/.local/state/lathe/notes", "home/.local/state/lathe/models/own/config.json")
         self.others = self.files()
         self.make("home/.cache/lathe", "home/.local/state/lathe")
         models = self.home / ".local/state/lathe/models"
-        models.mkdir()
         (models / "mine.gguf").symlink_to(self.home / ".cache/lathe/models/mine.gguf")
         (models / "folder").symlink_to(self.home / ".cache/lathe/peft")
         self.expect_cleaned("home/.local/state/lathe")
+
+    def test_a_home_that_is_named_as_the_data_folder_stays(self):
+        self.write("home/work/thesis", "home/.cache/x")
+        self.others = self.files()
+        self.make("home/.cache/lathe", "home")
+        self.expect_cleaned("home", LATHE_DATA_DIR=str(self.home))
 
     def test_folders_that_are_named(self):
         self.write("home/.cache/lathe/torch/x", "home/.local/state/lathe/x", "my state/lathe/x")
