@@ -89,7 +89,7 @@ class QuickstartClean(unittest.TestCase):
         self.expect_cleaned("home/.local/state/lathe")
 
     def test_a_home_that_is_named_as_the_data_folder_stays(self):
-        self.write("home/work/thesis", "home/.cache/x")
+        self.write("home/documents/thesis", "home/.cache/x")
         self.others = self.files()
         self.make("home/.cache/lathe", "home")
         self.expect_cleaned("home", LATHE_DATA_DIR=str(self.home))

@@ -48,7 +48,7 @@ def kill_after(process: subprocess.Popen, output: pathlib.Path, step: int, sent:
         if log.exists() and log.read_text().count('"type":"metric"') >= step:
             process.send_signal(sent)
             return
-        time.sleep(0.001)
+        time.sleep(0.001)  # between looks: the log of another program does not call
 
 
 def write_tokens(path: pathlib.Path, rows: list[list[int]]):
