@@ -5,6 +5,7 @@ A failure names its seed.
 """
 import array
 import functools
+import hashlib
 import json
 import math
 import os
@@ -32,8 +33,10 @@ def steps(output: pathlib.Path) -> list[tuple[int, float]]:
     return [(event["step"], event["loss"]) for event in events(output) if event["type"] == "metric"]
 
 
-def adapter(output: pathlib.Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (output / "adapter").iterdir()}
+def adapter(output: pathlib.Path) -> dict[str, str]:
+    """Its files' hashes."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (output / "adapter").iterdir()}
 
 
 def start(plan: pathlib.Path, **environment: str) -> subprocess.Popen:
