@@ -81,6 +81,44 @@ INSTANTIATE_TEST_SUITE_P(
              instance.param.precision;
     });
 
+/// The logits of a composition, against those of a model into which its adapters were merged one
+/// after the other.
+class MergedOneAfterAnother : public testing::Test {
+ protected:
+  std::vector<double> Logits(const fs::path& model, const std::vector<std::string>& more) const {
+    const fs::path file = folder_.path() / "logits.safetensors";
+    std::vector<std::string> arguments = {"logits", model, model_ / "logits.safetensors", file};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_EQ(RunTrainer(arguments).code, 0);
+    return Values(Open(file), "logits");
+  }
+  void ExpectSame(const std::vector<fs::path>& adapters, const std::string& composition) const {
+    fs::path merged = model_;
+    for (std::size_t i = 0; i < adapters.size(); ++i) {
+      const fs::path next = folder_.path() / (composition.substr(0, 3) + std::to_string(i));
+      ASSERT_EQ(RunTrainer({"merge", merged, "--adapter", adapters[i], "--output", next}).code, 0);
+      merged = next;
+    }
+    const auto want = Logits(merged, {});
+    const auto got = Logits(model_, {"--compose", composition});
+    const auto base = Logits(model_, {});
+    ASSERT_EQ(got.size(), want.size());
+    double change = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      ASSERT_NEAR(got[i], want[i], 1e-4);
+      change = std::max(change, std::abs(base[i] - want[i]));
+    }
+    EXPECT_GT(change, 1e-3) << "the adapters change nothing";
+  }
+  const TempDir folder_ = TempDir::Create().value();
+  const fs::path model_ = Golden("models/llama_tiny");
+  const fs::path lora_ = Golden("runs/llama_lora_all_nonzeroB_clip/initial_adapter");
+};
+
+TEST_F(MergedOneAfterAnother, TheSameLoraTwiceHasWeightTwo) {
+  ExpectSame({lora_, lora_}, "additive:" + lora_.string() + "=2");
+}
+
 std::vector<float> Dequantized(const trainer::formats::TensorInfo& tensor) {
   const std::int64_t rows = trainer::formats::RowCount(tensor);
   std::vector<float> values(static_cast<std::size_t>(rows * trainer::formats::RowElements(tensor)));

@@ -1,6 +1,7 @@
 """What Lathe writes, in the programs that it is written for.
 
 - adapters with DoRA, on a plain and on a quantised base, and with trained biases: PEFT's logits;
+- a weighted sum of adapters: the logits of PEFT's add_weighted_adapter;
 - a merged folder: transformers' logits, and the answers that its generate() gives;
 - a merged GGUF file: gguf reads its metadata, llama.cpp gives the same likeliest tokens.
 
@@ -38,6 +39,17 @@ COMPARE = """
         if job.get("adapter"):
             from peft import PeftModel
             model = PeftModel.from_pretrained(model, job["adapter"])
+        if job.get("sum"):
+            from peft import PeftModel
+            names = [f"a{i}" for i in range(len(job["sum"]))]
+            for name, (folder, _) in zip(names, job["sum"]):
+                if name == "a0":
+                    model = PeftModel.from_pretrained(model, folder, adapter_name=name)
+                else:
+                    model.load_adapter(folder, adapter_name=name)
+            weights = [weight for _, weight in job["sum"]]
+            model.add_weighted_adapter(names, weights, "sum", combination_type="cat")
+            model.set_adapter("sum")
         given = load_file(job["input"])
         mask = given["attention_mask"].long()
         with torch.no_grad():
@@ -210,6 +222,14 @@ class OtherPrograms(unittest.TestCase):
         trainer("run", folder / "plan.json")
         return folder / "out/adapter"
 
+    def compare(self, jobs):
+        """PEFT's logits, or those of transformers, with ours."""
+        (self.folder / "jobs.json").write_text(json.dumps(jobs))
+        lines = self.python("peft", COMPARE, self.folder / "jobs.json").splitlines()
+        self.assertEqual(len(lines), len(jobs))
+        for line in lines:
+            self.assertLess(float(line.split()[1]), 1e-4, line)
+
     def test_peft_and_transformers_compute_the_same(self):
         if not (CACHE / "peft/bin/python").exists():
             self.skipTest("there is no Python with PEFT")
@@ -231,11 +251,29 @@ class OtherPrograms(unittest.TestCase):
             trainer("merge", model, "--adapter", adapter, "--output", merged)
             jobs.append({**jobs[-1], "name": name + "_merged", "model": str(merged),
                          "adapter": None})
-        (self.folder / "jobs.json").write_text(json.dumps(jobs))
-        lines = self.python("peft", COMPARE, self.folder / "jobs.json").splitlines()
-        self.assertEqual(len(lines), len(jobs))
-        for line in lines:
-            self.assertLess(float(line.split()[1]), 1e-4, line)
+        self.compare(jobs)
+
+    def test_peft_adds_up_the_same(self):
+        if not (CACHE / "peft/bin/python").exists():
+            self.skipTest("there is no Python with PEFT")
+        jobs = []
+        for base in ("llama_tiny", "qwen2_tiny"):
+            model = GOLDEN / "models" / base
+            first = self.train(f"{base}_first", model, {
+                "type": "lora", "loraConfig": {"rank": 4, "alpha": 8}})
+            second = self.train(f"{base}_second", model, {
+                "type": "lora", "loraConfig": {"rank": 2, "alpha": 6, "useRslora": True,
+                                               "trainableModules": "q_proj,down_proj"}})
+            given = model / "logits.safetensors"
+            for weights in ((1, 1), (0.5, -0.75)):
+                name = f"{base}_{len(jobs)}"
+                logits = self.folder / f"{name}.safetensors"
+                trainer("logits", model, given, logits, "--compose",
+                        f"additive:{first}={weights[0]},{second}={weights[1]}")
+                jobs.append({"name": name, "model": str(model), "input": str(given),
+                             "sum": [[str(first), weights[0]], [str(second), weights[1]]],
+                             "logits": str(logits)})
+        self.compare(jobs)
 
     def test_transformers_gives_the_same_answers(self):
         if not DEMO.exists():

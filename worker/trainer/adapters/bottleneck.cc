@@ -117,7 +117,7 @@ Trainable StartBottleneck(const model::Decoder& decoder, const BottleneckSetting
                       .views = flat.views,
                       .additions = {},
                       .exact_file = kBottleneckFile};
-  trainable.additions.bottleneck = ViewsOf(settings, flat);
+  trainable.additions.bottlenecks = {ViewsOf(settings, flat)};
   trainable.refresh = [flat] { Cast(flat); };
   trainable.save = [&decoder, flat, saved](const std::filesystem::path& folder,
                                            const std::string& base_model) -> Status {
@@ -144,7 +144,7 @@ Result<model::Additions> LoadBottleneck(const model::Decoder& decoder,
   LATHE_RETURN_IF_ERROR(ReadTensors(folder / kBottleneckFile, NamedTensors(flat)));
   Cast(flat);
   model::Additions additions;
-  additions.bottleneck = ViewsOf(saved.settings, flat);
+  additions.bottlenecks = {ViewsOf(saved.settings, flat)};
   return additions;
 }
 

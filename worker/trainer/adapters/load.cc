@@ -41,22 +41,28 @@ Result<std::int64_t> PositionsOf(const std::filesystem::path& folder) {
   return kind == SavedKind::kPrefix ? ReadPrefixLength(folder) : Result<std::int64_t>(0);
 }
 
-Result<model::Additions> LoadAdditions(const model::Decoder& decoder,
-                                       const std::filesystem::path& folder) {
-  LATHE_ASSIGN_OR_RETURN(const SavedKind kind, KindOf(folder));
-  switch (kind) {
-    case SavedKind::kPrefix:
-      return LoadPrefix(decoder, folder);
-    case SavedKind::kBottleneck:
-      return LoadBottleneck(decoder, folder);
+Result<SavedAdapter> LoadAdapter(const model::Decoder& decoder,
+                                 const std::filesystem::path& folder) {
+  SavedAdapter adapter;
+  LATHE_ASSIGN_OR_RETURN(adapter.kind, KindOf(folder));
+  switch (adapter.kind) {
+    case SavedKind::kPrefix: {
+      LATHE_ASSIGN_OR_RETURN(adapter.additions, LoadPrefix(decoder, folder));
+      return adapter;
+    }
+    case SavedKind::kBottleneck: {
+      LATHE_ASSIGN_OR_RETURN(adapter.additions, LoadBottleneck(decoder, folder));
+      return adapter;
+    }
     case SavedKind::kModel:
       return Failure(ErrorCode::kInvalidArgument,
                      folder.string() + " is a model, not an adapter of one");
     case SavedKind::kLora:
       break;
   }
-  LATHE_ASSIGN_OR_RETURN(const LoraAdapter adapter, LoadPeft(decoder, folder, Purpose::kInference));
-  return ToTrainable(adapter).additions;
+  LATHE_ASSIGN_OR_RETURN(adapter.lora, LoadPeft(decoder, folder, Purpose::kInference));
+  adapter.additions = ToTrainable(*adapter.lora).additions;
+  return adapter;
 }
 
 }  // namespace lathe::trainer::adapters

@@ -19,13 +19,23 @@
 namespace lathe::trainer::commands {
 namespace {
 
+CLI::Option* DescribeCompose(CLI::App& command, SpeakerArguments& arguments) {
+  return command.add_option(
+      "--compose", arguments.compositions,
+      "[NAME=]METHOD:ADAPTER[=WEIGHT],... or [NAME=]FILE of JSON: adapters by "
+      "folder or name, applied together; methods: additive, gated");
+}
+
 void DescribeLogits(CLI::App& command, LogitsArguments& arguments) {
   command.add_option("MODEL", arguments.model, "model folder or GGUF file")->required();
   command.add_option("IN", arguments.input, "safetensors file: input_ids, attention_mask")
       ->required();
   command.add_option("OUT", arguments.output, "safetensors file to write")->required();
-  command.add_option("--adapter", arguments.adapter,
-                     "folder that a run wrote, or one of PEFT or AdapterHub");
+  auto* adapter = command
+                      .add_option("--adapter", arguments.speakers.adapters,
+                                  "folder that a run wrote, or one of PEFT or AdapterHub")
+                      ->expected(1);
+  DescribeCompose(command, arguments.speakers)->expected(1)->excludes(adapter);
   command.add_option("--device", arguments.device, "cpu or cuda:N")->capture_default_str();
   command.add_option("--precision", arguments.precision, "fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
@@ -58,11 +68,13 @@ void DescribeTokenize(CLI::App& command, std::filesystem::path& model) {
 void DescribeGenerate(CLI::App& command, GenerateArguments& arguments) {
   command.add_option("MODEL", arguments.model, "model folder or GGUF file")->required();
   command
-      .add_option("--adapter", arguments.adapters,
+      .add_option("--adapter", arguments.speakers.adapters,
                   "[NAME=]FOLDER that a run wrote, or one of PEFT or AdapterHub; several times: "
                   "each answers, the model is loaded once")
       ->allow_extra_args(false);
-  command.add_flag("--with-base", arguments.with_base, "let the model answer without adapter, too");
+  DescribeCompose(command, arguments.speakers)->allow_extra_args(false);
+  command.add_flag("--with-base", arguments.speakers.with_base,
+                   "let the model answer without adapter, too");
   command
       .add_option("--prompts", arguments.prompts,
                   "file of a prompt a line (a chat as JSON, a JSON string, or text), answered "

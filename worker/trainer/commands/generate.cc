@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <istream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <ostream>
 
 #include "common/base/clock.h"
@@ -22,12 +23,6 @@ using Json = nlohmann::ordered_json;
 
 /// Answers that are computed at the same time.
 constexpr std::size_t kTogether = 16;
-
-/// Who answers: the base alone, or with an adapter.
-struct Speaker {
-  std::string name;
-  std::optional<std::size_t> adapter;  ///< its index
-};
 
 std::string Dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -91,7 +86,7 @@ class Printer {
       return Print("[" + std::to_string(prompt + 1) + "] " + speaker.name + "\n" + text + "\n\n");
     }
     Print(Dump({{"prompt", prompt},
-                {"adapter", speaker.adapter ? Json(speaker.name) : Json()},
+                {"adapter", speaker.is_base() ? Json() : Json(speaker.name)},
                 {"text", text},
                 {"tokens", generation.tokens},
                 {"finishReason", ReasonOf(generation)}}));
@@ -105,7 +100,14 @@ class Printer {
   }
   int Failed(const Error& error) const {
     if (!json_) return Report(error);
-    Print(Dump({{"error", {{"code", ToString(error.code)}, {"message", error.message}}}}));
+    Json told = {{"code", ToString(error.code)}, {"message", error.message}};
+    for (const Finding& finding : error.findings) {
+      told["findings"].push_back({{"path", finding.path},
+                                  {"message", finding.message},
+                                  {"given", finding.given},
+                                  {"expected", finding.expected}});
+    }
+    Print(Dump({{"error", told}}));
     return ExitCodeOf(error);
   }
 
@@ -116,28 +118,21 @@ class Printer {
   std::ostream& out_;
 };
 
-/// "NAME=DIR", or a folder that is called by its own name.
-std::pair<std::string, std::filesystem::path> NameAndFolder(const std::string& given) {
-  const std::size_t at = given.find('=');
-  std::error_code error;
-  if (at != std::string::npos && at > 0 && !std::filesystem::exists(given, error)) {
-    return {given.substr(0, at), given.substr(at + 1)};
-  }
-  return {given, given};
-}
-
 struct Session {
   data::TextModel text_model;
-  std::vector<std::vector<std::int64_t>> prompts;
-  std::vector<Speaker> speakers;
+  std::vector<Prompt> prompts;
+  Speakers speakers;
   LoadedModel loaded;
+  std::vector<model::Additions> additions;  ///< one a speaker
   inference::GenerationSettings settings;
   std::vector<std::string> stop = {};
 
-  model::Additions nothing = {};
-
-  const model::Additions& AdditionsOf(const Speaker& speaker) const {
-    return speaker.adapter ? loaded.additions[*speaker.adapter] : nothing;
+  /// Those that answer a prompt.
+  std::vector<std::size_t> AskedBy(const Prompt& prompt) const {
+    if (prompt.speaker) return {*prompt.speaker};
+    std::vector<std::size_t> asked(speakers.asked());
+    std::iota(asked.begin(), asked.end(), 0U);
+    return asked;
   }
 };
 
@@ -151,30 +146,19 @@ Result<data::TextModel> LoadTextModel(const GenerateArguments& arguments) {
 
 Result<Session> Open(const GenerateArguments& arguments, std::istream& in) {
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
+  LATHE_ASSIGN_OR_RETURN(Speakers speakers, Speakers::Parse(arguments.speakers));
   LATHE_ASSIGN_OR_RETURN(data::TextModel text_model, LoadTextModel(arguments));
-  LATHE_ASSIGN_OR_RETURN(auto prompts, ReadPrompts(arguments, text_model, in));
-  std::vector<Speaker> speakers;
-  std::vector<std::filesystem::path> folders;
-  if (arguments.with_base || arguments.adapters.empty()) speakers.push_back({"base", {}});
-  for (const std::string& given : arguments.adapters) {
-    const auto [name, folder] = NameAndFolder(given);
-    speakers.push_back({name, folders.size()});
-    folders.push_back(folder);
-  }
+  LATHE_ASSIGN_OR_RETURN(auto prompts, ReadPrompts(arguments, text_model, in, speakers));
   std::size_t longest = 0;
-  for (const auto& prompt : prompts) longest = std::max(longest, prompt.size());
+  for (const Prompt& prompt : prompts) longest = std::max(longest, prompt.tokens.size());
   const bool bf16 = arguments.precision.empty() ? !device.is_cpu() : arguments.precision == "bf16";
   LATHE_ASSIGN_OR_RETURN(
       LoadedModel loaded,
-      LoadModel(arguments.model, folders,
+      LoadModel(arguments.model, speakers.folders(),
                 {.dtype = bf16 ? at::kBFloat16 : at::kFloat,
                  .device = device,
                  .max_positions = static_cast<std::int64_t>(longest) + arguments.max_tokens}));
-  if (loaded.replaced && arguments.with_base) {
-    return Failure(ErrorCode::kInvalidArgument,
-                   "--with-base: " + folders[0].string() +
-                       " is a whole model, beside which the base is not loaded; ask it by itself");
-  }
+  LATHE_ASSIGN_OR_RETURN(auto additions, AdditionsOf(speakers, loaded));
   inference::GenerationSettings settings{
       .max_tokens = arguments.max_tokens,
       .sampling = {.temperature = arguments.temperature,
@@ -185,17 +169,17 @@ Result<Session> Open(const GenerateArguments& arguments, std::istream& in) {
       .stop_tokens = loaded.decoder.description.end_tokens};
   const auto& stop = text_model.tokenizer().special_ids().stop;
   settings.stop_tokens.insert(settings.stop_tokens.end(), stop.begin(), stop.end());
-  return Session{std::move(text_model), std::move(prompts),  std::move(speakers),
-                 std::move(loaded),     std::move(settings), arguments.stop};
+  return Session{std::move(text_model), std::move(prompts),  std::move(speakers), std::move(loaded),
+                 std::move(additions),  std::move(settings), arguments.stop};
 }
 
-/// One answer, printed token by token.
-Status AnswerOne(const Session& session, const Printer& printer) {
+/// One speaker's answer to the first prompt, printed token by token.
+Status AnswerOne(const Session& session, std::size_t speaker, const Printer& printer) {
   const SystemClock clock;
   const MonotonicInstant begin = clock.MonotonicNow();
   AnswerText text(session.text_model.tokenizer(), session.stop);
   const inference::Generation generation = inference::Generate(
-      session.loaded.decoder, session.AdditionsOf(session.speakers[0]), session.prompts,
+      session.loaded.decoder, session.additions[speaker], {session.prompts[0].tokens},
       session.settings, {.token = [&](std::size_t, std::int64_t token) {
         printer.Text(text.Push(token));
         return !text.ended();
@@ -206,44 +190,64 @@ Status AnswerOne(const Session& session, const Printer& printer) {
   return {};
 }
 
-/// Every prompt by every speaker; returns how many tokens that were.
-Result<std::int64_t> AnswerAll(const Session& session, const Printer& printer) {
+struct Count {
+  std::size_t answers = 0;
   std::int64_t tokens = 0;
+};
+
+/// One speaker's answers to some of the prompts, by their numbers.
+Status AnswerSome(const Session& session, std::size_t speaker,
+                  const std::vector<std::size_t>& numbers, const Printer& printer, Count& count) {
+  std::vector<std::vector<std::int64_t>> prompts;
+  for (const std::size_t number : numbers) prompts.push_back(session.prompts[number].tokens);
+  std::vector<AnswerText> texts(numbers.size(),
+                                AnswerText(session.text_model.tokenizer(), session.stop));
+  std::vector<std::string> said(numbers.size());
+  const auto generated =
+      inference::Generate(session.loaded.decoder, session.additions[speaker], prompts,
+                          session.settings, {.token = [&](std::size_t i, std::int64_t token) {
+                            said[i] += texts[i].Push(token);
+                            return !texts[i].ended();
+                          }});
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    LATHE_RETURN_IF_ERROR(CheckFinite(generated[i]));
+    ++count.answers;
+    count.tokens += generated[i].tokens;
+    printer.Answer(session.speakers.all()[speaker], numbers[i], said[i] + texts[i].Finish(),
+                   generated[i]);
+  }
+  return {};
+}
+
+/// Every prompt by everyone that it asks.
+Result<Count> AnswerAll(const Session& session, const Printer& printer) {
+  Count count;
   for (std::size_t begin = 0; begin < session.prompts.size(); begin += kTogether) {
-    const std::size_t count = std::min(kTogether, session.prompts.size() - begin);
-    const auto first = session.prompts.begin() + static_cast<std::ptrdiff_t>(begin);
-    const std::vector<std::vector<std::int64_t>> prompts(
-        first, first + static_cast<std::ptrdiff_t>(count));
-    for (const Speaker& speaker : session.speakers) {
-      std::vector<AnswerText> texts(count,
-                                    AnswerText(session.text_model.tokenizer(), session.stop));
-      std::vector<std::string> said(count);
-      const auto generated =
-          inference::Generate(session.loaded.decoder, session.AdditionsOf(speaker), prompts,
-                              session.settings, {.token = [&](std::size_t i, std::int64_t token) {
-                                said[i] += texts[i].Push(token);
-                                return !texts[i].ended();
-                              }});
-      for (std::size_t i = 0; i < count; ++i) {
-        LATHE_RETURN_IF_ERROR(CheckFinite(generated[i]));
-        tokens += generated[i].tokens;
-        printer.Answer(speaker, begin + i, said[i] + texts[i].Finish(), generated[i]);
+    const std::size_t end = std::min(begin + kTogether, session.prompts.size());
+    std::vector<std::vector<std::size_t>> numbers(session.speakers.all().size());
+    for (std::size_t number = begin; number < end; ++number) {
+      for (const std::size_t speaker : session.AskedBy(session.prompts[number])) {
+        numbers[speaker].push_back(number);
       }
     }
+    for (std::size_t speaker = 0; speaker < numbers.size(); ++speaker) {
+      if (numbers[speaker].empty()) continue;
+      LATHE_RETURN_IF_ERROR(AnswerSome(session, speaker, numbers[speaker], printer, count));
+    }
   }
-  return tokens;
+  return count;
 }
 
 Status Generate(const GenerateArguments& arguments, std::istream& in, const Printer& printer) {
   LATHE_ASSIGN_OR_RETURN(const Session session, Open(arguments, in));
-  if (!arguments.prompts && session.speakers.size() == 1) {
-    return AnswerOne(session, printer);
+  if (!arguments.prompts) {
+    const auto asked = session.AskedBy(session.prompts[0]);
+    if (asked.size() == 1) return AnswerOne(session, asked[0], printer);
   }
   const SystemClock clock;
   const MonotonicInstant begin = clock.MonotonicNow();
-  LATHE_ASSIGN_OR_RETURN(const std::int64_t tokens, AnswerAll(session, printer));
-  printer.AllDone(session.prompts.size() * session.speakers.size(), tokens,
-                  (clock.MonotonicNow() - begin).count() / 1000);
+  LATHE_ASSIGN_OR_RETURN(const Count count, AnswerAll(session, printer));
+  printer.AllDone(count.answers, count.tokens, (clock.MonotonicNow() - begin).count() / 1000);
   return {};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // `lathe-trainer generate MODEL`: a chat on standard input, the answer on standard output as it
-// comes; or a file of chats, answered together, and by several adapters of one loaded model.
+// comes; or a file of chats, answered together, and by several adapters of one loaded model or
+// compositions of them.
 
 #include <cstdint>
 #include <filesystem>
@@ -9,12 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "worker/trainer/commands/speaker_arguments.h"
+
 namespace lathe::trainer::commands {
 
 struct GenerateArguments {
   std::filesystem::path model;
-  std::vector<std::string> adapters;             ///< "DIR" or "NAME=DIR"
-  bool with_base = false;                        ///< answer without an adapter, too
+  SpeakerArguments speakers;                     ///< who answers what names nobody itself
   std::optional<std::filesystem::path> prompts;  ///< a chat a line; nullopt: one on standard input
   std::optional<std::filesystem::path> chat_template;
   bool raw = false;  ///< texts are continued as they are, without a template

@@ -9,6 +9,7 @@
 
 #include "worker/trainer/commands/loaded_model.h"
 #include "worker/trainer/commands/report.h"
+#include "worker/trainer/commands/speakers.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/formats/safetensors.h"
@@ -105,17 +106,16 @@ Status WriteLogits(const at::Tensor& logits, const std::filesystem::path& path) 
 Status Compute(const LogitsArguments& arguments) {
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
   LATHE_ASSIGN_OR_RETURN(const Input input, ReadInput(arguments.input));
-  std::vector<std::filesystem::path> adapters;
-  if (arguments.adapter) adapters.push_back(*arguments.adapter);
+  LATHE_ASSIGN_OR_RETURN(const Speakers speakers, Speakers::Parse(arguments.speakers));
   LATHE_ASSIGN_OR_RETURN(
       const LoadedModel loaded,
-      LoadModel(arguments.model, adapters,
+      LoadModel(arguments.model, speakers.folders(),
                 {.dtype = arguments.precision == "bf16" ? at::kBFloat16 : at::kFloat,
                  .device = device,
                  .max_positions = input.ids.size(1)}));
   const model::Decoder& decoder = loaded.decoder;
-  const model::Additions none;
-  const model::Additions& additions = adapters.empty() ? none : loaded.additions[0];
+  LATHE_ASSIGN_OR_RETURN(const auto all_additions, AdditionsOf(speakers, loaded));
+  const model::Additions& additions = all_additions[0];
   const std::int64_t vocabulary = decoder.description.vocabulary;
   LATHE_RETURN_IF_ERROR(CheckIds(input, vocabulary, arguments.input.string()));
   at::Tensor logits = at::zeros({input.ids.size(0), input.ids.size(1), vocabulary}, at::kFloat);

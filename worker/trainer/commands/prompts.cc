@@ -8,17 +8,31 @@ namespace lathe::trainer::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Tokens = std::vector<std::int64_t>;
-
 constexpr char kBlank[] = " \t\r\n";
 
 tl::unexpected<Error> Bad(const std::string& what) {
   return Failure(ErrorCode::kInvalidArgument, what);
 }
 
-Result<Tokens> Encode(const std::string& given, bool raw, const data::TextModel& model) {
-  const Json json = Json::parse(given, nullptr, false);
+/// Turns what is asked into tokens.
+struct Encoder {
+  const data::TextModel& model;
+  bool raw = false;
+  Speakers& speakers;
+
+  Result<Prompt> operator()(std::string given) const;
+};
+
+Result<Prompt> Encoder::operator()(std::string given) const {
+  Json json = Json::parse(given, nullptr, false);
   const bool is_chat = json.is_object() && json.contains("messages");
+  const bool is_text = json.is_object() && !is_chat && json.value("text", Json()).is_string();
+  Prompt prompt;
+  if ((is_chat || is_text) && json.contains("adapter")) {
+    LATHE_ASSIGN_OR_RETURN(prompt.speaker, speakers.Find(json["adapter"]));
+    json.erase("adapter");
+  }
+  if (is_text) given = json["text"].get<std::string>();
   std::vector<std::int32_t> ids;
   if (raw) {
     if (is_chat) return Bad("--raw continues texts, not chats");
@@ -33,22 +47,25 @@ Result<Tokens> Encode(const std::string& given, bool raw, const data::TextModel&
     LATHE_ASSIGN_OR_RETURN(ids, model.EncodePrompt(chat));
   }
   if (ids.empty()) return Bad("the prompt has no token");
-  return Tokens(ids.begin(), ids.end());
+  prompt.tokens.assign(ids.begin(), ids.end());
+  return prompt;
 }
 
 }  // namespace
 
-Result<std::vector<Tokens>> ReadPrompts(const GenerateArguments& arguments,
-                                        const data::TextModel& model, std::istream& in) {
-  std::vector<Tokens> prompts;
+Result<std::vector<Prompt>> ReadPrompts(const GenerateArguments& arguments,
+                                        const data::TextModel& model, std::istream& in,
+                                        Speakers& speakers) {
+  const Encoder encode{model, arguments.raw, speakers};
+  std::vector<Prompt> prompts;
   if (!arguments.prompts) {
     std::string text{std::istreambuf_iterator<char>(in), {}};
     if (text.find_first_not_of(kBlank) == std::string::npos) {
       return Bad("standard input is empty: give a chat as JSON, or plain text");
     }
     text.erase(text.find_last_not_of("\r\n") + 1);  // What `echo` adds is not meant.
-    LATHE_ASSIGN_OR_RETURN(Tokens prompt, Encode(text, arguments.raw, model));
-    return std::vector<Tokens>{std::move(prompt)};
+    LATHE_ASSIGN_OR_RETURN(Prompt prompt, encode(std::move(text)));
+    return std::vector<Prompt>{std::move(prompt)};
   }
   std::ifstream file(*arguments.prompts);
   if (!file) {
@@ -62,7 +79,7 @@ Result<std::vector<Tokens>> ReadPrompts(const GenerateArguments& arguments,
     if (const Json json = Json::parse(line, nullptr, false); json.is_string()) {
       line = json.get<std::string>();
     }
-    auto prompt = Encode(line, arguments.raw, model);
+    auto prompt = encode(std::move(line));
     if (!prompt) {
       return Failure(
           prompt.error().WithContext(arguments.prompts->string() + ":" + std::to_string(number)));

@@ -72,8 +72,10 @@ Extent ExtentOf(const model::Decoder& decoder, const adapters::Trainable& traina
         additions.low_rank.Find(model::GroupIndex(layer, static_cast<model::Site>(site)));
     if (group != nullptr) AddLowRank(*group, extent);
   }
-  for (const auto* modules : {&additions.bottleneck.attention, &additions.bottleneck.mlp}) {
-    if (layer < modules->size()) AddModule((*modules)[layer], extent);
+  for (const model::BottleneckSet& set : additions.bottlenecks) {
+    for (const auto* modules : {&set.attention, &set.mlp}) {
+      if (layer < modules->size()) AddModule((*modules)[layer], extent);
+    }
   }
   if (!additions.weights.empty()) AddWeights(decoder.layers[layer], extent);
   return extent;

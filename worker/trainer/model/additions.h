@@ -37,7 +37,9 @@ struct PrefixSet {
 struct Additions {
   LowRankSet low_rank;
   PrefixSet prefix;
-  BottleneckSet bottleneck;
+  /// One a composed adapter; training passes take one at most. All read what the sublayer adds by
+  /// itself.
+  std::vector<BottleneckSet> bottlenecks;
   WeightGradients weights;  ///< of the base itself, when it is trained
 };
 

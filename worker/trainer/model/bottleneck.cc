@@ -23,23 +23,23 @@ at::Tensor ActivateBackward(BottleneckActivation activation, const at::Tensor& d
                                                    : at::silu_backward(dy, x);
 }
 
-at::Tensor InputOf(BottleneckInput input, const at::Tensor& stream, const at::Tensor& added) {
+at::Tensor InputOf(BottleneckInput input, const BottleneckReads& reads) {
   switch (input) {
     case BottleneckInput::kAddedAndStream:
-      return added + stream;
+      return reads.added + reads.stream;
     case BottleneckInput::kStream:
-      return stream;
+      return reads.stream;
     case BottleneckInput::kAdded:
       break;
   }
-  return added.clone();  // `added` itself changes.
+  return reads.added.clone();  // `added` itself changes.
 }
 
 }  // namespace
 
-void AddBottleneck(const BottleneckSet& set, const Bottleneck& module, const at::Tensor& stream,
+void AddBottleneck(const BottleneckSet& set, const Bottleneck& module, const BottleneckReads& reads,
                    at::Tensor& added, BottleneckTape* tape) {
-  const at::Tensor input = InputOf(set.input, stream, added);
+  const at::Tensor input = InputOf(set.input, reads);
   const at::Tensor inside = at::addmm(module.down_bias, input, module.down.t());
   added.add_(at::addmm(module.up_bias, Activate(set.activation, inside), module.up.t()), set.scale);
   if (tape != nullptr) *tape = {input, inside};

@@ -46,8 +46,13 @@ struct BottleneckTape {
   at::Tensor inside;  ///< [N, size], before the activation
 };
 
-/// added [N, hidden] changes in place. tape may be nullptr.
-void AddBottleneck(const BottleneckSet& set, const Bottleneck& module, const at::Tensor& stream,
+/// What a module may read, [N, hidden] each.
+struct BottleneckReads {
+  const at::Tensor& stream;
+  const at::Tensor& added;
+};
+/// `added` [N, hidden] changes in place; it may be reads.added. tape may be nullptr.
+void AddBottleneck(const BottleneckSet& set, const Bottleneck& module, const BottleneckReads& reads,
                    at::Tensor& added, BottleneckTape* tape);
 
 struct BottleneckGradients {

@@ -73,7 +73,7 @@ void RunBackward(const PassContext& pass, const LayerPass& layers, const Backwar
 std::size_t LowestTrained(const PassContext& pass) {
   const Additions& additions = pass.additions;
   if (!additions.weights.empty() || !additions.prefix.layers.empty()) return 0;
-  if (!additions.bottleneck.empty()) return 0;
+  if (!additions.bottlenecks.empty()) return 0;
   for (std::size_t group = 0; group < HeadGroupIndex(pass.decoder); ++group) {
     if (pass.additions.low_rank.Find(group) != nullptr) return group / 4;
   }

@@ -19,7 +19,7 @@ class LayerBackward {
 
   void Mlp() {
     const kernels::Activation activation = description_.activation;
-    const at::Tensor dout = ThroughBottleneck(pass_.additions.bottleneck.mlp, tape_.mlp_bottleneck);
+    const at::Tensor dout = ThroughBottleneck(&BottleneckSet::mlp, tape_.mlp_bottleneck);
     const at::Tensor dadded =
         Added(weights_.mlp_out_norm, {dout, tape_.mlp_added, tape_.mlp_added_rstd});
     // What the layer below the gate has read comes with the gate's gradient; only gradients of
@@ -42,7 +42,7 @@ class LayerBackward {
 
   void Attention(const LayerBackwardOptions& options) {
     const at::Tensor dout =
-        ThroughBottleneck(pass_.additions.bottleneck.attention, tape_.attention_bottleneck);
+        ThroughBottleneck(&BottleneckSet::attention, tape_.attention_bottleneck);
     const at::Tensor dadded = Added(weights_.attention_out_norm,
                                     {dout, tape_.attention_added, tape_.attention_added_rstd});
     at::Tensor dqkv =
@@ -76,11 +76,12 @@ class LayerBackward {
 
   /// Through the bottleneck module, if there is one: returns the gradient of what the sublayer adds
   /// and leaves that of the stream in `d`.
-  at::Tensor ThroughBottleneck(const std::vector<Bottleneck>& modules,
+  at::Tensor ThroughBottleneck(std::vector<Bottleneck> BottleneckSet::*modules,
                                const BottleneckTape& tape) const {
-    if (modules.empty()) return d_;
+    const std::vector<BottleneckSet>& sets = pass_.additions.bottlenecks;
+    if (sets.empty() || (sets[0].*modules).empty()) return d_;
     const BottleneckGradients gradients =
-        BackwardBottleneck(pass_.additions.bottleneck, modules[layer_], tape, d_);
+        BackwardBottleneck(sets[0], (sets[0].*modules)[layer_], tape, d_);
     d_ = gradients.stream;
     return gradients.added;
   }

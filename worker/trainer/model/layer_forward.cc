@@ -1,3 +1,4 @@
+#include "common/base/check.h"
 #include "worker/trainer/kernels/ops.h"
 #include "worker/trainer/model/dropout.h"
 #include "worker/trainer/model/layer.h"
@@ -35,8 +36,8 @@ class LayerForward {
       }
       added = out.y;
     }
-    AddBottleneck(pass_.additions.bottleneck.attention, x, added,
-                  tape_ ? &tape_->attention_bottleneck : nullptr);
+    AddBottlenecks(&BottleneckSet::attention, x, added,
+                   tape_ ? &tape_->attention_bottleneck : nullptr);
     return added.add_(x);
   }
 
@@ -59,16 +60,20 @@ class LayerForward {
       }
       added = out.y;
     }
-    AddBottleneck(pass_.additions.bottleneck.mlp, x, added,
-                  tape_ ? &tape_->mlp_bottleneck : nullptr);
+    AddBottlenecks(&BottleneckSet::mlp, x, added, tape_ ? &tape_->mlp_bottleneck : nullptr);
     return added.add_(x);
   }
 
  private:
-  void AddBottleneck(const std::vector<Bottleneck>& modules, const at::Tensor& stream,
-                     at::Tensor& added, BottleneckTape* tape) const {
-    if (modules.empty()) return;
-    model::AddBottleneck(pass_.additions.bottleneck, modules[layer_], stream, added, tape);
+  void AddBottlenecks(std::vector<Bottleneck> BottleneckSet::*modules, const at::Tensor& stream,
+                      at::Tensor& added, BottleneckTape* tape) const {
+    const std::vector<BottleneckSet>& sets = pass_.additions.bottlenecks;
+    LATHE_CHECK(tape == nullptr || sets.size() <= 1, "composed adapters are not trained");
+    const at::Tensor alone = sets.size() > 1 ? added.clone() : added;
+    for (const BottleneckSet& set : sets) {
+      if ((set.*modules).empty()) continue;
+      AddBottleneck(set, (set.*modules)[layer_], {stream, alone}, added, tape);
+    }
   }
 
   kernels::RmsNormResult Norm(const at::Tensor& x, const at::Tensor& weight) const {

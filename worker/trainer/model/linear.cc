@@ -6,6 +6,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include "common/base/check.h"
 #include "worker/trainer/kernels/few_row_product.h"
 #include "worker/trainer/kernels/gemm.h"
 #include "worker/trainer/kernels/outer_products.h"
@@ -88,6 +89,20 @@ at::Tensor ForwardScaled(const at::Tensor& weight, const LowRankGroup& group,
     tape->low_rank = z;
     tape->unscaled = unscaled;
   }
+  return y.to(x.scalar_type());
+}
+
+/// The forward pass of composed adapters that weigh the base too. As with DoRA, products with the
+/// factor are fp32.
+at::Tensor ForwardWeighed(const at::Tensor& weight, const LowRankGroup& group,
+                          const at::Tensor& bias, const at::Tensor& x) {
+  at::Tensor y = at::mm(x, weight.t()) * group.base_factor;
+  const at::Tensor z = at::mm(x, group.a.t());
+  for (const LowRankPart& part : group.parts) {
+    y.narrow(1, part.begin, part.size)
+        .add_(at::mm(z.narrow(1, part.offset, part.rank), part.b.t()), part.scale);
+  }
+  if (bias.defined()) y.add_(bias);
   return y.to(x.scalar_type());
 }
 
@@ -234,6 +249,10 @@ at::Tensor Forward(const FusedLinear& linear, const LowRankGroup* group, const a
     return ForwardScaled(DenseWeight(linear, x.scalar_type()), *group, bias, x, tape);
   }
   if (group == nullptr || !group->a.defined()) return BaseProduct(linear, x, bias);
+  if (group->base_factor.defined()) {
+    LATHE_CHECK(tape == nullptr, "composed adapters are not trained");
+    return ForwardWeighed(DenseWeight(linear, x.scalar_type()), *group, bias, x);
+  }
   if (kernels::HasGemm(x)) {
     return ForwardPacked(DenseWeight(linear, x.scalar_type()), *group, bias, x, tape);
   }

@@ -9,6 +9,10 @@
 // taken as a constant in the backward pass except for the magnitude:
 //
 //   y = x W^T + (c - 1) * dropout(x) W^T + c * scale * (dropout(x) A^T) B^T (+ bias)
+//
+// Composed adapters, some of them with DoRA (see adapters/composition.h), with f of each row:
+//
+//   y = f * x W^T + scale * (x A^T) B^T (+ bias)
 
 #include <ATen/core/Tensor.h>
 
@@ -75,6 +79,9 @@ struct LowRankGroup {
   std::optional<RowScales> scales = std::nullopt;  ///< with DoRA
   at::Tensor bias = {};  ///< [out] in the compute type, instead of the layer's own; or undefined
   std::vector<BiasPart> biases = {};
+  /// [out] fp32, what x W^T alone is multiplied by: of composed adapters, which are not trained; or
+  /// undefined. Excludes `scales`.
+  at::Tensor base_factor = {};
 };
 
 /// What the backward pass of one FusedLinear needs beside its input.

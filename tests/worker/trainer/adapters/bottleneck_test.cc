@@ -36,7 +36,7 @@ class BottleneckTest : public testing::TestWithParam<const char*> {
     Json file = parity::ReadJson(dir_.path() / "adapter_config.json");
     file["config"][key] = value;
     EXPECT_TRUE(WriteFileAtomically(dir_.path() / "adapter_config.json", file.dump()));
-    const auto loaded = LoadAdditions(decoder_, dir_.path());
+    const auto loaded = LoadAdapter(decoder_, dir_.path());
     return loaded ? "" : loaded.error().message;
   }
 
@@ -59,9 +59,9 @@ TEST_P(BottleneckTest, SavedAndLoadedIsTheSame) {
   trainable_.parameters.normal_(0, 0.2);
   trainable_.Refresh();
   ASSERT_TRUE(trainable_.Save(dir_.path(), "base"));
-  const auto loaded = LoadAdditions(decoder_, dir_.path());
+  const auto loaded = LoadAdapter(decoder_, dir_.path());
   ASSERT_TRUE(loaded) << loaded.error().message;
-  EXPECT_TRUE(at::equal(Logits(*loaded), Logits(trainable_.additions)));
+  EXPECT_TRUE(at::equal(Logits(loaded->additions), Logits(trainable_.additions)));
   EXPECT_EQ(ReadBottleneckSettings(decoder_, dir_.path()).value(),
             BottleneckVariant(GetParam(), 24));
   EXPECT_EQ(PositionsOf(dir_.path()).value(), 0);

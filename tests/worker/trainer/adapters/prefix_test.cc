@@ -48,7 +48,7 @@ class PrefixTest : public testing::Test {
   }
   std::string ErrorOf(const Json& config) const {
     EXPECT_TRUE(WriteFileAtomically(dir_.path() / "adapter_config.json", config.dump()));
-    const auto loaded = LoadAdditions(decoder_, dir_.path());
+    const auto loaded = LoadAdapter(decoder_, dir_.path());
     return loaded ? "" : loaded.error().message;
   }
 
@@ -89,9 +89,9 @@ TEST_F(PrefixTest, SavedAndLoadedIsTheSameWithAndWithoutProjection) {
     prefix.Refresh();
     ASSERT_TRUE(prefix.Save(dir_.path(), "base"));
     EXPECT_EQ(PositionsOf(dir_.path()).value(), kLength);
-    const auto loaded = LoadAdditions(decoder_, dir_.path());
+    const auto loaded = LoadAdapter(decoder_, dir_.path());
     ASSERT_TRUE(loaded) << loaded.error().message;
-    EXPECT_LT(Distance(Logits(*loaded, rest_), Logits(prefix.additions, rest_)), 1e-6F);
+    EXPECT_LT(Distance(Logits(loaded->additions, rest_), Logits(prefix.additions, rest_)), 1e-6F);
   }
 }
 

@@ -6,68 +6,25 @@
 
 #include <fstream>
 #include <set>
-#include <sstream>
 
-#include "tests/worker/trainer/commands/trainer_fixture.h"
-#include "tests/worker/trainer/loop/talking_model.h"
-#include "worker/trainer_protocol/trainer_protocol.h"
+#include "tests/worker/trainer/commands/generate_fixture.h"
 
 namespace lathe::trainer::commands {
 namespace {
 
 using testing::HasSubstr;
 
-class GenerateTest : public TrainerFixture {
- protected:
-  void SetUp() override {
-    TrainerFixture::SetUp();
-    parity::WriteTalkingModel(root() / "model");
-    arguments_.model = root() / "model";
-    arguments_.max_tokens = 12;
-    arguments_.json = true;
-  }
-
-  /// The lines of JSON that are printed.
-  std::vector<Json> Run(const std::string& input = "", int code = 0) {
-    std::istringstream in(input);
-    std::ostringstream out;
-    EXPECT_EQ(RunGenerate(arguments_, in, out), code) << out.str();
-    text_ = out.str();
-    std::vector<Json> lines;
-    std::istringstream printed(text_);
-    for (std::string line; std::getline(printed, line);) lines.push_back(Json::parse(line));
-    return lines;
-  }
-  std::string Refusal(const std::string& input) {
-    return Run(input, trainer_protocol::kExitInvalid).at(0)["error"]["message"].get<std::string>();
-  }
-  /// The answer to one prompt, as it comes.
-  std::string Alone(const std::string& prompt) {
-    const GenerateArguments all = arguments_;
-    arguments_.prompts.reset();
-    std::string answer;
-    for (const Json& line : Run(prompt)) answer += line.value("text", "");
-    arguments_ = all;
-    return answer;
-  }
-
-  GenerateArguments arguments_;
-  std::string text_;
-  const std::string adapter_ =
-      parity::Golden("runs/llama_lora_all_nonzeroB_clip/initial_adapter").string();
-};
-
 TEST_F(GenerateTest, ManyPromptsGetWhatEachGetsAlone) {
   Write("prompts", "Hi!\n\n\"What is it?\"\n" +
                        Json{{"messages", {{{"role", "user"}, {"content", "Well?"}}}}}.dump());
   arguments_.prompts = root() / "prompts";
-  arguments_.adapters = {"mine=" + adapter_};
-  arguments_.with_base = true;
+  arguments_.speakers.adapters = {"mine=" + adapter_};
+  arguments_.speakers.with_base = true;
   const auto lines = Run();
   ASSERT_EQ(lines.size(), 7U);
   EXPECT_EQ(lines[6]["done"], true);
   EXPECT_EQ(lines[6]["answers"], 6);
-  arguments_.with_base = false;
+  arguments_.speakers.with_base = false;
   const char* questions[] = {"Hi!", "What is it?", "Well?"};
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(lines[3 + i]["prompt"], i);
@@ -76,12 +33,12 @@ TEST_F(GenerateTest, ManyPromptsGetWhatEachGetsAlone) {
     EXPECT_TRUE(lines[i]["adapter"].is_null());
     EXPECT_NE(lines[i]["text"], lines[3 + i]["text"]);
   }
-  arguments_.adapters.clear();
+  arguments_.speakers.adapters.clear();
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(lines[i]["text"], Alone(questions[i]));
 }
 
 TEST_F(GenerateTest, SeveralAdaptersAnswerOnePrompt) {
-  arguments_.adapters = {"one=" + adapter_, adapter_};
+  arguments_.speakers.adapters = {"one=" + adapter_, adapter_};
   arguments_.json = false;
   std::istringstream in("Hi!");
   std::ostringstream out;
@@ -138,7 +95,7 @@ TEST_F(GenerateTest, WeightsThatAreNoNumbersAreAnError) {
   std::fstream(file, std::ios::in | std::ios::out | std::ios::binary)
       .seekp(-4, std::ios::end)
       .write(infinite.data(), 4);
-  arguments_.adapters = {(root() / "broken").string()};
+  arguments_.speakers.adapters = {(root() / "broken").string()};
   EXPECT_THAT(
       Run("Hi!", trainer_protocol::kExitInvalid).back()["error"]["message"].get<std::string>(),
       HasSubstr("no numbers"));
@@ -152,7 +109,7 @@ TEST_F(GenerateTest, WhatIsWrongIsSaidWithItsPlace) {
   EXPECT_THAT(Refusal(""), HasSubstr("has no prompt"));
   arguments_.prompts.reset();
   EXPECT_THAT(Refusal(" "), HasSubstr("standard input is empty"));
-  arguments_.adapters = {(root() / "nowhere").string()};
+  arguments_.speakers.adapters = {(root() / "nowhere").string()};
   EXPECT_THAT(Refusal("Hi!"), HasSubstr("nowhere"));
 }
 

@@ -1,0 +1,59 @@
+#pragma once
+// Several saved adapters of one base at once: what they add to the decoder together.
+//
+// Alone, an adapter turns what a module computes from y into y + D, where D is
+//
+//   LoRA               scale * B A x
+//   DoRA               (c - 1) W x + c * scale * B A x,  c = magnitude / ||W + scale * B A|| a row
+//   a trained bias     the bias - the layer's own
+//   bottleneck         scale * (U act(D in + b_D) + b_U)
+//
+// additive: y + sum of w_i D_i, each D_i computed as if its adapter were alone. Of LoRA this is the
+// function of PEFT's add_weighted_adapter with combination_type="cat" (whose "linear" adds up the
+// As and the Bs instead, which is another function); of bottleneck adapters it is AdapterHub's
+// Average where the weights add up to 1. Weights may be negative.
+//
+// gated: the same with weights of each layer of the decoder: y + sum of w_il D_i in layer l.
+//
+// A prefix takes part with weight 1 or not at all. Several stand one beside the other: every token
+// sees each of them where it saw it in training, and its attention is shared by all of their keys.
+// A window counts all virtual tokens.
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "worker/trainer/adapters/load.h"
+#include "worker/trainer/model/decoder.h"
+
+namespace lathe::trainer::adapters {
+
+enum class CompositionMethod : std::uint8_t { kAdditive, kGated };
+
+/// How much of an adapter takes part: 1 is all of it, 0 nothing. Finite numbers.
+struct AdapterWeights {
+  std::vector<double> layers = {1};  ///< one for all layers, or one for each
+  double head = 1;                   ///< of the output head
+
+  double OfLayer(std::size_t layer) const { return layers[layers.size() == 1 ? 0 : layer]; }
+  /// Of a linear layer by its number, see model::GroupIndex.
+  double OfGroup(std::size_t group, const model::Decoder& decoder) const {
+    return group == model::HeadGroupIndex(decoder) ? head : OfLayer(group / 4);
+  }
+};
+
+struct ComposedAdapter {
+  std::string name;  ///< as errors call it
+  const SavedAdapter& adapter;
+  AdapterWeights weights;
+};
+
+/// What the adapters add together. One alone with weight 1 adds what it adds without a composition,
+/// to the bit, and one with weight 0 nothing. kInvalidArgument with a finding for each adapter
+/// whose weights are not one for each layer or are nothing that its method knows, and for a whole
+/// model that is not alone: nothing can be added to it.
+Result<model::Additions> Compose(const model::Decoder& decoder,
+                                 std::span<const ComposedAdapter> adapters);
+
+}  // namespace lathe::trainer::adapters
