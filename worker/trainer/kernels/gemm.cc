@@ -5,11 +5,11 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <array>
 #include <type_traits>
 #include <utility>
 
 #include "common/base/check.h"
+#include "worker/trainer/kernels/low_rank_panels.h"
 #include "worker/trainer/kernels/packing.h"
 #include "worker/trainer/kernels/panel_shares.h"
 
@@ -18,21 +18,7 @@ namespace {
 
 #if defined(__x86_64__)
 
-/// Columns of a packed panel stay in a core's second-level cache while all rows go by.
-constexpr std::int64_t kDepthUnits = 1536;
-/// Of packed panels that are multiplied with a block of rows one after another.
-constexpr std::int64_t kTogetherUnits = 75 << 10;
 constexpr std::int64_t kMostTogether = 8;
-
-/// A low-rank product of a Gemm, its left operand packed.
-struct PackedLowRank {
-  RowBlocks left;
-  std::int64_t units = 0;
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-
-  bool Reaches(const Panel& panel) const { return begin <= panel.begin && panel.begin < end; }
-};
 
 /// One product, or one part of its depth.
 template <class T>
@@ -43,33 +29,26 @@ class Gemm {
         weight_(weight),
         options_(options),
         panels_(PanelsOf(weight.size(0), options.low_rank, kTileColumns)),
-        blocks_(CeilDivide(out.size(0), TileRows<T>())) {
+        groups_(CeilDivide(out.size(0), Group() * TileRows<T>())),
+        low_rank_(options.low_rank) {
     if (options.bias.defined()) bias_ = options.bias.to(at::kFloat).contiguous();
-    for (const LowRankProduct& product : options.low_rank) {
-      const std::int64_t rank = product.left.size(1);
-      lefts_.push_back(PackLeft<T>(product.left, product.scale));
-      low_rank_.push_back({BlocksOf<T>(lefts_.back(), rank), UnitsOf<T>(rank), product.begin,
-                           product.begin + product.right.size(0)});
-      low_rank_units_ += UnitsOf<T>(rank);
-    }
-    LATHE_CHECK(low_rank_.size() < kSegments, "too many low-rank products");
   }
 
   void Run(PackedRows& x) {
     const std::int64_t depth = weight_.size(1);
-    constexpr std::int64_t kMost = kDepthUnits * kElementsPerUnit<T>;
-    if (depth > kMost && !std::is_same_v<T, float>) {
+    const std::int64_t most = Tiles<T>().shape.depth * kElementsPerUnit<T>;
+    if (depth > most && !std::is_same_v<T, float>) {
       partial_ = at::empty({out_.size(0), out_.size(1)}, at::kFloat);
     }
-    for (std::int64_t begin = 0; begin < depth; begin += kMost) {
-      const Depth part{begin, std::min(kMost, depth - begin)};
-      RunPart(x.Get(options_.first_column + begin, part.count), part, begin + kMost >= depth);
+    for (std::int64_t begin = 0; begin < depth; begin += most) {
+      const Depth part{begin, std::min(most, depth - begin)};
+      RunPart(x.Get(options_.first_column + begin, part.count), part, begin + most >= depth);
     }
   }
 
  private:
   /// A part of the depth. Panels are taken in runs that lie in a core's second-level cache
-  /// together: a block of rows, which comes from further away, is read once for all of them.
+  /// together: a group of blocks, which comes from further away, is read once for all of them.
   struct Part {
     RowBlocks rows;
     Depth depth;
@@ -82,21 +61,22 @@ class Gemm {
 
   void RunPart(const RowBlocks& rows, const Depth& depth, bool last) {
     Part part{rows, depth, last, UnitsOf<T>(depth.count), 0, 1, TileOf(depth.begin > 0, last)};
-    part.panel_units = (part.units + low_rank_units_) * kTileColumns;
-    part.together = std::clamp<std::int64_t>(kTogetherUnits / part.panel_units, 1, kMostTogether);
+    part.panel_units = (part.units + low_rank_.units()) * kTileColumns;
+    part.together =
+        std::clamp<std::int64_t>(Tiles<T>().shape.together / part.panel_units, 1, kMostTogether);
     const std::int64_t threads = ThreadsFor(out_.numel() * depth.count);
     const std::int64_t own_units = part.together * part.panel_units;
     const at::Tensor space = EmptyUnits(own_units * threads);
     auto* const spaces = Data<std::uint32_t>(space);
     const auto panels = static_cast<std::int64_t>(panels_.size());
-    PanelShares shares(CeilDivide(panels, part.together), blocks_, threads);
+    PanelShares shares(CeilDivide(panels, part.together), groups_, threads);
     at::parallel_for(0, threads, 1, [&](std::int64_t begin, std::int64_t end) {
       const TileScope<T> scope;
       for (std::int64_t worker = begin; worker < end; ++worker) {
         shares.Run(
             worker, [&](std::int64_t run) { PackRun(part, run, spaces + worker * own_units); },
-            [&](std::int64_t block, const PanelShares::Place& place) {
-              MultiplyRun(part, block, place, spaces + place.owner * own_units);
+            [&](std::int64_t group, const PanelShares::Place& place) {
+              MultiplyRun(part, group, place, spaces + place.owner * own_units);
             });
       }
     });
@@ -112,50 +92,42 @@ class Gemm {
       if (!LiesReady<T>(weight_, At(panel), part.depth.count)) {
         PackPanel<T>(weight_, At(panel), part.depth, to);
       }
-      if (part.last) PackLowRank(At(panel), to + part.units * kTileColumns);
+      if (part.last) low_rank_.Pack(At(panel), to + part.units * kTileColumns);
       to += part.panel_units;
     }
   }
 
-  void MultiplyRun(const Part& part, std::int64_t block, const PanelShares::Place& place,
+  void MultiplyRun(const Part& part, std::int64_t group, const PanelShares::Place& place,
                    const std::uint32_t* columns) const {
+    const std::int64_t block = group * Group();
     const std::int64_t first = First(part, place.panel);
     for (std::int64_t panel = first; panel < End(part, place.panel); ++panel) {
       TileSegment main{part.rows.data + block * part.rows.stride, columns, part.units};
+      main.block_stride = part.rows.stride;
       if (LiesReady<T>(weight_, At(panel), part.depth.count)) {
         main.column_stride = weight_.stride(1);
         main.columns =
             Data<std::uint32_t>(weight_) + part.depth.begin * main.column_stride + At(panel).begin;
       }
       TileProduct<T> tile = part.tile;
-      tile.fetch = FetchBeside(part, block, place.next, panel - first);
-      MultiplyBlock(main, columns + part.units * kTileColumns, At(panel), block, tile);
+      tile.fetch = FetchBeside(part, group, place.next, panel - first);
+      MultiplyGroup(main, columns + part.units * kTileColumns, At(panel), block, tile);
       columns += part.panel_units;
     }
   }
 
-  /// What of the next run is fetched beside the product of a block with some panel of this one.
-  /// The last blocks are the time for it: what comes sooner is driven from the cache by the rows
-  /// that pass.
-  TileFetch FetchBeside(const Part& part, std::int64_t block, std::int64_t run,
+  /// What of the next run is fetched beside the product of a group with some panel of this one. The
+  /// last groups are the time for it: what comes sooner is driven from the cache by the rows that
+  /// pass.
+  TileFetch FetchBeside(const Part& part, std::int64_t group, std::int64_t run,
                         std::int64_t place) const {
-    const std::int64_t from = std::max<std::int64_t>(0, blocks_ - kFetchBlocks);
-    if (run < 0 || block < from || First(part, run) + place >= End(part, run)) return {};
-    return FetchOf<T>(weight_, At(First(part, run) + place), part.depth, block - from,
-                      blocks_ - from);
+    const std::int64_t from = std::max<std::int64_t>(0, groups_ - kFetchBlocks / Group());
+    if (run < 0 || group < from || First(part, run) + place >= End(part, run)) return {};
+    return FetchOf<T>(weight_, At(First(part, run) + place), part.depth, group - from,
+                      groups_ - from);
   }
 
   const Panel& At(std::int64_t panel) const { return panels_[static_cast<std::size_t>(panel)]; }
-
-  void PackLowRank(const Panel& panel, std::uint32_t* to) const {
-    for (std::size_t i = 0; i < low_rank_.size(); ++i) {
-      if (!low_rank_[i].Reaches(panel)) continue;
-      const at::Tensor& right = options_.low_rank[i].right;
-      PackPanel<T>(right, {panel.begin - low_rank_[i].begin, panel.columns}, {0, right.size(1)},
-                   to);
-      to += low_rank_[i].units * kTileColumns;
-    }
-  }
 
   /// What the tiles of one part of the depth have in common, at row and column 0.
   TileProduct<T> TileOf(bool continues, bool last) const {
@@ -176,21 +148,15 @@ class Gemm {
   }
 
   /// tile: see TileOf; columns: the low-rank products' packed ones.
-  void MultiplyBlock(const TileSegment& main, const std::uint32_t* columns, const Panel& panel,
+  void MultiplyGroup(const TileSegment& main, const std::uint32_t* columns, const Panel& panel,
                      std::int64_t block, TileProduct<T> tile) const {
-    std::array<TileSegment, kSegments> segments;
-    segments[0] = main;
-    std::size_t count = 1;
-    for (std::size_t i = 0; tile.out != nullptr && i < low_rank_.size(); ++i) {
-      const PackedLowRank& product = low_rank_[i];
-      if (!product.Reaches(panel)) continue;
-      segments[count++] = {product.left.data + block * product.left.stride, columns, product.units};
-      columns += product.units * kTileColumns;
-    }
+    Segments segments;
+    segments.Add(main);
+    if (tile.out != nullptr) low_rank_.AddTo(segments, panel, block, columns);
     const std::int64_t row = block * TileRows<T>();
-    tile.segments = segments.data();
-    tile.segment_count = static_cast<std::int64_t>(count);
-    tile.rows = std::min(TileRows<T>(), tile.rows - row);
+    tile.segments = segments.items.data();
+    tile.segment_count = static_cast<std::int64_t>(segments.count);
+    tile.rows = std::min(Group() * TileRows<T>(), tile.rows - row);
     tile.columns = panel.columns;
     if (tile.partial != nullptr) tile.partial += row * tile.partial_stride + panel.begin;
     if (tile.bias != nullptr) tile.bias += panel.begin;
@@ -198,17 +164,16 @@ class Gemm {
     Tiles<T>().multiply(tile);
   }
 
-  static constexpr std::size_t kSegments = 8;
+  static std::int64_t Group() { return Tiles<T>().shape.group; }
+
   static constexpr std::int64_t kFetchBlocks = kTileColumns;
 
   const at::Tensor& out_;
   const at::Tensor& weight_;
   const GemmOptions& options_;
   std::vector<Panel> panels_;
-  std::int64_t blocks_ = 0;
-  std::int64_t low_rank_units_ = 0;
-  std::vector<at::Tensor> lefts_;
-  std::vector<PackedLowRank> low_rank_;
+  std::int64_t groups_ = 0;  ///< of blocks of rows
+  LowRankPanels<T> low_rank_;
   at::Tensor bias_;
   at::Tensor partial_;
 };

@@ -17,6 +17,8 @@ namespace lathe::trainer::kernels {
 
 /// Of every kernel's tile: two vectors of 16 sums.
 inline constexpr std::int64_t kTileColumns = 32;
+/// Of a product: itself, and low-rank products that are added to it.
+inline constexpr std::size_t kMostSegments = 8;
 /// No kernel's tile has more.
 inline constexpr std::int64_t kMostTileRows = 32;
 /// Packing rows writes this many units beyond the end.
@@ -24,7 +26,12 @@ inline constexpr std::int64_t kPackSlack = 16;
 
 struct TileShape {
   std::int64_t rows = 0;
-  std::int64_t step = 1;  ///< units of the depth that are taken together
+  std::int64_t step = 1;   ///< units of the depth that are taken together
+  std::int64_t group = 1;  ///< blocks of rows that can be multiplied with a panel at once
+  /// What stays in a core's second-level cache while rows go by: units of the depth of a panel, and
+  /// units in all of panels that are multiplied with a group of blocks one after another.
+  std::int64_t depth = 0;
+  std::int64_t together = 0;
 };
 
 /// A bf16 value's bits.
@@ -49,6 +56,7 @@ struct TileSegment {
   /// Units from one unit of the depth to the next, of columns that lie as they are: then there are
   /// kTileColumns of them.
   std::int64_t column_stride = kTileColumns;
+  std::int64_t block_stride = 0;  ///< units from one block of rows to the next
 };
 
 /// What will be needed next, to be brought into the second-level cache meanwhile: `count` pieces of
@@ -59,7 +67,8 @@ struct TileFetch {
   std::int64_t count = 0;
 };
 
-/// out = partial (if there is one to begin with) + the sum of the segments' products + bias.
+/// out = partial (if there is one to begin with) + the sum of the segments' products + bias. Rows
+/// are those of up to shape.group blocks.
 template <class T>
 struct TileProduct {
   const TileSegment* segments = nullptr;
