@@ -115,6 +115,15 @@ class MergedOneAfterAnother : public testing::Test {
   const fs::path lora_ = Golden("runs/llama_lora_all_nonzeroB_clip/initial_adapter");
 };
 
+TEST_F(MergedOneAfterAnother, IsWhatSequentialMeans) {
+  const fs::path dora = Golden("runs/llama_dora_all/initial_adapter");
+  ExpectSame({lora_, dora}, "sequential:" + lora_.string() + "," + dora.string());
+  const fs::path again = folder_.path() / "again";  // An adapter takes part once.
+  fs::copy(dora, again);
+  ExpectSame({dora, lora_, again},
+             "Sequence=sequential:" + dora.string() + "," + lora_.string() + "," + again.string());
+}
+
 TEST_F(MergedOneAfterAnother, TheSameLoraTwiceHasWeightTwo) {
   ExpectSame({lora_, lora_}, "additive:" + lora_.string() + "=2");
 }

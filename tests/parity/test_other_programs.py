@@ -1,7 +1,8 @@
 """What Lathe writes, in the programs that it is written for.
 
 - adapters with DoRA, on a plain and on a quantised base, and with trained biases: PEFT's logits;
-- a weighted sum of adapters: the logits of PEFT's add_weighted_adapter;
+- a weighted sum of adapters: the logits of PEFT's add_weighted_adapter; adapters in sequence: those of
+  PEFT's merge_and_unload, one after the other;
 - a merged folder: transformers' logits, and the answers that its generate() gives;
 - a merged GGUF file: gguf reads its metadata, llama.cpp gives the same likeliest tokens.
 
@@ -50,6 +51,9 @@ COMPARE = """
             weights = [weight for _, weight in job["sum"]]
             model.add_weighted_adapter(names, weights, "sum", combination_type="cat")
             model.set_adapter("sum")
+        for folder in job.get("chain", []):
+            from peft import PeftModel
+            model = PeftModel.from_pretrained(model, folder).merge_and_unload()
         given = load_file(job["input"])
         mask = given["attention_mask"].long()
         with torch.no_grad():
@@ -273,6 +277,26 @@ class OtherPrograms(unittest.TestCase):
                 jobs.append({"name": name, "model": str(model), "input": str(given),
                              "sum": [[str(first), weights[0]], [str(second), weights[1]]],
                              "logits": str(logits)})
+        self.compare(jobs)
+
+    def test_peft_merges_one_after_the_other_the_same(self):
+        if not (CACHE / "peft/bin/python").exists():
+            self.skipTest("there is no Python with PEFT")
+        model = GOLDEN / "models/qwen2_tiny"
+        given = model / "logits.safetensors"
+        plain = self.train("plain", model, {"type": "lora", "loraConfig": {"rank": 4, "alpha": 8}})
+        dora = self.train("dora", model, {
+            "type": "lora", "loraConfig": {"rank": 2, "alpha": 6, "useDora": True}})
+        biases = self.train("biases", model, {
+            "type": "lora", "loraConfig": {"rank": 2, "alpha": 4, "bias": "lora_only",
+                                           "useDora": True, "trainableModules": "q_proj,v_proj"}})
+        jobs = []
+        for chain in ([plain, dora, biases], [biases, dora, plain]):
+            logits = self.folder / f"chain{len(jobs)}.safetensors"
+            trainer("logits", model, given, logits, "--compose",
+                    "sequential:" + ",".join(map(str, chain)))
+            jobs.append({"name": f"chain{len(jobs)}", "model": str(model), "input": str(given),
+                         "chain": list(map(str, chain)), "logits": str(logits)})
         self.compare(jobs)
 
     def test_transformers_gives_the_same_answers(self):

@@ -81,8 +81,10 @@ model::BottleneckSet Weighted(const model::BottleneckSet& set, const AdapterWeig
 
 }  // namespace
 
-Result<model::Additions> Compose(const model::Decoder& decoder,
+Result<model::Additions> Compose(const model::Decoder& decoder, CompositionMethod method,
                                  std::span<const ComposedAdapter> adapters) {
+  const auto order = method == CompositionMethod::kSequential ? CompositionOrder::kInTurn
+                                                              : CompositionOrder::kBeside;
   LATHE_RETURN_IF_ERROR(CheckAll(decoder, adapters));
   std::vector<const ComposedAdapter*> present;
   for (const ComposedAdapter& composed : adapters) {
@@ -100,8 +102,9 @@ Result<model::Additions> Compose(const model::Decoder& decoder,
       additions.bottlenecks.push_back(Weighted(set, composed->weights));
     }
   }
-  if (!loras.empty()) additions.low_rank = ComposeLora(decoder, loras);
-  additions.prefix = ComposePrefixes(decoder, prefixes);
+  if (!loras.empty()) additions.low_rank = ComposeLora(decoder, order, loras);
+  additions.prefix = ComposePrefixes(decoder, order, prefixes);
+  additions.bottlenecks_in_turn = order == CompositionOrder::kInTurn;
   return additions;
 }
 

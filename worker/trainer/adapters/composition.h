@@ -15,9 +15,17 @@
 //
 // gated: the same with weights of each layer of the decoder: y + sum of w_il D_i in layer l.
 //
-// A prefix takes part with weight 1 or not at all. Several stand one beside the other: every token
-// sees each of them where it saw it in training, and its attention is shared by all of their keys.
-// A window counts all virtual tokens.
+// sequential: y_0 = y, y_i = y_(i-1) + w_i D_i, each D_i computed as if its base were a model into
+// which the adapters before it had been merged; so it is right for one that was trained on such a
+// model. Of plain LoRA that is the sum again. A DoRA's norms are those of the weights that it
+// finds, (W + what came before), and its factor scales those; PEFT, with several adapters active,
+// scales them too but takes the norms of W. Of biases the last one counts, with weight 1. Of
+// bottleneck adapters it is AdapterHub's Stack: each reads what the one before it gives.
+//
+// A prefix takes part with weight 1 or not at all. Several stand one beside the other, or with
+// `sequential` one behind the other: beside, every token sees each of them where it saw it in
+// training; behind, each follows the one before it as tokens do. Attention is shared by all of
+// their keys either way, and a window counts all virtual tokens.
 
 #include <span>
 #include <string>
@@ -29,7 +37,7 @@
 
 namespace lathe::trainer::adapters {
 
-enum class CompositionMethod : std::uint8_t { kAdditive, kGated };
+enum class CompositionMethod : std::uint8_t { kAdditive, kGated, kSequential };
 
 /// How much of an adapter takes part: 1 is all of it, 0 nothing. Finite numbers.
 struct AdapterWeights {
@@ -53,7 +61,7 @@ struct ComposedAdapter {
 /// to the bit, and one with weight 0 nothing. kInvalidArgument with a finding for each adapter
 /// whose weights are not one for each layer or are nothing that its method knows, and for a whole
 /// model that is not alone: nothing can be added to it.
-Result<model::Additions> Compose(const model::Decoder& decoder,
+Result<model::Additions> Compose(const model::Decoder& decoder, CompositionMethod method,
                                  std::span<const ComposedAdapter> adapters);
 
 }  // namespace lathe::trainer::adapters

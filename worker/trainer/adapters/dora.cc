@@ -75,7 +75,8 @@ void DoraNorms::Visit(
   up_to(model::HeadGroupIndex(*in_parts_) + 1);
 }
 
-// ||w + s b A||^2 = ||w||^2 + 2 s b . (A w) + s^2 b (A A^T) b for each row w of W and b of B.
+// ||f w + s b A||^2 = f^2 ||w||^2 + 2 f s b . (A w) + s^2 b (A A^T) b for each row w of W and b of
+// B.
 void DoraNorms::Measure(
     const std::function<Addition(std::size_t)>& addition,
     const std::function<void(std::size_t, const at::Tensor& norms)>& use) const {
@@ -84,10 +85,14 @@ void DoraNorms::Measure(
     const Addition added = addition(index);
     const at::Tensor& a = added.a;
     const at::Tensor& b = added.b;
+    const at::Tensor& factor = added.factor;
     at::Tensor squares = squares_[index].clone();
+    if (factor.defined()) squares.mul_(factor.square());
     ForRows(linear, compute_type_, [&](std::int64_t begin, const at::Tensor& rows) {
-      const at::Tensor product = at::mm(rows, a.t()).mul_(b.narrow(0, begin, rows.size(0)));
-      squares.narrow(0, begin, rows.size(0)).add_(product.sum(1), 2 * added.scale);
+      const std::int64_t count = rows.size(0);
+      at::Tensor product = at::mm(rows, a.t()).mul_(b.narrow(0, begin, count)).sum(1);
+      if (factor.defined()) product.mul_(factor.narrow(0, begin, count));
+      squares.narrow(0, begin, count).add_(product, 2 * added.scale);
     });
     squares.add_(at::mm(b, at::mm(a, a.t())).mul_(b).sum(1), added.scale * added.scale);
     // A row of zeros has no direction; any positive norm leaves it as it is.

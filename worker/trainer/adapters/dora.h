@@ -1,6 +1,6 @@
 #pragma once
-// The norms that DoRA divides by: the length of each row of W + scale * B A, without ever forming
-// that sum. Private to this room.
+// The norms that DoRA divides by: the length of each row of W + scale * B A, or of what composed
+// adapters have made of W, without ever forming that sum. Private to this room.
 
 #include <ATen/core/Tensor.h>
 
@@ -26,11 +26,13 @@ class DoraNorms {
   /// Takes the norms of the weights alone, which do not change. Places in the order of groups.
   DoraNorms(const model::Decoder& decoder, std::vector<Place> places);
 
-  /// What is added to a weight: a [rank, in] and b [out, rank], both fp32.
+  /// What is made of a weight: factor * W + scale * B A, with a [rank, in], b [out, rank] and a
+  /// factor [out] of its rows, all fp32. An undefined factor is 1.
   struct Addition {
     const at::Tensor& a;
     const at::Tensor& b;
     double scale = 1;
+    at::Tensor factor = {};
   };
   /// Gives `use` the norms [out] fp32 of one layer after the other, by its place's index.
   void Measure(const std::function<Addition(std::size_t)>& addition,

@@ -16,29 +16,14 @@ struct ComposedPart {
   std::vector<at::Tensor> b;  ///< [out, rank] each, scaled
 };
 
-/// The factor of an adapter's rows [out]; undefined without DoRA.
-at::Tensor DoraFactor(const LoraAdapter& adapter, const LoraModule& module) {
-  if (!adapter.settings().dora) return {};
-  const model::LowRankGroup& group = *adapter.low_rank().groups[module.group];
-  return group.scales->factor.narrow(0, module.begin, module.b.size(0));
-}
-
-void Append(const LoraModule& module, double weight, const at::Tensor& dora, ComposedPart& part) {
-  at::Tensor b = module.b * (weight * module.scale);
-  if (dora.defined()) {
-    b.mul_(dora.unsqueeze(1));
-    const at::Tensor more = (dora - 1) * weight;
-    part.factor = part.factor.defined() ? part.factor + more : more + 1;
-  }
-  part.a.push_back(module.a);
-  part.b.push_back(b);
-}
-
 /// One fused layer of the composition.
 class GroupComposer {
  public:
-  GroupComposer(const model::Decoder& decoder, std::size_t group)
-      : decoder_(decoder), linear_(model::LinearAt(decoder, group)), group_(group) {}
+  GroupComposer(const model::Decoder& decoder, CompositionOrder order, std::size_t group)
+      : decoder_(decoder),
+        linear_(model::LinearAt(decoder, group)),
+        in_turn_(order == CompositionOrder::kInTurn),
+        group_(group) {}
 
   void Add(const WeightedLora& lora) {
     const double weight = lora.weights.OfGroup(group_, decoder_);
@@ -46,8 +31,7 @@ class GroupComposer {
     ++adapters_;
     if (weight == 1) whole_ = lora.adapter.low_rank().Find(group_);
     for (const LoraModule& module : lora.adapter.modules()) {
-      if (module.group != group_) continue;
-      Append(module, weight, DoraFactor(lora.adapter, module), parts_[module.part]);
+      if (module.group == group_) AddModule(lora.adapter, module, weight);
     }
     for (const LoraBias& bias : lora.adapter.biases()) {
       if (bias.group == group_) AddBias(bias, weight);
@@ -80,15 +64,57 @@ class GroupComposer {
   }
 
  private:
+  void AddModule(const LoraAdapter& adapter, const LoraModule& module, double weight) {
+    ComposedPart& part = parts_[module.part];
+    at::Tensor b = module.b * (weight * module.scale);
+    if (const at::Tensor dora = DoraFactor(adapter, module, part); dora.defined()) {
+      b.mul_(dora.unsqueeze(1));
+      const at::Tensor more = (dora - 1) * weight;
+      if (in_turn_) {
+        const at::Tensor scale = more + 1;
+        for (at::Tensor& before : part.b) before.mul_(scale.unsqueeze(1));
+        part.factor = part.factor.defined() ? part.factor * scale : scale;
+      } else {
+        part.factor = part.factor.defined() ? part.factor + more : more + 1;
+      }
+    }
+    part.a.push_back(module.a);
+    part.b.push_back(b);
+  }
+
+  /// The factor of an adapter's rows [out] on what it finds; undefined without DoRA.
+  at::Tensor DoraFactor(const LoraAdapter& adapter, const LoraModule& module,
+                        const ComposedPart& part) const {
+    if (!module.magnitude.defined()) return {};
+    if (!in_turn_ || part.a.empty()) {
+      const model::LowRankGroup& group = *adapter.low_rank().groups[group_];
+      return group.scales->factor.narrow(0, module.begin, module.b.size(0));
+    }
+    std::vector<at::Tensor> all_a = part.a;
+    std::vector<at::Tensor> all_b = part.b;
+    all_a.push_back(module.a);
+    all_b.push_back(module.b * module.scale);
+    const at::Tensor a = at::cat(all_a);
+    const at::Tensor b = at::cat(all_b, 1);
+    at::Tensor factor;
+    const DoraNorms norms(decoder_, {{group_, module.part}});
+    norms.Measure(
+        [&](std::size_t) { return DoraNorms::Addition{.a = a, .b = b, .factor = part.factor}; },
+        [&](std::size_t, const at::Tensor& norm) { factor = module.magnitude / norm; });
+    return factor;
+  }
+
   void AddBias(const LoraBias& bias, double weight) {
     if (!bias_.defined()) bias_ = linear_.bias.to(at::kFloat, false, true);
     const std::int64_t size = bias.values.size(0);
+    at::Tensor found = bias_.narrow(0, bias.begin, size);
     const at::Tensor own = linear_.bias.narrow(0, bias.begin, size).to(at::kFloat);
-    bias_.narrow(0, bias.begin, size).add_(bias.values - own, weight);
+    found.add_(bias.values - (in_turn_ ? found : own), weight);
   }
 
   const model::Decoder& decoder_;
   const model::FusedLinear& linear_;
+  bool in_turn_;
   std::size_t group_;
   int adapters_ = 0;                            ///< that reach the layer
   const model::LowRankGroup* whole_ = nullptr;  ///< of one that does so with weight 1
@@ -98,12 +124,12 @@ class GroupComposer {
 
 }  // namespace
 
-model::LowRankSet ComposeLora(const model::Decoder& decoder,
+model::LowRankSet ComposeLora(const model::Decoder& decoder, CompositionOrder order,
                               std::span<const WeightedLora> adapters) {
   model::LowRankSet set;
   set.groups.resize(model::HeadGroupIndex(decoder) + 1);
   for (std::size_t group = 0; group < set.groups.size(); ++group) {
-    GroupComposer composer(decoder, group);
+    GroupComposer composer(decoder, order, group);
     for (const WeightedLora& lora : adapters) composer.Add(lora);
     set.groups[group] = composer.Result();
   }

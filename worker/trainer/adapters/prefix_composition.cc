@@ -37,7 +37,7 @@ at::Tensor Turned(const model::Decoder& decoder, std::size_t layer, const at::Te
 
 }  // namespace
 
-model::PrefixSet ComposePrefixes(const model::Decoder& decoder,
+model::PrefixSet ComposePrefixes(const model::Decoder& decoder, CompositionOrder order,
                                  std::span<const model::PrefixSet* const> prefixes) {
   if (prefixes.size() == 1) return *prefixes[0];
   std::int64_t total = 0;
@@ -46,10 +46,14 @@ model::PrefixSet ComposePrefixes(const model::Decoder& decoder,
   for (std::size_t layer = 0; !prefixes.empty() && layer < decoder.layers.size(); ++layer) {
     std::vector<at::Tensor> keys;
     std::vector<at::Tensor> values;
+    std::int64_t before = 0;
     for (const model::PrefixSet* prefix : prefixes) {
       const model::PrefixLayer& from = prefix->layers[layer];
-      keys.push_back(Turned(decoder, layer, from.keys, total - prefix->length()));
+      const std::int64_t begin =
+          order == CompositionOrder::kInTurn ? before : total - prefix->length();
+      keys.push_back(Turned(decoder, layer, from.keys, begin));
       values.push_back(from.values);
+      before += prefix->length();
     }
     set.layers.push_back({at::cat(keys, 1), at::cat(values, 1), {}, {}});
   }

@@ -23,7 +23,7 @@ CLI::Option* DescribeCompose(CLI::App& command, SpeakerArguments& arguments) {
   return command.add_option(
       "--compose", arguments.compositions,
       "[NAME=]METHOD:ADAPTER[=WEIGHT],... or [NAME=]FILE of JSON: adapters by "
-      "folder or name, applied together; methods: additive, gated");
+      "folder or name, applied together; methods: additive, gated, sequential");
 }
 
 void DescribeLogits(CLI::App& command, LogitsArguments& arguments) {

@@ -17,7 +17,9 @@ using Json = nlohmann::ordered_json;
 using adapters::CompositionMethod;
 
 constexpr std::pair<const char*, CompositionMethod> kMethods[] = {
-    {"additive", CompositionMethod::kAdditive}, {"gated", CompositionMethod::kGated}};
+    {"additive", CompositionMethod::kAdditive},
+    {"gated", CompositionMethod::kGated},
+    {"sequential", CompositionMethod::kSequential}};
 
 /// What has been found wrong.
 class Findings {
@@ -44,8 +46,9 @@ class Findings {
 
 std::string Methods() {
   std::string text;
-  for (const auto& [name, method] : kMethods)
-    text += (text.empty() ? "" : " or ") + std::string(name);
+  for (const auto& [name, method] : kMethods) {
+    text += (text.empty() ? "" : ", ") + std::string(name);
+  }
   return text;
 }
 

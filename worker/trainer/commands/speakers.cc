@@ -150,7 +150,7 @@ Result<std::vector<model::Additions>> AdditionsOf(const Speakers& speakers,
     for (const SpeakerMember& member : speaker.members) {
       composed.push_back({member.name, loaded.adapters[member.folder], member.weights});
     }
-    auto added = adapters::Compose(loaded.decoder, composed);
+    auto added = adapters::Compose(loaded.decoder, speaker.method, composed);
     additions.push_back(added ? *std::move(added) : model::Additions());
     if (!added) errors.Add(speaker.name, added.error());
   }

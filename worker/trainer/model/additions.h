@@ -37,9 +37,11 @@ struct PrefixSet {
 struct Additions {
   LowRankSet low_rank;
   PrefixSet prefix;
-  /// One a composed adapter; training passes take one at most. All read what the sublayer adds by
-  /// itself.
+  /// One a composed adapter; training passes take one at most.
   std::vector<BottleneckSet> bottlenecks;
+  /// Whether each reads what those before it have made of what a sublayer adds; else all read that
+  /// itself.
+  bool bottlenecks_in_turn = false;
   WeightGradients weights;  ///< of the base itself, when it is trained
 };
 

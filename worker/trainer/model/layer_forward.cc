@@ -69,10 +69,11 @@ class LayerForward {
                       at::Tensor& added, BottleneckTape* tape) const {
     const std::vector<BottleneckSet>& sets = pass_.additions.bottlenecks;
     LATHE_CHECK(tape == nullptr || sets.size() <= 1, "composed adapters are not trained");
-    const at::Tensor alone = sets.size() > 1 ? added.clone() : added;
+    const bool together = sets.size() > 1 && !pass_.additions.bottlenecks_in_turn;
+    const at::Tensor read = together ? added.clone() : added;
     for (const BottleneckSet& set : sets) {
       if ((set.*modules).empty()) continue;
-      AddBottleneck(set, (set.*modules)[layer_], {stream, alone}, added, tape);
+      AddBottleneck(set, (set.*modules)[layer_], {stream, read}, added, tape);
     }
   }
 

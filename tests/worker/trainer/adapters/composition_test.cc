@@ -9,6 +9,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/mv.h>
 #include <ATen/ops/randn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -87,22 +88,26 @@ at::Tensor& BiasAt(model::Decoder& decoder, std::size_t group) {
   return const_cast<model::FusedLinear&>(model::LinearAt(decoder, group)).bias;
 }
 
-/// `decoder`, which is `base` at first, with each adapter's weighted update added to its weights.
-void MergeSum(const model::Decoder& base, std::span<const ComposedAdapter> adapters,
-              model::Decoder& decoder) {
+/// Merges the adapters into `decoder`, which is `base` at first: each one's weighted update of the
+/// base or, in sequence, of what those before it have made.
+void Merge(const model::Decoder& base, CompositionMethod method,
+           std::span<const ComposedAdapter> adapters, model::Decoder& decoder) {
+  const model::Decoder& found = method == CompositionMethod::kSequential ? decoder : base;
   for (const ComposedAdapter& composed : adapters) {
     for (const LoraModule& module : composed.adapter.lora->modules()) {
       const double weight = composed.weights.OfGroup(module.group, base);
       const std::int64_t size = module.b.size(0);
       const at::Tensor before =
-          model::LinearAt(base, module.group).weight.narrow(0, module.begin, size).to(at::kDouble);
-      at::Tensor sum = WeightAt(decoder, module.group);
-      sum.narrow(0, module.begin, size).add_((Merged(module, before) - before) * weight);
+          model::LinearAt(found, module.group).weight.narrow(0, module.begin, size).to(at::kDouble);
+      WeightAt(decoder, module.group)
+          .narrow(0, module.begin, size)
+          .add_((Merged(module, before) - before) * weight);
     }
     for (const LoraBias& bias : composed.adapter.lora->biases()) {
       const double weight = composed.weights.OfGroup(bias.group, base);
       const std::int64_t size = bias.values.size(0);
-      const at::Tensor before = model::LinearAt(base, bias.group).bias.narrow(0, bias.begin, size);
+      const at::Tensor before =
+          model::LinearAt(found, bias.group).bias.narrow(0, bias.begin, size).clone();
       BiasAt(decoder, bias.group).narrow(0, bias.begin, size).add_(bias.values - before, weight);
     }
   }
@@ -110,16 +115,24 @@ void MergeSum(const model::Decoder& base, std::span<const ComposedAdapter> adapt
 
 class CompositionTest : public testing::TestWithParam<const char*> {
  protected:
-  at::Tensor Of(std::span<const ComposedAdapter> adapters) const {
-    const auto additions = Compose(decoder_, adapters);
+  at::Tensor Of(std::span<const ComposedAdapter> adapters,
+                CompositionMethod method = CompositionMethod::kAdditive) const {
+    const auto additions = Compose(decoder_, method, adapters);
     EXPECT_TRUE(additions) << additions.error().message;
     return Scores(decoder_, *additions, tokens_);
+  }
+  /// Of the model into which the adapters were merged.
+  at::Tensor OfMerged(std::span<const ComposedAdapter> adapters, CompositionMethod method) const {
+    model::Decoder merged = Load(GetParam());
+    merged.head.weight = merged.head.weight.clone();  // It may be the embedding.
+    Merge(decoder_, method, adapters, merged);
+    return Scores(merged, {}, tokens_);
   }
   at::Tensor Of(const model::Additions& additions) const {
     return Scores(decoder_, additions, tokens_);
   }
   std::vector<Finding> Refused(std::span<const ComposedAdapter> adapters) const {
-    const auto additions = Compose(decoder_, adapters);
+    const auto additions = Compose(decoder_, CompositionMethod::kAdditive, adapters);
     return additions ? std::vector<Finding>() : additions.error().findings;
   }
 
@@ -131,6 +144,8 @@ class CompositionTest : public testing::TestWithParam<const char*> {
                        .alpha = 3,
                        .dora = true,
                        .modules = {"q_proj", "v_proj", "down_proj", "lm_head"}});
+  const SavedAdapter again_ =
+      Drawn(decoder_, {.rank = 3, .dora = true, .modules = {"q_proj", "up_proj", "down_proj"}});
   const SavedAdapter other_ =
       Drawn(decoder_,
             {.rank = 3, .alpha = 5, .rslora = true, .modules = {"q_proj", "o_proj", "lm_head"}});
@@ -139,10 +154,7 @@ class CompositionTest : public testing::TestWithParam<const char*> {
 TEST_P(CompositionTest, IsTheModelIntoWhichTheSumWasMerged) {
   const ComposedAdapter adapters[] = {
       {"plain", plain_, {{0.5}, 0.5}}, {"dora", dora_, {{-1.3}, 0.4}}, {"other", other_, {{1}, 1}}};
-  model::Decoder merged = Load(GetParam());
-  merged.head.weight = merged.head.weight.clone();  // It may be the embedding.
-  MergeSum(decoder_, adapters, merged);
-  const at::Tensor want = Scores(merged, {}, tokens_);
+  const at::Tensor want = OfMerged(adapters, CompositionMethod::kAdditive);
   EXPECT_LT(Distance(Of(adapters), want), 2e-4F);
   EXPECT_GT(Distance(Of(model::Additions()), want), 1) << "the adapters change nothing";
 }
@@ -153,10 +165,22 @@ TEST_P(CompositionTest, WeightsOfLayersAreTheirOwn) {
     rising.push_back(0.3 * static_cast<double>(layer));
   }
   const ComposedAdapter adapters[] = {{"plain", plain_, {rising, 0}}, {"dora", dora_, {rising, 2}}};
-  model::Decoder merged = Load(GetParam());
-  merged.head.weight = merged.head.weight.clone();  // It may be the embedding.
-  MergeSum(decoder_, adapters, merged);
-  EXPECT_LT(Distance(Of(adapters), Scores(merged, {}, tokens_)), 2e-4F);
+  const auto gated = CompositionMethod::kGated;
+  EXPECT_LT(Distance(Of(adapters, gated), OfMerged(adapters, gated)), 2e-4F);
+}
+
+TEST_P(CompositionTest, InSequenceEachIsMergedIntoWhatThoseBeforeItMade) {
+  const auto sequential = CompositionMethod::kSequential;
+  const ComposedAdapter adapters[] = {{"plain", plain_, {}},
+                                      {"dora", dora_, {}},
+                                      {"other", other_, {{0.5}, 0.5}},
+                                      {"again", again_, {{0.7}, 1.2}}};
+  const at::Tensor want = OfMerged(adapters, sequential);
+  EXPECT_LT(Distance(Of(adapters, sequential), want), 2e-4F);
+  const ComposedAdapter turned[] = {adapters[3], adapters[2], adapters[1], adapters[0]};
+  EXPECT_LT(Distance(Of(turned, sequential), OfMerged(turned, sequential)), 2e-4F);
+  EXPECT_GT(Distance(Of(turned, sequential), want), 0.01F);
+  EXPECT_GT(Distance(Of(adapters), want), 0.01F);
 }
 
 TEST_P(CompositionTest, Bf16IsNearlyTheSame) {
@@ -165,7 +189,7 @@ TEST_P(CompositionTest, Bf16IsNearlyTheSame) {
   const SavedAdapter plain = Copied(plain_, half);
   const SavedAdapter dora = Copied(dora_, half);
   const ComposedAdapter copies[] = {{"plain", plain, {{0.5}, 0.5}}, {"dora", dora, {{1}, 1}}};
-  const auto additions = Compose(half, copies);
+  const auto additions = Compose(half, CompositionMethod::kAdditive, copies);
   ASSERT_TRUE(additions);
   EXPECT_EQ(additions->low_rank.Find(0)->a.scalar_type(), at::kBFloat16);
   const at::Tensor want = Of(adapters);
@@ -186,7 +210,7 @@ TEST_P(CompositionTest, OneAloneIsItselfToTheBitAndWeightZeroIsNothing) {
 
 TEST_P(CompositionTest, ContinuingWithACacheGivesTheSame) {
   const ComposedAdapter adapters[] = {{"plain", plain_, {{0.5}, 0.5}}, {"dora", dora_, {}}};
-  const auto additions = Compose(decoder_, adapters);
+  const auto additions = Compose(decoder_, CompositionMethod::kSequential, adapters);
   ASSERT_TRUE(additions);
   auto cache = inference::MakeCache(decoder_, *additions, 32);
   at::Tensor logits = inference::Append(decoder_, *additions, tokens_.narrow(0, 0, 9), cache);
@@ -225,8 +249,9 @@ class ComposedMethodsTest : public testing::Test {
   at::Tensor Of(const model::Additions& additions) const {
     return Scores(decoder_, additions, tokens_);
   }
-  at::Tensor Of(std::span<const ComposedAdapter> adapters) const {
-    const auto additions = Compose(decoder_, adapters);
+  at::Tensor Of(std::span<const ComposedAdapter> adapters,
+                CompositionMethod method = CompositionMethod::kAdditive) const {
+    const auto additions = Compose(decoder_, method, adapters);
     EXPECT_TRUE(additions) << additions.error().message;
     return Of(*additions);
   }
@@ -291,6 +316,45 @@ TEST_F(ComposedMethodsTest, APrefixThatWasCutInTwoIsWholeAgain) {
   const ComposedAdapter halves[] = {{"even", even, {}}, {"odd", odd, {}}};
   EXPECT_LT(Distance(Of(halves), Of(wanted)), 1e-4F);
   EXPECT_GT(Distance(Of(even.additions), Of(wanted)), 0.01F);
+}
+
+TEST_F(ComposedMethodsTest, APrefixGoesOnWhereTheOneBeforeItEnded) {
+  const at::Tensor rows = at::randn({6, PrefixWidth(decoder_)});
+  model::Additions whole;
+  whole.prefix = StartPrefix(decoder_, {.length = 6}, rows, 1).additions.prefix;
+  SavedAdapter first{SavedKind::kPrefix, {}, {}};
+  SavedAdapter second{SavedKind::kPrefix, {}, {}};
+  for (const model::PrefixLayer& layer : whole.prefix.layers) {
+    first.additions.prefix.layers.push_back(
+        {layer.keys.narrow(1, 0, 2), layer.values.narrow(1, 0, 2)});
+    second.additions.prefix.layers.push_back(
+        {layer.keys.narrow(1, 2, 4), layer.values.narrow(1, 2, 4)});
+  }
+  second.additions.prefix = Moved(second.additions.prefix, -2);
+  const ComposedAdapter parts[] = {{"first", first, {}}, {"second", second, {}}};
+  EXPECT_LT(Distance(Of(parts, CompositionMethod::kSequential), Of(whole)), 1e-4F);
+  EXPECT_GT(Distance(Of(parts), Of(whole)), 0.001F) << "it makes no difference where they are";
+}
+
+TEST_F(ComposedMethodsTest, InSequenceABottleneckReadsWhatTheOneBeforeItGives) {
+  // The first adds nothing but a constant, which the second, alone, has in its own bias.
+  SavedAdapter constant = Bottleneck(BottleneckVariant("houlsby", 8), 1);
+  const SavedAdapter second = Bottleneck(BottleneckVariant("houlsby", 16), 2);
+  const at::Tensor value = at::randn({decoder_.description.hidden});
+  model::Additions wanted = second.additions;
+  for (const auto modules : {&model::BottleneckSet::attention, &model::BottleneckSet::mlp}) {
+    for (model::Bottleneck& module : constant.additions.bottlenecks[0].*modules) {
+      module.up = module.up * 0;
+      module.up_bias = value;
+    }
+    for (model::Bottleneck& module : wanted.bottlenecks[0].*modules) {
+      module.down_bias = module.down_bias + at::mv(module.down, value);
+      module.up_bias = module.up_bias + value;
+    }
+  }
+  const ComposedAdapter adapters[] = {{"constant", constant, {}}, {"second", second, {}}};
+  EXPECT_LT(Distance(Of(adapters, CompositionMethod::kSequential), Of(wanted)), 1e-3F);
+  EXPECT_GT(Distance(Of(adapters), Of(wanted)), 0.1F);
 }
 
 TEST_F(ComposedMethodsTest, MethodsActSideBySide) {
