@@ -9,6 +9,7 @@
 #include <set>
 
 #include "common/base/file_io.h"
+#include "worker/trainer/commands/parse_json.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -59,7 +60,7 @@ void SetMethod(const std::string& name, const std::string& path, WrittenComposit
     composition.method = method;
     return;
   }
-  findings.Add(path, "there is no method \"" + name + "\"", Json(name).dump(), Methods());
+  findings.Add(path, "there is no method \"" + name + "\"", ToText(name), Methods());
 }
 
 void CheckMembers(const WrittenComposition& composition, const std::string& path,
@@ -91,25 +92,27 @@ std::optional<double> NumberIn(const std::string& text) {
 /// "ADAPTER[=WEIGHT]".
 WrittenMember ParseMember(const std::string& given, const std::string& path, Findings& findings) {
   const std::size_t at = given.rfind('=');
-  if (given.empty() || at == 0)
-    findings.Add(path, "an adapter has no name", given, "ADAPTER=WEIGHT");
+  if (given.empty() || at == 0) {
+    findings.Add(path, "an adapter has no name", ToText(given), "ADAPTER=WEIGHT");
+  }
   if (at == std::string::npos || Exists(given)) return {given, {}};
   WrittenMember member{given.substr(0, at), {}};
   const std::string text = given.substr(at + 1);
   if (const auto weight = NumberIn(text)) {
     member.weights = {{*weight}, *weight};
   } else {
-    findings.Add(path, "the weight of " + member.adapter + " is \"" + text + "\"",
-                 Json(text).dump(), "a number, as in " + member.adapter + "=0.5");
+    findings.Add(path, "the weight of " + member.adapter + " is \"" + text + "\"", ToText(text),
+                 "a number, as in " + member.adapter + "=0.5");
   }
   return member;
 }
 
 Result<WrittenComposition> ReadFileOf(const std::string& path) {
   LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  const Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded()) return Failure(ErrorCode::kInvalidArgument, path + ": is not JSON");
-  auto composition = ReadComposition(json);
+  auto json = ParseJson(text);
+  if (!json) return Failure(json.error().WithContext(path));
+  if (json->is_discarded()) return Failure(ErrorCode::kInvalidArgument, path + ": is not JSON");
+  auto composition = ReadComposition(*json);
   if (!composition) return Failure(composition.error().WithContext(path));
   return composition;
 }
@@ -167,8 +170,7 @@ class MemberReader {
 
   void Add(const std::string& field, const std::string& message, const Json& given,
            const std::string& expected) {
-    findings_.Add(path_ + field, message,
-                  given.dump(-1, ' ', false, Json::error_handler_t::replace), expected);
+    findings_.Add(path_ + field, message, ToText(given), expected);
   }
 
   const Json& json_;
@@ -197,12 +199,11 @@ Result<WrittenComposition> ParseComposition(const std::string& given) {
   if (composition.name.empty()) findings.Add(path, "the name is empty", {}, "NAME=...");
   const std::size_t colon = rest.find(':');
   SetMethod(rest.substr(0, colon), path, composition, findings);
-  std::string adapters = colon == std::string::npos ? "" : rest.substr(colon + 1);
-  while (!adapters.empty()) {
-    const std::size_t comma = adapters.find(',');
-    const std::string one = adapters.substr(0, comma);
-    composition.members.push_back(ParseMember(one, path, findings));
-    adapters = comma == std::string::npos ? "" : adapters.substr(comma + 1);
+  for (std::size_t begin = colon; begin < rest.size();) {
+    const std::size_t end = std::min(rest.find(',', begin + 1), rest.size());
+    composition.members.push_back(
+        ParseMember(rest.substr(begin + 1, end - begin - 1), path, findings));
+    begin = end;
   }
   CheckMembers(composition, path, findings);
   return std::move(findings).Of(std::move(composition));
@@ -212,7 +213,7 @@ Result<WrittenComposition> ReadComposition(const Json& json) {
   WrittenComposition composition;
   Findings findings;
   if (!json.is_object()) {
-    findings.Add("composition", "is no object", json.dump(), "{\"method\", \"adapters\"}");
+    findings.Add("composition", "is no object", ToText(json), "{\"method\", \"adapters\"}");
     return std::move(findings).Of({});
   }
   for (const auto& [key, value] : json.items()) {
@@ -221,7 +222,7 @@ Result<WrittenComposition> ReadComposition(const Json& json) {
     } else if (key == "method" && value.is_string()) {
       SetMethod(value.get<std::string>(), key, composition, findings);
     } else if (key != "adapters" || !value.is_array()) {
-      findings.Add(key, "is not what a composition has", value.dump(),
+      findings.Add(key, "is not what a composition has", ToText(value),
                    "texts \"name\" and \"method\", and a list \"adapters\"");
     }
   }

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/file_io.h"
 #include "worker/trainer/commands/loaded_model.h"
+#include "worker/trainer/commands/parse_json.h"
 #include "worker/trainer/commands/prompts.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/device/device.h"
@@ -25,7 +26,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kTogether = 16;
 
 std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return ToText(json) + "\n";
 }
 
 const char* ReasonOf(const inference::Generation& generation) {

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "worker/trainer/commands/parse_json.h"
+
 namespace lathe::trainer::commands {
 namespace {
 
@@ -24,7 +26,7 @@ struct Encoder {
 };
 
 Result<Prompt> Encoder::operator()(std::string given) const {
-  Json json = Json::parse(given, nullptr, false);
+  LATHE_ASSIGN_OR_RETURN(Json json, ParseJson(given));
   const bool is_chat = json.is_object() && json.contains("messages");
   const bool is_text = json.is_object() && !is_chat && json.value("text", Json()).is_string();
   Prompt prompt;
@@ -76,8 +78,8 @@ Result<std::vector<Prompt>> ReadPrompts(const GenerateArguments& arguments,
     ++number;
     if (line.find_first_not_of(kBlank) == std::string::npos) continue;
     line.erase(line.find_last_not_of('\r') + 1);
-    if (const Json json = Json::parse(line, nullptr, false); json.is_string()) {
-      line = json.get<std::string>();
+    if (const auto json = ParseJson(line); json && json->is_string()) {
+      line = json->get<std::string>();
     }
     auto prompt = encode(std::move(line));
     if (!prompt) {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "worker/trainer/commands/collected_errors.h"
+#include "worker/trainer/commands/parse_json.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -51,7 +52,7 @@ Result<Speakers> Speakers::Parse(const SpeakerArguments& arguments) {
 }
 
 Result<std::size_t> Speakers::Find(const Json& given) {
-  const std::string text = given.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = ToText(given);
   if (const auto known = written_.find(text); known != written_.end()) return known->second;
   const auto found = std::find_if(all_.begin(), all_.end(), [&](const Speaker& speaker) {
     return speaker.is_base() ? given.is_null() : given == speaker.name;

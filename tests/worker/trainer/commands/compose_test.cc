@@ -106,6 +106,11 @@ TEST_F(ComposeTest, AllThatIsWrongIsSaidAtOnce) {
                                    HasSubstr("named twice")));
   Compose("additive:" + adapter_ + "=nan," + adapter_ + "2");
   EXPECT_THAT(AllFindings(), HasSubstr("a number, as in"));
+  for (const char* given : {"", "=", ":", "additive:", "additive:x,", "=additive:x", "additive:=1",
+                            "additive:x=\xff", "\xff:x"}) {
+    Compose(given);
+    EXPECT_THAT(AllFindings(), HasSubstr("--compose")) << given;
+  }
   arguments_.speakers.adapters = {"a=" + adapter_, "a=" + dora_, "b=nowhere"};
   Compose("b=additive:a,c");
   EXPECT_THAT(AllFindings(), AllOf(HasSubstr("\"a\" is taken"), HasSubstr("\"b\" is taken"),

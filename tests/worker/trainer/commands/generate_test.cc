@@ -107,6 +107,9 @@ TEST_F(GenerateTest, WhatIsWrongIsSaidWithItsPlace) {
   EXPECT_THAT(Refusal(""), HasSubstr("prompts:2"));
   Write("prompts", "\n");
   EXPECT_THAT(Refusal(""), HasSubstr("has no prompt"));
+  const std::string deep(100'000, '[');
+  Write("prompts", "{\"messages\": " + deep + std::string(deep.size(), ']') + "}\n");
+  EXPECT_THAT(Refusal(""), HasSubstr("levels deep"));
   arguments_.prompts.reset();
   EXPECT_THAT(Refusal(" "), HasSubstr("standard input is empty"));
   arguments_.speakers.adapters = {(root() / "nowhere").string()};
