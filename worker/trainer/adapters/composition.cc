@@ -54,16 +54,6 @@ class Check {
   std::vector<Finding>& findings_;
 };
 
-Status CheckAll(const model::Decoder& decoder, std::span<const ComposedAdapter> adapters) {
-  Error error{ErrorCode::kInvalidArgument, {}, {}, {}};
-  Check check(decoder, error.findings);
-  for (const ComposedAdapter& composed : adapters) check(composed, adapters.size() == 1);
-  if (error.findings.empty()) return {};
-  const Finding& first = error.findings.front();
-  error.message = first.message + "; expected " + first.expected;
-  return Failure(std::move(error));
-}
-
 /// The modules with their weights multiplied in.
 model::BottleneckSet Weighted(const model::BottleneckSet& set, const AdapterWeights& weights) {
   model::BottleneckSet weighted = set;
@@ -81,11 +71,20 @@ model::BottleneckSet Weighted(const model::BottleneckSet& set, const AdapterWeig
 
 }  // namespace
 
-Result<model::Additions> Compose(const model::Decoder& decoder, CompositionMethod method,
-                                 std::span<const ComposedAdapter> adapters) {
+Status CheckComposition(const model::Decoder& decoder, std::span<const ComposedAdapter> adapters) {
+  Error error{ErrorCode::kInvalidArgument, {}, {}, {}};
+  Check check(decoder, error.findings);
+  for (const ComposedAdapter& composed : adapters) check(composed, adapters.size() == 1);
+  if (error.findings.empty()) return {};
+  const Finding& first = error.findings.front();
+  error.message = first.message + "; expected " + first.expected;
+  return Failure(std::move(error));
+}
+
+model::Additions Compose(const model::Decoder& decoder, CompositionMethod method,
+                         std::span<const ComposedAdapter> adapters) {
   const auto order = method == CompositionMethod::kSequential ? CompositionOrder::kInTurn
                                                               : CompositionOrder::kBeside;
-  LATHE_RETURN_IF_ERROR(CheckAll(decoder, adapters));
   std::vector<const ComposedAdapter*> present;
   for (const ComposedAdapter& composed : adapters) {
     if (!IsEverywhere(0, composed)) present.push_back(&composed);

@@ -57,11 +57,15 @@ struct ComposedAdapter {
   AdapterWeights weights;
 };
 
-/// What the adapters add together. One alone with weight 1 adds what it adds without a composition,
-/// to the bit, and one with weight 0 nothing. kInvalidArgument with a finding for each adapter
-/// whose weights are not one for each layer or are nothing that its method knows, and for a whole
-/// model that is not alone: nothing can be added to it.
-Result<model::Additions> Compose(const model::Decoder& decoder, CompositionMethod method,
-                                 std::span<const ComposedAdapter> adapters);
+/// kInvalidArgument with a finding for each adapter whose weights are not one for each layer or are
+/// nothing that its method knows, and for a whole model that is not alone: nothing can be added to
+/// it.
+Status CheckComposition(const model::Decoder& decoder, std::span<const ComposedAdapter> adapters);
+
+/// What adapters that CheckComposition accepts add together. One alone with weight 1 adds what it
+/// adds without a composition, to the bit, and one with weight 0 nothing. What does so neither is a
+/// copy as large as all of their matrices.
+model::Additions Compose(const model::Decoder& decoder, CompositionMethod method,
+                         std::span<const ComposedAdapter> adapters);
 
 }  // namespace lathe::trainer::adapters

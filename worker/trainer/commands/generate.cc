@@ -29,6 +29,11 @@ std::string Dump(const Json& json) {
   return ToText(json) + "\n";
 }
 
+/// null for the base.
+Json NameOf(const Speaker& speaker) {
+  return speaker.is_base() ? Json() : Json(speaker.name);
+}
+
 const char* ReasonOf(const inference::Generation& generation) {
   return generation.reason == inference::FinishReason::kStop ? "stop" : "length";
 }
@@ -73,9 +78,11 @@ class Printer {
     if (text.empty()) return;
     Print(json_ ? Dump({{"text", text}}) : text);
   }
-  void Done(const inference::Generation& generation, std::int64_t milliseconds) const {
+  void Done(const Speaker& speaker, const inference::Generation& generation,
+            std::int64_t milliseconds) const {
     if (!json_) return Print("\n");
     Print(Dump({{"done", true},
+                {"adapter", NameOf(speaker)},
                 {"tokens", generation.tokens},
                 {"milliseconds", milliseconds},
                 {"finishReason", ReasonOf(generation)}}));
@@ -87,7 +94,7 @@ class Printer {
       return Print("[" + std::to_string(prompt + 1) + "] " + speaker.name + "\n" + text + "\n\n");
     }
     Print(Dump({{"prompt", prompt},
-                {"adapter", speaker.is_base() ? Json() : Json(speaker.name)},
+                {"adapter", NameOf(speaker)},
                 {"text", text},
                 {"tokens", generation.tokens},
                 {"finishReason", ReasonOf(generation)}}));
@@ -124,7 +131,6 @@ struct Session {
   std::vector<Prompt> prompts;
   Speakers speakers;
   LoadedModel loaded;
-  std::vector<model::Additions> additions;  ///< one a speaker
   inference::GenerationSettings settings;
   std::vector<std::string> stop = {};
 
@@ -159,7 +165,7 @@ Result<Session> Open(const GenerateArguments& arguments, std::istream& in) {
                 {.dtype = bf16 ? at::kBFloat16 : at::kFloat,
                  .device = device,
                  .max_positions = static_cast<std::int64_t>(longest) + arguments.max_tokens}));
-  LATHE_ASSIGN_OR_RETURN(auto additions, AdditionsOf(speakers, loaded));
+  LATHE_RETURN_IF_ERROR(CheckSpeakers(speakers, loaded));
   inference::GenerationSettings settings{
       .max_tokens = arguments.max_tokens,
       .sampling = {.temperature = arguments.temperature,
@@ -170,24 +176,26 @@ Result<Session> Open(const GenerateArguments& arguments, std::istream& in) {
       .stop_tokens = loaded.decoder.description.end_tokens};
   const auto& stop = text_model.tokenizer().special_ids().stop;
   settings.stop_tokens.insert(settings.stop_tokens.end(), stop.begin(), stop.end());
-  return Session{std::move(text_model), std::move(prompts),  std::move(speakers), std::move(loaded),
-                 std::move(additions),  std::move(settings), arguments.stop};
+  return Session{std::move(text_model), std::move(prompts),  std::move(speakers),
+                 std::move(loaded),     std::move(settings), arguments.stop};
 }
 
 /// One speaker's answer to the first prompt, printed token by token.
 Status AnswerOne(const Session& session, std::size_t speaker, const Printer& printer) {
   const SystemClock clock;
   const MonotonicInstant begin = clock.MonotonicNow();
+  const model::Additions additions = AdditionsOf(session.speakers.all()[speaker], session.loaded);
   AnswerText text(session.text_model.tokenizer(), session.stop);
-  const inference::Generation generation = inference::Generate(
-      session.loaded.decoder, session.additions[speaker], {session.prompts[0].tokens},
-      session.settings, {.token = [&](std::size_t, std::int64_t token) {
-        printer.Text(text.Push(token));
-        return !text.ended();
-      }})[0];
+  const inference::Generation generation =
+      inference::Generate(session.loaded.decoder, additions, {session.prompts[0].tokens},
+                          session.settings, {.token = [&](std::size_t, std::int64_t token) {
+                            printer.Text(text.Push(token));
+                            return !text.ended();
+                          }})[0];
   printer.Text(text.Finish());
   LATHE_RETURN_IF_ERROR(CheckFinite(generation));
-  printer.Done(generation, (clock.MonotonicNow() - begin).count() / 1000);
+  printer.Done(session.speakers.all()[speaker], generation,
+               (clock.MonotonicNow() - begin).count() / 1000);
   return {};
 }
 
@@ -199,14 +207,17 @@ struct Count {
 /// One speaker's answers to some of the prompts, by their numbers.
 Status AnswerSome(const Session& session, std::size_t speaker,
                   const std::vector<std::size_t>& numbers, const Printer& printer, Count& count) {
+  // Taken anew for each lot of prompts, so that a thousand compositions never lie in memory at
+  // once.
+  const model::Additions additions = AdditionsOf(session.speakers.all()[speaker], session.loaded);
   std::vector<std::vector<std::int64_t>> prompts;
   for (const std::size_t number : numbers) prompts.push_back(session.prompts[number].tokens);
   std::vector<AnswerText> texts(numbers.size(),
                                 AnswerText(session.text_model.tokenizer(), session.stop));
   std::vector<std::string> said(numbers.size());
   const auto generated =
-      inference::Generate(session.loaded.decoder, session.additions[speaker], prompts,
-                          session.settings, {.token = [&](std::size_t i, std::int64_t token) {
+      inference::Generate(session.loaded.decoder, additions, prompts, session.settings,
+                          {.token = [&](std::size_t i, std::int64_t token) {
                             said[i] += texts[i].Push(token);
                             return !texts[i].ended();
                           }});

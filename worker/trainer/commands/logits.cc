@@ -114,8 +114,8 @@ Status Compute(const LogitsArguments& arguments) {
                  .device = device,
                  .max_positions = input.ids.size(1)}));
   const model::Decoder& decoder = loaded.decoder;
-  LATHE_ASSIGN_OR_RETURN(const auto all_additions, AdditionsOf(speakers, loaded));
-  const model::Additions& additions = all_additions[0];
+  LATHE_RETURN_IF_ERROR(CheckSpeakers(speakers, loaded));
+  const model::Additions additions = AdditionsOf(speakers.all()[0], loaded);
   const std::int64_t vocabulary = decoder.description.vocabulary;
   LATHE_RETURN_IF_ERROR(CheckIds(input, vocabulary, arguments.input.string()));
   at::Tensor logits = at::zeros({input.ids.size(0), input.ids.size(1), vocabulary}, at::kFloat);

@@ -27,6 +27,14 @@ std::pair<std::string, std::filesystem::path> NameAndFolder(const std::string& g
   return {given, given};
 }
 
+std::vector<adapters::ComposedAdapter> Composed(const Speaker& speaker, const LoadedModel& loaded) {
+  std::vector<adapters::ComposedAdapter> composed;
+  for (const SpeakerMember& member : speaker.members) {
+    composed.push_back({member.name, loaded.adapters[member.folder], member.weights});
+  }
+  return composed;
+}
+
 }  // namespace
 
 Result<Speakers> Speakers::Parse(const SpeakerArguments& arguments) {
@@ -134,9 +142,7 @@ std::size_t Speakers::FolderAt(const std::filesystem::path& path) {
   return static_cast<std::size_t>(same - folders_.begin());
 }
 
-Result<std::vector<model::Additions>> AdditionsOf(const Speakers& speakers,
-                                                  const LoadedModel& loaded) {
-  std::vector<model::Additions> additions;
+Status CheckSpeakers(const Speakers& speakers, const LoadedModel& loaded) {
   CollectedErrors errors;
   for (const Speaker& speaker : speakers.all()) {
     if (speaker.is_base() && loaded.replaced) {
@@ -147,16 +153,14 @@ Result<std::vector<model::Additions>> AdditionsOf(const Speakers& speakers,
                   {},
                   {}});
     }
-    std::vector<adapters::ComposedAdapter> composed;
-    for (const SpeakerMember& member : speaker.members) {
-      composed.push_back({member.name, loaded.adapters[member.folder], member.weights});
-    }
-    auto added = adapters::Compose(loaded.decoder, speaker.method, composed);
-    additions.push_back(added ? *std::move(added) : model::Additions());
-    if (!added) errors.Add(speaker.name, added.error());
+    const Status checked = adapters::CheckComposition(loaded.decoder, Composed(speaker, loaded));
+    if (!checked) errors.Add(speaker.name, checked.error());
   }
-  LATHE_RETURN_IF_ERROR(std::move(errors).Take());
-  return additions;
+  return std::move(errors).Take();
+}
+
+model::Additions AdditionsOf(const Speaker& speaker, const LoadedModel& loaded) {
+  return adapters::Compose(loaded.decoder, speaker.method, Composed(speaker, loaded));
 }
 
 }  // namespace lathe::trainer::commands

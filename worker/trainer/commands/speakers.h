@@ -60,8 +60,10 @@ class Speakers {
   std::size_t asked_ = 0;
 };
 
-/// What each of them adds to the model.
-Result<std::vector<model::Additions>> AdditionsOf(const Speakers& speakers,
-                                                  const LoadedModel& loaded);
+/// kInvalidArgument with all that keeps any of them from answering.
+Status CheckSpeakers(const Speakers& speakers, const LoadedModel& loaded);
+
+/// What one that CheckSpeakers accepts adds to the model; see adapters::Compose.
+model::Additions AdditionsOf(const Speaker& speaker, const LoadedModel& loaded);
 
 }  // namespace lathe::trainer::commands

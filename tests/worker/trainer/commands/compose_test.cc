@@ -60,6 +60,7 @@ TEST_F(ComposeTest, ACommandLineAFileAndAPromptSayTheSame) {
   const Json chat = {{"messages", {{{"role", "user"}, {"content", "Hi!"}}}},
                      {"adapter", composition}};
   EXPECT_EQ(Alone(chat.dump()), wanted);
+  EXPECT_EQ(Run(chat.dump()).back()["adapter"], composition.dump());
   const Json gated = Written({{{"adapter", adapter_}, {"weights", {0.5, 0.5}}, {"headWeight", 0.5}},
                               {{"adapter", dora_}, {"weight", -0.25}}},
                              "gated");
