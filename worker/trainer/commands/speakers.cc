@@ -66,21 +66,25 @@ Result<std::size_t> Speakers::Find(const Json& given) {
     return speaker.is_base() ? given.is_null() : given == speaker.name;
   });
   const auto index = static_cast<std::size_t>(found - all_.begin());
-  if (found != all_.end()) {
-    // Known already.
-  } else if (given.is_null()) {
+  if (found == all_.end()) LATHE_RETURN_IF_ERROR(AddGiven(given));
+  written_[text] = index;
+  return index;
+}
+
+Status Speakers::AddGiven(const Json& given) {
+  if (given.is_null()) {
     all_.push_back({.name = kBase, .members = {}});
-  } else if (given.is_string()) {
+    return {};
+  }
+  if (given.is_string()) {
     const auto name = given.get<std::string>();
     LATHE_ASSIGN_OR_RETURN(const std::size_t folder, FolderOf(name));
     all_.push_back({.name = name, .members = {{name, folder, {}}}});
-  } else {
-    LATHE_ASSIGN_OR_RETURN(WrittenComposition written, ReadComposition(given));
-    if (written.name.empty()) written.name = text;
-    LATHE_RETURN_IF_ERROR(AddComposition(written));
+    return {};
   }
-  written_[text] = index;
-  return index;
+  LATHE_ASSIGN_OR_RETURN(WrittenComposition written, ReadComposition(given));
+  if (written.name.empty()) written.name = ToText(given);
+  return AddComposition(written);
 }
 
 Status Speakers::AddAdapter(const std::string& given) {
@@ -103,6 +107,14 @@ Status Speakers::AddComposition(const WrittenComposition& written) {
     if (!folder) {
       errors.Add(written.name, folder.error());
       continue;
+    }
+    for (const SpeakerMember& other : speaker.members) {
+      if (other.folder != *folder) continue;
+      errors.Add(written.name, {ErrorCode::kInvalidArgument,
+                                member.adapter + " and " + other.name +
+                                    " are the same adapter: give it once, with one weight",
+                                {},
+                                {}});
     }
     speaker.members.push_back({member.adapter, *folder, member.weights});
   }

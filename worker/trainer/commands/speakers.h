@@ -46,6 +46,7 @@ class Speakers {
   std::size_t asked() const { return asked_; }
 
  private:
+  Status AddGiven(const nlohmann::ordered_json& given);
   Status AddAdapter(const std::string& given);
   Status AddComposition(const WrittenComposition& written);
   Status CheckNewName(const std::string& name) const;

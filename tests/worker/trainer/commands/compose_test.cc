@@ -116,6 +116,9 @@ TEST_F(ComposeTest, AllThatIsWrongIsSaidAtOnce) {
   Compose("b=additive:a,c");
   EXPECT_THAT(AllFindings(), AllOf(HasSubstr("\"a\" is taken"), HasSubstr("\"b\" is taken"),
                                    HasSubstr("no adapter \"c\"")));
+  Compose("mix=additive:a," + adapter_);
+  arguments_.speakers.adapters = {"a=" + adapter_};
+  EXPECT_THAT(AllFindings(), HasSubstr("are the same adapter"));
   arguments_.speakers.adapters.clear();
   Write("bad.json", R"({"method": "additive", "adapters": [{"adapter": "x", "weights": [1]}, {},
                                                            {"adapter": "y", "weigth": 1}]})");
