@@ -42,11 +42,17 @@ std::int64_t AvailableHostBytes() {
 }
 
 Result<at::Device> OpenCuda(const std::string& name, int index) {
+  if (!at::detail::getCUDAHooks().hasCUDART()) {
+    return Failure(ErrorCode::kFailedPrecondition,
+                   "device " + name +
+                       ": this program was built with a torch for CPUs alone. Use device cpu, or a "
+                       "program built with a CUDA build of torch (preset release-cuda)");
+  }
   if (!at::globalContext().hasCUDA()) {
     return Failure(ErrorCode::kFailedPrecondition,
                    "device " + name +
-                       ": no usable GPU: this program was built with a CPU torch, or the machine "
-                       "has no NVIDIA driver. Use device cpu, or build with a CUDA torch wheel");
+                       ": no usable GPU: this machine has none, or no NVIDIA driver as new as this "
+                       "program's CUDA. Use device cpu");
   }
   const int count = static_cast<int>(at::detail::getCUDAHooks().deviceCount());
   if (index >= count) {
