@@ -43,7 +43,11 @@ target_link_options(lathe_torch INTERFACE
   -Wl,-rpath,${LATHE_TORCH_ROOT}/lib -Wl,--allow-shlib-undefined)
 
 # lathe_parallel(SOURCE ...): sources that call at::parallel_for, which without OpenMP is a plain
-# loop and says nothing.
+# loop and says nothing. For the thread sanitizer they get one on std::thread.
 function(lathe_parallel)
-  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -fopenmp)
+  set(option -fopenmp)
+  if(LATHE_SANITIZE MATCHES thread)
+    set(option -I${PROJECT_SOURCE_DIR}/tests/support/std_threads)
+  endif()
+  set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS ${option})
 endfunction()
