@@ -11,6 +11,10 @@ namespace lathe::schema {
 /// told in its first lines.
 std::string ExportTrainerTable();
 
+/// worker/trainer/plan/generation_table.inc: a LATHE_GENERATION_PARAMETER(...) row a parameter of
+/// GenerateRequest, likewise.
+std::string ExportGenerationTable();
+
 /// JSON Schema draft-07 of a configuration, indented, with hints for forms under `x-` keys.
 std::string ExportJsonSchema();
 
@@ -20,5 +24,8 @@ std::string ExportDescriptors();
 
 /// deploy/docs/reference/job_configuration.md.
 std::string ExportMarkdown();
+
+/// deploy/docs/reference/generation.md.
+std::string ExportGenerationMarkdown();
 
 }  // namespace lathe::schema

@@ -19,9 +19,15 @@ int main(int argc, char** argv) {
     text = lathe::schema::ExportDialectsMarkdown();
   } else if (argc == 2 && std::strcmp(argv[1], "templates") == 0) {
     text = lathe::schema::ExportTemplatesMarkdown();
+  } else if (argc == 2 && std::strcmp(argv[1], "generation") == 0) {
+    text = lathe::schema::ExportGenerationMarkdown();
+  } else if (argc == 2 && std::strcmp(argv[1], "generation-table") == 0) {
+    text = lathe::schema::ExportGenerationTable();
   } else {
-    std::fputs("usage: lathe-schema-export table|markdown|json-schema|dialects|templates\n",
-               stderr);
+    std::fputs(
+        "usage: lathe-schema-export FORM, of "
+        "table|markdown|json-schema|dialects|templates|generation|generation-table\n",
+        stderr);
     return 2;
   }
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();

@@ -3,6 +3,7 @@
 #include "common/schema/export.h"
 #include "common/schema/parameters.h"
 #include "common/schema/reflection_internal.h"
+#include "lathe/v1/inference_service.pb.h"
 
 namespace lathe::schema {
 namespace {
@@ -14,6 +15,18 @@ job for every engine that can run it. It is written as JSON or YAML; a parameter
 has its default. A value outside its range is an error; a warning never blocks a job.
 
 Refresh: `build/release/tools/lathe-schema-export markdown > deploy/docs/reference/job_configuration.md`
+)";
+
+constexpr char kGenerationHeader[] = R"(# How answers are generated
+
+Generated from `lathe.v1.GenerateRequest`; do not edit. The same parameters, with the same ranges and defaults, are fields of a
+call, options of `lathe generate` and options of `lathe-trainer generate`. What is not given has its default; everything outside
+its range is told at once.
+
+Refresh: `build/release/tools/lathe-schema-export generation > deploy/docs/reference/generation.md`
+
+| option | field | range | default | |
+|---|---|---|---|---|
 )";
 
 /// The heading of a parameter: its section's or list's name, for the few outside of them General.
@@ -84,6 +97,20 @@ std::string ExportMarkdown() {
     out << "\n### `" << parameter.path << "`\n\n**" << parameter.spec->label() << ".** "
         << parameter.spec->help() << "\n\n";
     WriteFacts(parameter, out);
+  }
+  return out.str();
+}
+
+std::string ExportGenerationMarkdown() {
+  std::ostringstream out;
+  out << kGenerationHeader;
+  for (const Parameter& parameter : ParametersOf(*v1::GenerateRequest::descriptor())) {
+    if (IsSection(*parameter.field)) {
+      continue;
+    }
+    const v1::ParameterSpec& spec = *parameter.spec;
+    out << "| `" << OptionName(parameter) << "` | `" << parameter.field->name() << "` | "
+        << LimitsText(spec) << " | " << DefaultText(spec) << " | " << spec.help() << " |\n";
   }
   return out.str();
 }

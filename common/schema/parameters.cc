@@ -2,7 +2,9 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "common/schema/reflection_internal.h"
 #include "lathe/v1/job_configuration.pb.h"
@@ -41,6 +43,21 @@ struct Place {
   std::string depends_on;  ///< of the message around them
 };
 
+Parameter Describe(const FieldDescriptor& field, std::string path, std::string depends_on) {
+  Parameter parameter{std::move(path),
+                      TypeOf(field),
+                      field.is_repeated() && !field.is_map(),
+                      field.is_map(),
+                      {},
+                      std::move(depends_on),
+                      &SpecOf(field),
+                      &field};
+  if (parameter.type == ParameterType::kEnumeration) {
+    parameter.tokens = TokensOf(*field.enum_type());
+  }
+  return parameter;
+}
+
 void Collect(const Descriptor& message, const Place& place, std::vector<Parameter>& out) {
   for (int i = 0; i < message.field_count(); ++i) {
     const FieldDescriptor& field = *message.field(i);
@@ -49,18 +66,7 @@ void Collect(const Descriptor& message, const Place& place, std::vector<Paramete
     const std::string depends_on = spec.depends_on().empty() ? place.depends_on : spec.depends_on();
     const bool section = IsSection(field);
     if (!section || field.is_repeated()) {
-      Parameter parameter{path,
-                          TypeOf(field),
-                          field.is_repeated() && !field.is_map(),
-                          field.is_map(),
-                          {},
-                          depends_on,
-                          &spec,
-                          &field};
-      if (parameter.type == ParameterType::kEnumeration) {
-        parameter.tokens = TokensOf(*field.enum_type());
-      }
-      out.push_back(std::move(parameter));
+      out.push_back(Describe(field, path, depends_on));
     }
     if (section) {
       Collect(*field.message_type(), {path + (field.is_repeated() ? "[]." : "."), depends_on}, out);
@@ -89,6 +95,17 @@ const Parameter* FindParameter(std::string_view path) {
   }();
   const auto found = index.find(path);
   return found == index.end() ? nullptr : found->second;
+}
+
+std::vector<Parameter> ParametersOf(const Descriptor& message) {
+  std::vector<Parameter> parameters;
+  for (int i = 0; i < message.field_count(); ++i) {
+    const FieldDescriptor& field = *message.field(i);
+    if (field.options().HasExtension(v1::parameter)) {
+      parameters.push_back(Describe(field, field.json_name(), SpecOf(field).depends_on()));
+    }
+  }
+  return parameters;
 }
 
 std::string TypeName(const Parameter& parameter) {
@@ -123,6 +140,36 @@ std::string RangeText(const v1::ParameterSpec& spec) {
   }
   return (spec.exclusive_min() ? "> " : "") + JsonNumber(spec.min()) + " to " +
          JsonNumber(spec.max());
+}
+
+std::string SizeText(const v1::ParameterSpec& spec) {
+  if (!spec.has_max_items()) {
+    return "";
+  }
+  return (spec.has_min_items() ? std::to_string(spec.min_items()) + " to " : "at most ") +
+         std::to_string(spec.max_items()) + " values";
+}
+
+std::string LengthText(const v1::ParameterSpec& spec) {
+  return spec.has_max_bytes()
+             ? "1 to " + std::to_string(spec.max_bytes()) + " bytes, none of them 0"
+             : "";
+}
+
+std::string LimitsText(const v1::ParameterSpec& spec) {
+  std::string text = RangeText(spec);
+  const auto add = [&text](const std::string& separator, const std::string& more) {
+    text += (text.empty() || more.empty() ? "" : separator) + more;
+  };
+  add(", ", SizeText(spec));
+  add(", each of ", LengthText(spec));
+  return text;
+}
+
+std::string OptionName(const Parameter& parameter) {
+  std::string name = "--" + parameter.field->name();
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
 }
 
 }  // namespace lathe::schema

@@ -6,7 +6,8 @@ from source_tree import Violation, line_of
 
 # Where parameters are described, and what is generated from that and compared by a test.
 SCHEMA = re.compile(r"^proto/lathe/v1/\w+_configuration\.proto$")
-GENERATED = {"worker/trainer/plan/parameter_table.inc", "deploy/docs/reference/job_configuration.md"}
+GENERATED = {"worker/trainer/plan/parameter_table.inc", "worker/trainer/plan/generation_table.inc",
+             "deploy/docs/reference/job_configuration.md", "deploy/docs/reference/generation.md"}
 # What other engines accept is theirs, not a parameter's range.
 FOREIGN = ("coordinator/providers/",)
 # Generating text has settings of its own, some of them with a name that a parameter has too.

@@ -7,8 +7,8 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -27,11 +27,11 @@ std::string ChatText(const v1::GenerateAssignment& assignment) {
   return json{{"messages", messages}}.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+/// All its digits: another one may choose other tokens.
 std::string Number(double value) {
-  std::ostringstream text;
-  text.imbue(std::locale::classic());
-  text << value;
-  return text.str();
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  return {text.data(), end};
 }
 
 // An unlinked file rather than a pipe: it takes a chat of any length without waiting for a reader.
@@ -92,28 +92,18 @@ Ending Relay(int fd, const std::function<bool()>& cancelled,
 
 std::vector<std::string> ArgumentsOf(const GenerationSpec& spec,
                                      const v1::GenerateAssignment& assignment) {
-  constexpr unsigned kDefaultTokens = 128;
-  const unsigned max_tokens =
-      assignment.max_tokens() == 0 ? kDefaultTokens : assignment.max_tokens();
-  const double top_p = assignment.top_p() == 0 ? 1 : assignment.top_p();
-  const double penalty = assignment.repetition_penalty() == 0 ? 1 : assignment.repetition_penalty();
-  std::vector<std::string> arguments = {"generate",
-                                        spec.model_path,
-                                        "--json",
-                                        "--device",
-                                        spec.device,
-                                        "--max-tokens",
-                                        std::to_string(max_tokens),
-                                        "--temperature",
-                                        Number(assignment.temperature()),
-                                        "--top-p",
-                                        Number(top_p),
-                                        "--seed",
-                                        std::to_string(assignment.seed()),
-                                        "--top-k",
-                                        std::to_string(assignment.top_k()),
-                                        "--repetition-penalty",
-                                        Number(penalty)};
+  std::vector<std::string> arguments = {"generate", spec.model_path, "--json", "--device",
+                                        spec.device};
+  const auto add = [&arguments](bool is_set, const char* option, std::string value) {
+    if (is_set) arguments.insert(arguments.end(), {option, std::move(value)});
+  };
+  add(assignment.has_max_tokens(), "--max-tokens", std::to_string(assignment.max_tokens()));
+  add(assignment.has_temperature(), "--temperature", Number(assignment.temperature()));
+  add(assignment.has_top_p(), "--top-p", Number(assignment.top_p()));
+  add(assignment.has_seed(), "--seed", std::to_string(assignment.seed()));
+  add(assignment.has_top_k(), "--top-k", std::to_string(assignment.top_k()));
+  add(assignment.has_repetition_penalty(), "--repetition-penalty",
+      Number(assignment.repetition_penalty()));
   // One argument each, so that a text that begins with a dash is not taken for an option.
   for (const std::string& stop : assignment.stop()) arguments.push_back("--stop=" + stop);
   if (!spec.adapter_folder.empty()) {

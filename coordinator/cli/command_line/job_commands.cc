@@ -1,3 +1,4 @@
+#include "coordinator/cli/command_line/call_options.h"
 #include "coordinator/cli/command_line/registry.h"
 #include "coordinator/cli/commands/adapter_pull.h"
 #include "coordinator/cli/commands/generate.h"
@@ -186,27 +187,6 @@ void AddAdapter(CLI::App& app, Run& chosen) {
   OnChosen(command, chosen, options, &RunAdapterPull);
 }
 
-/// How an answer's tokens are chosen, beside the temperature.
-void AddSampling(CLI::App& command, GenerateOptions& options) {
-  command.add_option("--top-k", options.top_k, "Only so many of the likeliest tokens; 0 is all")
-      ->type_name("K")
-      ->check(CLI::Range(0, 1 << 24));
-  command.add_option("--top-p", options.top_p, "Only the likeliest tokens of this mass")
-      ->type_name("P")
-      ->check(CLI::Range(0.0, 1.0));
-  command
-      .add_option("--repetition-penalty", options.repetition_penalty,
-                  "Above 1: what was said or asked is less likely to come again")
-      ->type_name("X")
-      ->check(CLI::Range(0.01, 100.0));
-  command
-      .add_option("--stop", options.stop,
-                  "A text that ends the answer and is not part of it; may be given several times")
-      ->type_name("TEXT")
-      ->allow_extra_args(false);
-  command.add_option("--seed", options.seed, "The same seed gives the same answer")->type_name("N");
-}
-
 void AddGenerate(CLI::App& app, Run& chosen) {
   const auto options = std::make_shared<GenerateOptions>();
   CLI::App* command =
@@ -220,15 +200,7 @@ void AddGenerate(CLI::App& app, Run& chosen) {
   command->add_option("--prompt", options->prompt, "The user's message; else standard input")
       ->type_name("TEXT");
   command->add_option("--system", options->system, "The system message")->type_name("TEXT");
-  command->add_option("--max-tokens", options->max_tokens, "At most this many; 256 unless given")
-      ->type_name("N")
-      ->check(CLI::Range(1, 4096));
-  command
-      ->add_option("--temperature", options->temperature,
-                   "0 takes the likeliest token each time; 0.7 unless given")
-      ->type_name("T")
-      ->check(CLI::Range(0.0, 10.0));
-  AddSampling(*command, *options);
+  AddCallOptions(*command, options->how);
   command->callback([&chosen, options] {
     if (options->model.empty() && options->job.empty()) {
       throw CLI::RequiredError("--model or --job");

@@ -1,5 +1,6 @@
 #include "coordinator/cli/commands/generate.h"
 
+#include <cstdint>
 #include <iterator>
 #include <ostream>
 #include <random>
@@ -25,9 +26,10 @@ Result<std::string> PromptOf(Context& context, const GenerateOptions& options) {
   return text;
 }
 
-std::uint64_t FreshSeed() {
+/// Another answer each time, where the temperature lets answers differ.
+std::int64_t FreshSeed() {
   std::random_device device;
-  return (std::uint64_t{device()} << 32) | device();
+  return static_cast<std::int64_t>((std::uint64_t{device() >> 1} << 32) | device());
 }
 
 void AddMessage(v1::GenerateRequest& request, const char* role, const std::string& content) {
@@ -38,7 +40,7 @@ void AddMessage(v1::GenerateRequest& request, const char* role, const std::strin
 
 Result<v1::GenerateRequest> RequestOf(Context& context, CoordinatorClient& client,
                                       const GenerateOptions& options) {
-  v1::GenerateRequest request;
+  v1::GenerateRequest request = options.how;
   LATHE_ASSIGN_OR_RETURN(const std::string prompt, PromptOf(context, options));
   request.set_model(options.model);
   if (!options.job.empty()) {
@@ -47,13 +49,7 @@ Result<v1::GenerateRequest> RequestOf(Context& context, CoordinatorClient& clien
   }
   if (!options.system.empty()) AddMessage(request, "system", options.system);
   AddMessage(request, "user", prompt);
-  request.set_max_tokens(options.max_tokens);
-  request.set_temperature(options.temperature);
-  request.set_top_p(options.top_p);
-  request.set_top_k(options.top_k);
-  request.set_repetition_penalty(options.repetition_penalty);
-  for (const std::string& stop : options.stop) request.add_stop(stop);
-  request.set_seed(options.seed ? *options.seed : FreshSeed());
+  if (!request.has_seed()) request.set_seed(FreshSeed());
   return request;
 }
 

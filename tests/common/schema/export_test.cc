@@ -57,6 +57,17 @@ TEST(ExportTest, TheTrainersTableIsFresh) {
          "table > worker/trainer/plan/parameter_table.inc";
 }
 
+TEST(ExportTest, WhatIsMadeOfACallIsFresh) {
+  constexpr char kRefresh[] =
+      " has changed; refresh it:\n  build/release/tools/lathe-schema-export ";
+  EXPECT_EQ(FileText(SourceFolder() / "worker/trainer/plan/generation_table.inc"),
+            ExportGenerationTable())
+      << "the call" << kRefresh << "generation-table > worker/trainer/plan/generation_table.inc";
+  EXPECT_EQ(FileText(SourceFolder() / "deploy/docs/reference/generation.md"),
+            ExportGenerationMarkdown())
+      << "the call" << kRefresh << "generation > deploy/docs/reference/generation.md";
+}
+
 TEST(ExportTest, TheReferenceIsFresh) {
   EXPECT_EQ(FileText(SourceFolder() / "deploy/docs/reference/job_configuration.md"),
             ExportMarkdown())

@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/schema/parameters.h"
 #include "coordinator/cli/command_line/suggestion.h"
+#include "lathe/v1/inference_service.pb.h"
 #include "tests/coordinator/cli/cli_runner.h"
 
 namespace lathe::cli {
@@ -74,6 +76,18 @@ TEST(CommandLine, HelpGoesToStandardOutputAndShowsExamples) {
     EXPECT_EQ(result.err, "");
   }
   EXPECT_THAT(runner.Run({"adapter", "pull", "-h"}).out, HasSubstr("Usage: lathe adapter pull"));
+}
+
+TEST(CommandLine, HowAnswersAreGeneratedIsSaidByTheCallsDescription) {
+  CliRunner runner;
+  const std::string help = runner.Run({"generate", "--help"}).out;
+  for (const schema::Parameter& parameter :
+       schema::ParametersOf(*v1::GenerateRequest::descriptor())) {
+    if (parameter.type == schema::ParameterType::kObject) continue;
+    EXPECT_THAT(help, HasSubstr(schema::OptionName(parameter) + " "));
+  }
+  EXPECT_THAT(help, HasSubstr("(0 to 16777216; default 0)"));
+  EXPECT_EQ(runner.Run({"generate", "--model", "m", "--top-k", "few"}).code, ExitCode::kUsage);
 }
 
 TEST(CommandLine, GlobalOptionsStandAnywhere) {

@@ -314,12 +314,14 @@ TEST_F(ConversationTest, GenerateStreamsTheText) {
   ASSERT_EQ(seen.messages_size(), 2);
   EXPECT_EQ(seen.messages(0).role(), "system");
   EXPECT_EQ(seen.messages(1).content(), "hi");
-  EXPECT_EQ(seen.seed(), 7U);
-  EXPECT_EQ(seen.top_k(), 5U);
+  EXPECT_EQ(seen.seed(), 7);
+  EXPECT_EQ(seen.top_k(), 5);
   EXPECT_EQ(seen.repetition_penalty(), 1.5);
+  EXPECT_FALSE(seen.has_temperature() || seen.has_max_tokens() || seen.has_top_p());
   EXPECT_THAT(seen.stop(), testing::ElementsAre("a", "-b"));
   const RunResult json = Run({"generate", "--model", "m", "--prompt", "hi", "-o", "json"});
   EXPECT_EQ(nlohmann::json::parse(json.out)["text"], "Hello there");
+  EXPECT_TRUE(seen.has_seed()) << "another answer each time";
 }
 
 TEST_F(ConversationTest, AnAdapterThatIsNotThereYetIsAConflict) {

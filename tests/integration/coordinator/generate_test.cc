@@ -53,8 +53,12 @@ TEST_F(GenerateTest, PiecesReachTheCaller) {
   grpc::ClientContext context;
   const auto stream = stub_->Generate(&context, Ask("tiny"));
   const auto assignment = worker_->Expect(Message::kGenerate).generate();
-  EXPECT_EQ(assignment.max_tokens(), 128U);
+  EXPECT_EQ(assignment.max_tokens(), 256);
+  EXPECT_TRUE(assignment.has_temperature());
+  EXPECT_EQ(assignment.temperature(), 0);
   EXPECT_EQ(assignment.top_p(), 1);
+  EXPECT_EQ(assignment.seed(), 42);
+  EXPECT_TRUE(assignment.has_top_k());
   EXPECT_EQ(assignment.repetition_penalty(), 1);
   Answer(assignment.generation_id(), "Good ", false);
   Answer(assignment.generation_id(), "day", true);
@@ -70,13 +74,15 @@ TEST_F(GenerateTest, PiecesReachTheCaller) {
 
 TEST_F(GenerateTest, HowToSampleReachesTheWorker) {
   v1::GenerateRequest request = Ask("tiny");
+  request.set_temperature(100);
   request.set_top_k(50);
   request.set_repetition_penalty(1.25);
   request.add_stop("\n\n");
   grpc::ClientContext context;
   const auto stream = stub_->Generate(&context, request);
   const auto assignment = worker_->Expect(Message::kGenerate).generate();
-  EXPECT_EQ(assignment.top_k(), 50U);
+  EXPECT_EQ(assignment.temperature(), 100);
+  EXPECT_EQ(assignment.top_k(), 50);
   EXPECT_EQ(assignment.repetition_penalty(), 1.25);
   EXPECT_THAT(assignment.stop(), ::testing::ElementsAre("\n\n"));
   context.TryCancel();
@@ -86,7 +92,7 @@ TEST_F(GenerateTest, EverythingOutOfRangeIsToldAtOnce) {
   v1::GenerateRequest request = Ask("tiny");
   request.set_temperature(-1);
   request.set_top_p(2);
-  request.set_top_k(1U << 25);
+  request.set_top_k(1 << 25);
   request.set_repetition_penalty(std::numeric_limits<double>::quiet_NaN());
   request.add_stop("fine");
   request.add_stop("");
@@ -101,7 +107,7 @@ TEST_F(GenerateTest, EverythingOutOfRangeIsToldAtOnce) {
   for (const Finding& finding : rpc::FromStatus(status).findings) {
     paths.push_back(finding.path);
   }
-  EXPECT_THAT(paths, ::testing::ElementsAre("temperature", "top_p", "top_k", "repetition_penalty",
+  EXPECT_THAT(paths, ::testing::ElementsAre("temperature", "topP", "topK", "repetitionPenalty",
                                             "stop[1]", "stop[2]"));
 }
 

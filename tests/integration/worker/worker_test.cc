@@ -495,7 +495,7 @@ class GenerateTest : public WorkerTest {
     v1::GenerateAssignment& assignment = *message.mutable_generate();
     assignment.set_generation_id(id);
     assignment.set_model(model);
-    assignment.set_temperature(0.5);
+    assignment.set_temperature(0.12345678);
     assignment.set_seed(7);
     assignment.set_top_k(40);
     assignment.add_stop("--end");
@@ -530,8 +530,7 @@ TEST_F(GenerateTest, StreamsAnAnswer) {
   EXPECT_EQ(last->finish_reason(), "stop");
   EXPECT_THAT(TextOf("g-1"), HasSubstr("hello0 hello1 hello2 "));
   EXPECT_THAT(TextOf("g-1"),
-              HasSubstr("--device cpu --max-tokens 128 --temperature 0.5 --top-p 1 --seed 7 "
-                        "--top-k 40 --repetition-penalty 1 --stop=--end"));
+              HasSubstr("--device cpu --temperature 0.12345678 --seed 7 --top-k 40 --stop=--end"));
 }
 
 TEST_F(GenerateTest, FailuresComeAsErrors) {

@@ -9,6 +9,7 @@
 #include "worker/trainer/commands/capabilities.h"
 #include "worker/trainer/commands/estimate.h"
 #include "worker/trainer/commands/generate.h"
+#include "worker/trainer/commands/generation_options.h"
 #include "worker/trainer/commands/inspect.h"
 #include "worker/trainer/commands/logits.h"
 #include "worker/trainer/commands/merge.h"
@@ -91,34 +92,7 @@ void DescribeGenerate(CLI::App& command, GenerateArguments& arguments) {
       .add_option("--precision", arguments.precision,
                   "fp32 or bf16; default: fp32 on a CPU, bf16 on a GPU")
       ->check(CLI::IsMember({"fp32", "bf16"}));
-  command.add_option("--max-tokens", arguments.max_tokens, "of each answer")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  command.add_option("--temperature", arguments.temperature, "0: always the likeliest token")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  command
-      .add_option("--top-p", arguments.top_p,
-                  "draw from the likeliest tokens that together have this probability")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command
-      .add_option("--top-k", arguments.top_k, "draw from so many of the likeliest tokens; 0: all")
-      ->check(CLI::Range(0, 1 << 24))
-      ->capture_default_str();
-  command
-      .add_option("--repetition-penalty", arguments.repetition_penalty,
-                  "above 1: what has been said, or asked, is less likely to come again")
-      ->check(CLI::Range(0.01, 100.0))
-      ->capture_default_str();
-  command
-      .add_option("--stop", arguments.stop,
-                  "text that ends an answer and is not part of it; may be given several times")
-      ->check([](const std::string& text) {
-        return std::string(text.empty() ? "an empty text stops nothing" : "");
-      })
-      ->allow_extra_args(false);
-  command.add_option("--seed", arguments.seed, "of what is drawn")->capture_default_str();
+  AddGenerationOptions(command, arguments);
   command.add_flag("--json", arguments.json, "print lines of JSON as tokens come");
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/file_io.h"
+#include "worker/trainer/commands/generation_options.h"
 #include "worker/trainer/commands/loaded_model.h"
 #include "worker/trainer/commands/parse_json.h"
 #include "worker/trainer/commands/prompts.h"
@@ -152,6 +153,10 @@ Result<data::TextModel> LoadTextModel(const GenerateArguments& arguments) {
 }
 
 Result<Session> Open(const GenerateArguments& arguments, std::istream& in) {
+  if (auto findings = CheckGeneration(arguments); !findings.empty()) {
+    return Failure(Error{ErrorCode::kInvalidArgument, "no answer can be generated like that",
+                         std::move(findings)});
+  }
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
   LATHE_ASSIGN_OR_RETURN(Speakers speakers, Speakers::Parse(arguments.speakers));
   LATHE_ASSIGN_OR_RETURN(data::TextModel text_model, LoadTextModel(arguments));
@@ -172,7 +177,7 @@ Result<Session> Open(const GenerateArguments& arguments, std::istream& in) {
                    .top_k = arguments.top_k,
                    .top_p = arguments.top_p,
                    .repetition_penalty = arguments.repetition_penalty},
-      .seed = arguments.seed,
+      .seed = static_cast<std::uint64_t>(arguments.seed),
       .stop_tokens = loaded.decoder.description.end_tokens};
   const auto& stop = text_model.tokenizer().special_ids().stop;
   settings.stop_tokens.insert(settings.stop_tokens.end(), stop.begin(), stop.end());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "worker/trainer/commands/speaker_arguments.h"
+#include "worker/trainer/plan/generation_table.h"
 
 namespace lathe::trainer::commands {
 
@@ -22,13 +23,14 @@ struct GenerateArguments {
   bool raw = false;  ///< texts are continued as they are, without a template
   std::string device = "cpu";
   std::string precision;  ///< "fp32", "bf16", or empty: fp32 on a CPU, bf16 on a GPU
-  std::int64_t max_tokens = 256;
-  double temperature = 0;
-  std::int64_t top_k = 0;  ///< 0: all
-  double top_p = 1;
-  double repetition_penalty = 1;
-  std::vector<std::string> stop;  ///< texts that end an answer; none is empty
-  std::uint64_t seed = 42;
+  // How tokens are chosen and when an answer ends: ranges and meaning stand in the table.
+  std::int64_t max_tokens = plan::GenerationDefault("--max-tokens");
+  double temperature = plan::GenerationDefault("--temperature");
+  std::int64_t top_k = plan::GenerationDefault("--top-k");
+  double top_p = plan::GenerationDefault("--top-p");
+  double repetition_penalty = plan::GenerationDefault("--repetition-penalty");
+  std::vector<std::string> stop;
+  std::int64_t seed = plan::GenerationDefault("--seed");
   bool json = false;  ///< lines of JSON instead of text; errors too
 };
 

@@ -10,9 +10,9 @@
 namespace lathe::trainer::inference {
 
 struct GenerationSettings {
-  std::int64_t max_tokens = 256;  ///< of each answer
+  std::int64_t max_tokens = 0;  ///< of each answer
   SamplingSettings sampling;
-  std::uint64_t seed = 42;  ///< of each prompt: it gets the answer that it gets alone
+  std::uint64_t seed = 0;  ///< of each prompt: it gets the answer that it gets alone
   std::vector<std::int64_t> stop_tokens;
 };
 

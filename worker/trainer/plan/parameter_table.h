@@ -17,6 +17,7 @@ enum class ParameterType : std::uint8_t {
   kObject,
   kSet,
   kList,
+  kTexts,
   kIntegerMap,
   kNumberMap,
 };
@@ -42,5 +43,8 @@ inline constexpr Parameter kParameters[] = {
 
 /// nullptr when there is none of that path.
 const Parameter* FindParameter(std::string_view path);
+
+/// Whether the number is finite and within min and max.
+bool InRange(const Parameter& parameter, double value);
 
 }  // namespace lathe::trainer::plan

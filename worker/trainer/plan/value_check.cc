@@ -24,11 +24,6 @@ std::string RangeText(const Parameter& p) {
   return text;
 }
 
-bool InRange(const Parameter& p, double value) {
-  if (!std::isfinite(value)) return false;
-  return (p.exclusive_min ? value > p.min : value >= p.min) && value <= p.max;
-}
-
 /// "a|alias,b" holds a, alias and b.
 bool HasToken(std::string_view tokens, std::string_view token) {
   while (!tokens.empty()) {

@@ -4,10 +4,13 @@
 
 #include <gmock/gmock.h>
 
+#include <CLI/CLI.hpp>
+#include <cmath>
 #include <fstream>
 #include <set>
 
 #include "tests/worker/trainer/commands/generate_fixture.h"
+#include "worker/trainer/commands/generation_options.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -99,6 +102,46 @@ TEST_F(GenerateTest, WeightsThatAreNoNumbersAreAnError) {
   EXPECT_THAT(
       Run("Hi!", trainer_protocol::kExitInvalid).back()["error"]["message"].get<std::string>(),
       HasSubstr("no numbers"));
+}
+
+TEST_F(GenerateTest, SettingsOutsideTheirLimitsAreToldAtOnce) {
+  arguments_.max_tokens = 0;
+  arguments_.temperature = 100.5;
+  arguments_.top_p = 0;
+  arguments_.top_k = -1;
+  arguments_.repetition_penalty = std::nan("");
+  arguments_.seed = -1;
+  arguments_.stop = {"fine", "", std::string(257, 'x')};
+  const Json error = Run("Hi!", trainer_protocol::kExitInvalid).at(0)["error"];
+  std::vector<std::string> told;
+  for (const Json& finding : error["findings"]) {
+    told.push_back(finding["path"].get<std::string>() + ": " +
+                   finding["expected"].get<std::string>());
+  }
+  EXPECT_THAT(told,
+              testing::ElementsAre(
+                  "--max-tokens: 1 to 32768", "--temperature: 0 to 100", "--top-p: > 0 to 1",
+                  "--seed: >= 0", "--top-k: 0 to 16777216", "--repetition-penalty: 0.01 to 100",
+                  "--stop: at most 16 values, each of 1 to 256 bytes, none of them 0",
+                  "--stop: at most 16 values, each of 1 to 256 bytes, none of them 0"));
+}
+
+TEST_F(GenerateTest, TheCommandLineGivesEverySetting) {
+  CLI::App app;
+  GenerateArguments given;
+  AddGenerationOptions(app, given);
+  app.parse(
+      "--max-tokens 3 --temperature 0.5 --top-p 0.9 --top-k 4 --repetition-penalty 1.5 --seed 6 "
+      "--stop a --stop=-b");
+  EXPECT_EQ(given.max_tokens, 3);
+  EXPECT_EQ(given.temperature, 0.5);
+  EXPECT_EQ(given.top_p, 0.9);
+  EXPECT_EQ(given.top_k, 4);
+  EXPECT_EQ(given.repetition_penalty, 1.5);
+  EXPECT_EQ(given.seed, 6);
+  EXPECT_THAT(given.stop, testing::ElementsAre("a", "-b"));
+  EXPECT_THAT(app.help(), HasSubstr("--temperature FLOAT=0 "));
+  EXPECT_THAT(app.help(), HasSubstr("(0.01 to 100)"));
 }
 
 TEST_F(GenerateTest, WhatIsWrongIsSaidWithItsPlace) {
