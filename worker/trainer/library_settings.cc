@@ -27,6 +27,8 @@ constexpr const char* kSettings[] = {
     "glibc.malloc.trim_threshold=17179869184",
 };
 constexpr const char* kIntelSettings[] = {"MKL_CBWR=COMPATIBLE"};
+/// Says that the program was started again: not twice, should the system strip a setting.
+constexpr const char* kDone = "LATHE_LIBRARY_SETTINGS=done";
 constexpr int kMostVariables = 4096;
 
 __attribute__((no_sanitize("address", "undefined", "thread"))) bool IsIntel() {
@@ -48,15 +50,15 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) bool SameName(con
 __attribute__((no_sanitize("address", "undefined", "thread"))) void SetUpLibraries(
     int, char** argv, char** environment) {
   static const char*
-      with_settings[kMostVariables + std::size(kSettings) + std::size(kIntelSettings) + 1];
+      with_settings[kMostVariables + std::size(kSettings) + std::size(kIntelSettings) + 2];
   int count = 0;
   for (; environment[count] != nullptr; ++count) {
     if (count == kMostVariables) return;
-    // Set by whoever knows better, or by this function before it started the program again.
-    if (SameName(environment[count], "GOMP_SPINCOUNT=")) return;
+    if (SameName(environment[count], kDone)) return;
     with_settings[count] = environment[count];
   }
   const int given = count;
+  // What is set already was set by whoever knows better.
   const auto add = [&](const char* setting)
       __attribute__((no_sanitize("address", "undefined", "thread"))) {
     bool is_given = false;
@@ -67,6 +69,7 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) void SetUpLibrari
   if (IsIntel()) {
     for (const char* setting : kIntelSettings) add(setting);
   }
+  add(kDone);
   with_settings[count] = nullptr;
   // Where that is not possible, slow is better than not at all.
   ::syscall(SYS_execve, "/proc/self/exe", argv, with_settings);
