@@ -5,14 +5,19 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "environments"))
+import environments  # noqa: E402
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
 # Files that setup makes, by what it says itself: a new one must be cleaned up too.
 NAMED_BY_SETUP = set(re.findall(r'\$cache"?(/[\w./-]*\w)', (DEPLOY / "setup").read_text()))
 MADE_BY_SETUP = {name for name in NAMED_BY_SETUP
                  if not any(other.startswith(name + "/") for other in NAMED_BY_SETUP)}
+MADE_BY_SETUP |= {f"/{environments.FOLDER.name}/{name}/installed" for name in environments.NAMES}
 # Of each folder that `lathe up` and the quickstart make in the data folder, one file.
 MADE_BY_LATHE = ["address", "up.json", "up.lock", "secrets.key", "adapters/job-x/adapter_config.json",
                  "coordinator/blobs/x", "log/worker-1.log", "redis/appendonlydir/x", "run/x",
@@ -69,7 +74,7 @@ class QuickstartClean(unittest.TestCase):
 
     def test_what_setup_makes_is_known(self):
         folders = {name.split("/")[1] for name in MADE_BY_SETUP}
-        self.assertEqual(folders, {"torch", "torch.new", "models", "setup.log"})
+        self.assertEqual(folders, {"torch", "torch.new", "tests", "models", "setup.log"})
 
     def test_folders_below_the_home(self):
         self.make("home/.cache/lathe", "home/.local/state/lathe")

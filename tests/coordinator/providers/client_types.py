@@ -1,40 +1,16 @@
-"""The request types of the providers' own Python clients, to hold our requests against.
-
-They come from a virtual environment with pinned versions, made once by `deploy/setup --tests` (or by
-make_environment here) in ~/.cache/lathe/provider-clients; without it the tests that need them are skipped.
-"""
+"""The request types of the providers' own Python clients, to hold our requests against."""
 from __future__ import annotations
 
 import importlib
-import os
 import pathlib
-import subprocess
 import sys
 import types
 import typing
 
-VERSIONS = ["openai==3.54.0", "together==3.1.1", "fireworks-ai==1.2.28", "mistralai==1.12.4"]
-ENVIRONMENT = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")
-                           ) / "lathe/provider-clients"
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "environments"))
+import environments  # noqa: E402
 
-
-def use() -> str:
-    """Makes the clients importable; why that cannot be, or nothing."""
-    marker = ENVIRONMENT / "versions"
-    if not marker.exists() or marker.read_text().split() != VERSIONS:
-        return f"the providers' clients are not in {ENVIRONMENT}; deploy/setup --tests installs them"
-    packages = sorted(ENVIRONMENT.glob("lib/python3*/site-packages"))
-    if f"python{sys.version_info[0]}.{sys.version_info[1]}" not in str(packages[0]):
-        return f"{ENVIRONMENT} is of another Python"
-    sys.path.insert(0, str(packages[0]))
-    return ""
-
-
-def make_environment() -> None:
-    """Raises when the package index cannot be reached."""
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-    subprocess.run([str(ENVIRONMENT / "bin/pip"), "install", "-q", *VERSIONS], check=True)
-    (ENVIRONMENT / "versions").write_text("\n".join(VERSIONS) + "\n")
+sys.path.insert(0, str(environments.packages_of("provider_clients")))
 
 
 def request_type(engine: str, path: str):
@@ -174,8 +150,3 @@ def scalar_problems(value, annotation, where: str) -> list[str]:
     else:
         fits = False
     return [] if fits else [f"{where}: {value!r}, wanted {annotation}"]
-
-
-if __name__ == "__main__":
-    if use():
-        make_environment()
