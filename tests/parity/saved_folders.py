@@ -1,11 +1,8 @@
 #!/usr/bin/env python3
 """Trains a tiny model with every method and loads what was saved in the libraries that it is for:
-logits must agree within 1e-4.
+logits must agree within 1e-4. So must those of several of AdapterHub's adapters at once.
 
 usage: saved_folders.py peft|adapterhub TRAINER TESTS_GOLDEN
-
-Skipped (exit code 77) where ~/.cache/lathe has no Python environment of that name. `peft` needs
-torch, transformers 5 and peft; `adapterhub` needs torch, adapters 1.3.0 and transformers 4.57.6.
 """
 import json
 import os
@@ -16,19 +13,21 @@ import tempfile
 
 LIBRARY, TRAINER, GOLDEN = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 MODEL = GOLDEN / "models" / "llama_tiny"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-PYTHON = CACHE / "lathe" / LIBRARY / "bin" / "python"
 
-if "LATHE_SAVED_FOLDERS" not in os.environ:
-    if not PYTHON.exists():
-        print(f"skipped: there is no {PYTHON}")
-        sys.exit(77)
-    environment = dict(os.environ, LATHE_SAVED_FOLDERS="1", HF_HUB_OFFLINE="1")
-    sys.exit(subprocess.run([PYTHON, *sys.argv], env=environment).returncode)
+sys.path.append(str(GOLDEN.parent / "environments"))
+import environments  # noqa: E402
+
+PYTHON = environments.python_of(LIBRARY)
+if pathlib.Path(sys.executable) != PYTHON:
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.execv(PYTHON, [PYTHON, *sys.argv])
 
 import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
+
+GIVEN = MODEL / "logits.safetensors"
+INPUTS = load_file(GIVEN)
 
 
 def train(folder, method):
@@ -64,11 +63,19 @@ def in_transformers(folder):
                                                 attn_implementation="eager")
 
 
-def in_adapters(folder):
+def in_adapters(*folders, block=None):
+    """With one adapter, or several in a composition block."""
     import adapters
+    from adapters import composition
     model = base()
     adapters.init(model)
-    model.set_active_adapters(model.load_adapter(str(folder), use_safetensors=True))
+    names = [model.load_adapter(str(folder), load_as=f"adapter{i}", use_safetensors=True)
+             for i, folder in enumerate(folders)]
+    if block is None:
+        model.set_active_adapters(names[0])
+    else:
+        name, options = block
+        model.set_active_adapters(getattr(composition, name)(*names, **options))
     return model
 
 
@@ -81,32 +88,68 @@ CASES = {
     },
     "adapterhub": {
         "pfeiffer": ({"type": "adapter", "adapterSize": 7}, in_adapters),
+        "wide": ({"type": "adapter", "adapterSize": 24}, in_adapters),
         "houlsby": ({"type": "adapter", "adapterVariant": "houlsby"}, in_adapters),
         "parallel": ({"type": "adapter", "adapterVariant": "parallel"}, in_adapters),
     },
 }
 
+# Our --compose beside AdapterHub's block. Not with "parallel": in a Stack it takes the place of all before it.
+COMPOSITIONS = {
+    "peft": [],
+    "adapterhub": [
+        ("sequential", "Stack", ["pfeiffer", "wide"]),
+        ("sequential", "Stack", ["wide", "houlsby", "pfeiffer"]),
+        ("additive", "Average", ["pfeiffer", "wide"]),
+    ],
+}
+WEIGHTS = [0.3, 0.7]
 
-def check(folder, method, load):
-    adapter = train(folder, method)
-    given = MODEL / "logits.safetensors"
-    result = folder / "logits.safetensors"
-    subprocess.run([TRAINER, "logits", MODEL, given, result, "--adapter", adapter], check=True)
-    ours = load_file(result)["logits"]
-    inputs = load_file(given)
-    mask = inputs["attention_mask"]
+
+def ours(work, *options):
+    result = work / "logits.safetensors"
+    subprocess.run([TRAINER, "logits", MODEL, GIVEN, result, *options], check=True)
+    return load_file(result)["logits"]
+
+
+def theirs(model):
     with torch.no_grad():
-        theirs = load(adapter).eval()(input_ids=inputs["input_ids"], attention_mask=mask).logits
-    distance = ((ours - theirs).abs() * mask[..., None]).max().item()
-    change = ((ours - inputs["logits"]).abs() * mask[..., None]).max().item()
-    print(f"{folder.name}: logits differ by {distance:.2e}; training changed them by {change:.2e}")
-    return distance < 1e-4 and change > 1e-2
+        return model.eval()(input_ids=INPUTS["input_ids"], attention_mask=INPUTS["attention_mask"]).logits
+
+
+def distance(one, other):
+    return ((one - other).abs() * INPUTS["attention_mask"][..., None]).max().item()
+
+
+def check(name, ours, theirs, without, least):
+    """Whether both agree, and what is tested does change the logits that there are without it."""
+    differ, change = distance(ours, theirs), distance(ours, without)
+    print(f"{name}: logits differ by {differ:.2e}; {change:.2e} is what it changes")
+    return differ < 1e-4 and change > least
+
+
+def check_composition(work, method, block, names, folders):
+    if method == "sequential":
+        given, options = folders, {}
+        without = ours(work, "--compose", "additive:" + ",".join(map(str, folders)))
+    else:
+        # adapters 1.3.0 takes the mean of what it has multiplied by the weights.
+        given = [f"{folder}={weight}" for folder, weight in zip(folders, WEIGHTS)]
+        options = {"weights": [weight * len(WEIGHTS) for weight in WEIGHTS], "normalize_weights": False}
+        without = ours(work, "--adapter", folders[0])
+    combined = ours(work, "--compose", f"{method}:" + ",".join(map(str, given)))
+    other = theirs(in_adapters(*folders, block=(block, options)))
+    return check(f"{block} of {', '.join(names)}", combined, other, without, 1e-3)
 
 
 def main():
-    with tempfile.TemporaryDirectory() as work:
-        results = [check(pathlib.Path(work) / name, method, load)
-                   for name, (method, load) in CASES[LIBRARY].items()]
+    with tempfile.TemporaryDirectory() as name:
+        work = pathlib.Path(name)
+        adapters = {name: train(work / name, method) for name, (method, _) in CASES[LIBRARY].items()}
+        results = [check(name, ours(work, "--adapter", adapters[name]), theirs(load(adapters[name])),
+                         INPUTS["logits"], 1e-2) for name, (_, load) in CASES[LIBRARY].items()]
+        results += [check_composition(work, method, block, names, [adapters[name] for name in names])
+                    for method, block, names in COMPOSITIONS[LIBRARY]]
     sys.exit(0 if all(results) else 1)
 
 

@@ -10,8 +10,9 @@
 //
 // additive: y + sum of w_i D_i, each D_i computed as if its adapter were alone. Of LoRA this is the
 // function of PEFT's add_weighted_adapter with combination_type="cat" (whose "linear" adds up the
-// As and the Bs instead, which is another function); of bottleneck adapters it is AdapterHub's
-// Average where the weights add up to 1. Weights may be negative.
+// As and the Bs instead, which is another function); of bottleneck adapters of one kind it is
+// AdapterHub's Average where the weights add up to 1 (adapters 1.3.0 divides by their number once
+// more). Weights may be negative.
 //
 // gated: the same with weights of each layer of the decoder: y + sum of w_il D_i in layer l.
 //
@@ -20,7 +21,9 @@
 // model. Of plain LoRA that is the sum again. A DoRA's norms are those of the weights that it
 // finds, (W + what came before), and its factor scales those; PEFT, with several adapters active,
 // scales them too but takes the norms of W. Of biases the last one counts, with weight 1. Of
-// bottleneck adapters it is AdapterHub's Stack: each reads what the one before it gives.
+// bottleneck adapters that read what the sublayer adds it is AdapterHub's Stack: each reads what
+// the one before it gives. One that reads the stream has nothing to read of the others and is
+// added; in a Stack it takes the place of all before it.
 //
 // A prefix takes part with weight 1 or not at all. Several stand one beside the other, or with
 // `sequential` one behind the other: beside, every token sees each of them where it saw it in
