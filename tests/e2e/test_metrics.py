@@ -25,8 +25,6 @@ def fetch(url: str) -> str:
         return answer.read().decode()
 
 
-@unittest.skipUnless(shutil.which("prometheus") and shutil.which("promtool"),
-                     "prometheus is not installed")
 class MetricsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

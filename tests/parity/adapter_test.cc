@@ -28,7 +28,6 @@ double LargestDistance(const std::vector<double>& got, const std::vector<double>
 }
 
 TEST(DemoAdapterParity, LogitsAreThoseOfPeft) {
-  if (!fs::exists(DemoModel())) GTEST_SKIP() << "the demo model is not at " << DemoModel();
   const fs::path golden = Golden("demo_adapter");
   const auto reference = Open(golden / "reference.safetensors");
   const auto positions = Values(reference, "positions");

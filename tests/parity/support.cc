@@ -65,7 +65,6 @@ nlohmann::json ReadJson(const std::filesystem::path& path) {
 }
 
 std::filesystem::path DemoModel() {
-  if (const char* path = std::getenv("LATHE_DEMO_MODEL")) return path;
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
   const std::filesystem::path base = cache != nullptr

@@ -23,7 +23,7 @@ trainer::formats::Safetensors Open(const std::filesystem::path& path);
 /// Parses a file that must be there.
 nlohmann::json ReadJson(const std::filesystem::path& path);
 
-/// Where deploy/setup puts the demo model; LATHE_DEMO_MODEL names another place. It may be absent.
+/// Where deploy/setup puts the demo model.
 std::filesystem::path DemoModel();
 
 /// The lines of an event log.

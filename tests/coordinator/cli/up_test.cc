@@ -29,7 +29,6 @@ using ::testing::HasSubstr;
 class UpTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!ProgramInPath("redis-server")) GTEST_SKIP() << "redis-server is not installed";
     runner_.environment = Environment::FromProcess();
     runner_.environment.address.reset();
     runner_.environment.data_dir = data_dir().string();
