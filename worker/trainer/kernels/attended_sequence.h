@@ -106,7 +106,7 @@ class Sequence {
   void ByValues(const Matrix<T>& scores, const Columns& values, const QueryRows& seen,
                 const Matrix<T>& out, std::uint32_t* packed) const {
     Tiles<T>().pack_rows({scores.data, scores.stride, seen.rows}, seen.keys(), 1, packed);
-    const std::int64_t unit = seen.first_key / kElementsPerUnit<T>;
+    const std::int64_t unit = UnitAt<T>(seen.first_key);
     for (std::int64_t column = 0; column < dim(); column += kTileColumns) {
       const TileSegment segment{packed, values.Panel(column / kTileColumns, unit),
                                 UnitsOf<T>(seen.keys())};
@@ -160,10 +160,9 @@ class PackedKeys {
     const std::int64_t end = std::min(lines.count, begin + kKeysATask);
     if (order_ == Order::kAcross) {
       for (std::int64_t column = 0; column < dim_; column += kTileColumns) {
-        Tiles<T>().pack_columns_across(
-            {from.Line(begin) + column, from.stride, end - begin},
-            std::min(kTileColumns, dim_ - column),
-            to.Panel(column / kTileColumns, begin / kElementsPerUnit<T>));
+        Tiles<T>().pack_columns_across({from.Line(begin) + column, from.stride, end - begin},
+                                       std::min(kTileColumns, dim_ - column),
+                                       to.Panel(column / kTileColumns, UnitAt<T>(begin)));
       }
       return;
     }

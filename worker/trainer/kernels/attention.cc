@@ -157,9 +157,9 @@ class HeadGroup {
     Tiles<T>().pack_rows({scores.data + block.first_key, scores.stride, block.rows}, seen, 1,
                          to.packed);
     for (std::int64_t column = 0; column < heads_.head_dim; column += kTileColumns) {
-      const TileSegment segment{
-          to.packed, values.Panel(column / kTileColumns, block.first_key / kElementsPerUnit<T>),
-          UnitsOf<T>(seen)};
+      const TileSegment segment{to.packed,
+                                values.Panel(column / kTileColumns, UnitAt<T>(block.first_key)),
+                                UnitsOf<T>(seen)};
       MultiplySegments<T>({&segment, 1}, {to.out.data + column, to.out.stride}, block.rows,
                           std::min(kTileColumns, heads_.head_dim - column));
     }
@@ -199,8 +199,7 @@ class HeadGroup {
       }
       for (std::int64_t column = 0; column < heads_.head_dim; column += kTileColumns) {
         for (std::size_t head = 0; head < segments.size(); ++head) {
-          segments[head].columns =
-              columns[head].Panel(column / kTileColumns, key / kElementsPerUnit<T>);
+          segments[head].columns = columns[head].Panel(column / kTileColumns, UnitAt<T>(key));
         }
         MultiplySegments<T>(segments, {to.Line(key) + column, to.stride}, keys,
                             std::min(kTileColumns, heads_.head_dim - column));

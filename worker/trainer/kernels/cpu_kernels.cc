@@ -54,7 +54,7 @@ bool Has(CpuKernels kernels) {
 
 TileChoice ChoiceOf(CpuKernels kernels) {
   if (kernels == CpuKernels::kTorch) return {};
-  if (kernels == CpuKernels::kAmx) return {&kFloat32Tiles, &kMatrixUnitTiles};
+  if (kernels == CpuKernels::kAmx) return {&kMatrixUnitFloat32Tiles, &kMatrixUnitTiles};
   return {&kFloat32Tiles, __builtin_cpu_supports("avx512bf16") != 0 ? &kBfloat16Tiles : nullptr};
 }
 

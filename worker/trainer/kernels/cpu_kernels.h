@@ -13,7 +13,7 @@ namespace lathe::trainer::kernels {
 enum class CpuKernels {
   kTorch,
   kAvx512,  ///< fp32; bf16, too, where the processor has its dot products
-  kAmx,     ///< bf16 by matrix units, fp32 as above
+  kAmx,     ///< both by matrix units, fp32 as sums of bf16 values (cpu/tiles_amx_fp32.cc)
 };
 
 /// As LATHE_CPU_KERNELS spells it.

@@ -36,7 +36,7 @@ class Gemm {
 
   void Run(PackedRows& x) {
     const std::int64_t depth = weight_.size(1);
-    const std::int64_t most = Tiles<T>().shape.depth * kElementsPerUnit<T>;
+    const std::int64_t most = Tiles<T>().shape.depth;
     if (depth > most && !std::is_same_v<T, float>) {
       partial_ = at::empty({out_.size(0), out_.size(1)}, at::kFloat);
     }

@@ -82,7 +82,7 @@ bool LiesReady(const at::Tensor& right, const Panel& panel, std::int64_t depth) 
   constexpr std::int64_t kLineElements = 16;
   constexpr std::int64_t kCacheSets = 2048;
   constexpr std::int64_t kWays = 4;  // Half of them.
-  if (!std::is_same_v<T, float> || right.stride(1) == 1 || panel.columns != kTileColumns ||
+  if (!Tiles<T>().shape.reads_lines || right.stride(1) == 1 || panel.columns != kTileColumns ||
       right.stride(1) % kLineElements != 0) {
     return false;
   }

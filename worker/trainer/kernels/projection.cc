@@ -25,7 +25,7 @@ class PackedProjection {
   PackedProjection(const Projection& projection, std::int64_t out_column)
       : rows_(projection.weight.size(0)),
         units_(UnitsOf<T>(projection.weight.size(1))),
-        first_unit_(projection.first_column / kElementsPerUnit<T>),
+        first_unit_(UnitAt<T>(projection.first_column)),
         out_column_(out_column),
         columns_(EmptyUnits(CeilDivide(rows_, kTileColumns) * units_ * kTileColumns)) {
     for (std::int64_t begin = 0; begin < rows_; begin += kTileColumns) {
@@ -78,7 +78,7 @@ RowBlocks PackedRows::Get(std::int64_t begin, std::int64_t count) {
       count_ = columns;
     }
     result = BlocksOf<T>(packed_, columns);
-    result.data += (begin - first) / kElementsPerUnit<T> * TileRows<T>();
+    result.data += UnitAt<T>(begin - first) * TileRows<T>();
   });
   return result;
 }

@@ -201,7 +201,7 @@ class Backward {
     for (std::int64_t column = 0; column < sequence_.dim(); column += kTileColumns) {
       for (std::int64_t head = 0; head < sequence_.group(); ++head) {
         segments[static_cast<std::size_t>(head)].columns =
-            x.At(head).Panel(column / kTileColumns, sum.begin / kElementsPerUnit<T>);
+            x.At(head).Panel(column / kTileColumns, UnitAt<T>(sum.begin));
       }
       TileProduct<T> product;
       product.segments = segments.data();

@@ -64,12 +64,17 @@ std::int64_t TileRows() {
 /// A part of a packed depth begins at a multiple of this.
 template <class T>
 std::int64_t ElementsPerStep() {
-  return Tiles<T>().shape.step * kElementsPerUnit<T>;
+  return Tiles<T>().shape.values;
 }
 /// Units of a packed depth: whole steps.
 template <class T>
 std::int64_t UnitsOf(std::int64_t depth) {
   return CeilDivide(depth, ElementsPerStep<T>()) * Tiles<T>().shape.step;
+}
+/// The unit at which an element's step begins.
+template <class T>
+std::int64_t UnitAt(std::int64_t element) {
+  return element / ElementsPerStep<T>() * Tiles<T>().shape.step;
 }
 /// Units to keep for one block of packed rows.
 template <class T>

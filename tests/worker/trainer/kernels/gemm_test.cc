@@ -57,6 +57,19 @@ TEST_P(GemmTest, EveryShapeAndBothOrders) {
   }
 }
 
+/// Relative to the sum of magnitudes; rows and columns are of very different sizes.
+TEST_P(GemmTest, IsAsPreciseAsItsType) {
+  const at::ScalarType type = GetParam().type;
+  const auto sizes = [](std::int64_t rows) { return (Random(rows, 1).to(at::kDouble) * 10).exp(); };
+  const at::Tensor x = (Double(Random(64, 600)) * sizes(64)).to(type);
+  const at::Tensor weight = (Double(Random(96, 600)) * sizes(96)).to(type);
+  const at::Tensor want = at::mm(Double(x), Double(weight).t());
+  const at::Tensor magnitude = at::mm(Double(x).abs(), Double(weight).abs().t());
+  PackedRows packed(x);
+  const at::Tensor error = (Double(Multiply(packed, weight)) - want).abs() / magnitude;
+  EXPECT_LT(error.max().item<double>(), type == at::kFloat ? 0x1p-22 : 0x1p-8);
+}
+
 TEST_P(GemmTest, DepthOfSeveralParts) {
   constexpr std::int64_t kDepth = 7001;
   for (const std::int64_t rows : {30, 64}) {

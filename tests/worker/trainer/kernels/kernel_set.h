@@ -24,7 +24,8 @@ class KernelSetTest : public testing::TestWithParam<KernelSet> {
   void SetUp() override {
     at::Generator generator = at::globalContext().defaultGenerator(at::kCPU);
     generator.set_current_seed(9);
-    if (GetParam().kernels == CpuKernels::kAmx && !HasCpuKernels(CpuKernels::kAmx)) {
+    const bool matrix_units = GetParam().kernels == CpuKernels::kAmx;
+    if (matrix_units && !HasCpuKernels(CpuKernels::kAmx)) {
       if (!CanEmulateMatrixUnits())
         GTEST_SKIP() << "matrix units are emulated on processors with AVX-512";
       EmulateMatrixUnits();
@@ -47,9 +48,9 @@ class KernelSetTest : public testing::TestWithParam<KernelSet> {
 };
 
 inline auto KernelSets() {
-  return testing::Values(KernelSet{at::kFloat, CpuKernels::kAvx512},
-                         KernelSet{at::kBFloat16, CpuKernels::kAvx512},
-                         KernelSet{at::kBFloat16, CpuKernels::kAmx});
+  return testing::Values(
+      KernelSet{at::kFloat, CpuKernels::kAvx512}, KernelSet{at::kBFloat16, CpuKernels::kAvx512},
+      KernelSet{at::kFloat, CpuKernels::kAmx}, KernelSet{at::kBFloat16, CpuKernels::kAmx});
 }
 inline std::string NameOf(const testing::TestParamInfo<KernelSet>& set) {
   return std::string(toString(set.param.type)) +
