@@ -15,27 +15,30 @@ static_assert(kTileRows == kTileColumns);
 
 template <int kRowTiles>
 inline void LoadRows(const std::uint32_t* rows) {
-  _tile_stream_loadd(4, rows, kRowBytes);
-  if constexpr (kRowTiles > 1) _tile_stream_loadd(5, rows + kRegisterUnits, kRowBytes);
+  _tile_loadd(4, rows, kRowBytes);
+  if constexpr (kRowTiles > 1) _tile_loadd(5, rows + kRegisterUnits, kRowBytes);
 }
 template <int kColumnTiles>
 inline void LoadColumns(const std::uint32_t* columns) {
   _tile_loadd(6, columns, kColumnBytes);
   if constexpr (kColumnTiles > 1) _tile_loadd(7, columns + kLanes, kColumnBytes);
 }
-template <int kRowTiles, int kColumnTiles>
-inline void AddProducts() {
-  _tile_dpbf16ps(0, 4, 6);
-  if constexpr (kColumnTiles > 1) _tile_dpbf16ps(1, 4, 7);
-  if constexpr (kRowTiles > 1) _tile_dpbf16ps(2, 5, 6);
-  if constexpr (kRowTiles > 1 && kColumnTiles > 1) _tile_dpbf16ps(3, 5, 7);
+/// A sixth of an operand's step, into the first-level cache.
+template <int kSixth>
+inline void FetchSixth(const std::uint32_t* step) {
+  constexpr std::int64_t kLine = 16;
+  constexpr std::int64_t kLines = kParts * kPartUnits / kLine / 6;
+#pragma GCC unroll 16
+  for (std::int64_t i = 0; i < kLines; ++i) {
+    _mm_prefetch(step + (kSixth * kLines + i) * kLine, _MM_HINT_T0);
+  }
 }
 
 struct PartsStep {
   using T = float;
   static constexpr std::int64_t kUnits = kParts * kStepPairs;
-  /// Packed operands are half as large again as others. Products are bound by the matrix unit, also
-  /// when both operands come from the second-level cache.
+  /// Packed operands are half as large again as others: no part of a panel stays near while blocks
+  /// go by. Both operands come from the second-level cache, fetched a step ahead.
   static constexpr std::int64_t kGroup = 2;
   static constexpr std::int64_t kNearUnits = std::int64_t{1} << 40;
 
@@ -44,20 +47,32 @@ struct PartsStep {
   static void Add(const std::uint32_t* rows, const std::uint32_t* columns) {
     LoadRows<kRowTiles>(rows + 2 * kPartUnits);
     LoadColumns<kColumnTiles>(columns);
-    AddProducts<kRowTiles, kColumnTiles>();
+    Products<kRowTiles, kColumnTiles, 0>(rows, columns);
     LoadRows<kRowTiles>(rows + kPartUnits);
-    AddProducts<kRowTiles, kColumnTiles>();
+    Products<kRowTiles, kColumnTiles, 1>(rows, columns);
     LoadColumns<kColumnTiles>(columns + kPartUnits);
-    AddProducts<kRowTiles, kColumnTiles>();
+    Products<kRowTiles, kColumnTiles, 2>(rows, columns);
     LoadRows<kRowTiles>(rows);
-    AddProducts<kRowTiles, kColumnTiles>();
+    Products<kRowTiles, kColumnTiles, 3>(rows, columns);
     LoadColumns<kColumnTiles>(columns + 2 * kPartUnits);
-    AddProducts<kRowTiles, kColumnTiles>();
+    Products<kRowTiles, kColumnTiles, 4>(rows, columns);
     LoadColumns<kColumnTiles>(columns);
-    AddProducts<kRowTiles, kColumnTiles>();
+    Products<kRowTiles, kColumnTiles, 5>(rows, columns);
   }
 
   static void PackAcross(const Lines<T>& lines, std::int64_t columns, std::uint32_t* to);
+
+ private:
+  /// One of the six products, and a sixth of the next step fetched beside it.
+  template <int kRowTiles, int kColumnTiles, int kSixth>
+  static void Products(const std::uint32_t* rows, const std::uint32_t* columns) {
+    _tile_dpbf16ps(0, 4, 6);
+    if constexpr (kColumnTiles > 1) _tile_dpbf16ps(1, 4, 7);
+    if constexpr (kRowTiles > 1) _tile_dpbf16ps(2, 5, 6);
+    if constexpr (kRowTiles > 1 && kColumnTiles > 1) _tile_dpbf16ps(3, 5, 7);
+    FetchSixth<kSixth>(rows + kUnits * kTileRows);
+    FetchSixth<kSixth>(columns + kUnits * kTileColumns);
+  }
 };
 
 /// Parts of 16 values, each in the high half of a lane.
@@ -188,7 +203,7 @@ const TileKernels<float> kMatrixUnitFloat32Tiles = {{.rows = kTileRows,
                                                      .step = PartsStep::kUnits,
                                                      .values = kStepValues,
                                                      .group = PartsStep::kGroup,
-                                                     .depth = 1536,
+                                                     .depth = 1024,
                                                      .together = 300 << 10},
                                                     &Enter,
                                                     &Leave,
