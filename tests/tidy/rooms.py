@@ -6,8 +6,8 @@ each other as long as no cycle arises (the rule checks that too). A new room get
 
 TIERS = [
     ["proto", "common/base"],
-    ["common/domain", "common/yaml", "worker/trainer_protocol"],
-    ["common/rpc", "common/schema", "common/telemetry", "common/estimator"],
+    ["common/domain", "common/yaml", "common/json", "worker/trainer_protocol"],
+    ["common/rpc", "common/schema", "common/telemetry", "common/estimator", "common/composition"],
     ["common/artifacts", "common/daemon_config", "common/secrets"],
     # The coordinator's rooms.
     ["coordinator/scheduler"],

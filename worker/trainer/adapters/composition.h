@@ -32,27 +32,22 @@
 
 #include <span>
 #include <string>
-#include <vector>
 
 #include "common/base/result.h"
+#include "common/composition/composition.h"
 #include "worker/trainer/adapters/load.h"
 #include "worker/trainer/model/decoder.h"
 
 namespace lathe::trainer::adapters {
 
-enum class CompositionMethod : std::uint8_t { kAdditive, kGated, kSequential };
+using CompositionMethod = composition::Method;
+using AdapterWeights = composition::Weights;
 
-/// How much of an adapter takes part: 1 is all of it, 0 nothing. Finite numbers.
-struct AdapterWeights {
-  std::vector<double> layers = {1};  ///< one for all layers, or one for each
-  double head = 1;                   ///< of the output head
-
-  double OfLayer(std::size_t layer) const { return layers[layers.size() == 1 ? 0 : layer]; }
-  /// Of a linear layer by its number, see model::GroupIndex.
-  double OfGroup(std::size_t group, const model::Decoder& decoder) const {
-    return group == model::HeadGroupIndex(decoder) ? head : OfLayer(group / 4);
-  }
-};
+/// The weight of a linear layer by its number, see model::GroupIndex.
+inline double WeightOfGroup(const AdapterWeights& weights, std::size_t group,
+                            const model::Decoder& decoder) {
+  return group == model::HeadGroupIndex(decoder) ? weights.head : weights.OfLayer(group / 4);
+}
 
 struct ComposedAdapter {
   std::string name;  ///< as errors call it

@@ -26,7 +26,7 @@ class GroupComposer {
         group_(group) {}
 
   void Add(const WeightedLora& lora) {
-    const double weight = lora.weights.OfGroup(group_, decoder_);
+    const double weight = WeightOfGroup(lora.weights, group_, decoder_);
     if (weight == 0 || lora.adapter.low_rank().Find(group_) == nullptr) return;
     ++adapters_;
     if (weight == 1) whole_ = lora.adapter.low_rank().Find(group_);

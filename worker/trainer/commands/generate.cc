@@ -8,9 +8,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/file_io.h"
+#include "common/json/parse_json.h"
 #include "worker/trainer/commands/generation_options.h"
 #include "worker/trainer/commands/loaded_model.h"
-#include "worker/trainer/commands/parse_json.h"
 #include "worker/trainer/commands/prompts.h"
 #include "worker/trainer/commands/report.h"
 #include "worker/trainer/device/device.h"

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "worker/trainer/commands/parse_json.h"
+#include "common/json/parse_json.h"
 
 namespace lathe::trainer::commands {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/json/parse_json.h"
 #include "worker/trainer/commands/collected_errors.h"
-#include "worker/trainer/commands/parse_json.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -49,7 +49,7 @@ Result<Speakers> Speakers::Parse(const SpeakerArguments& arguments) {
     }
   }
   for (const std::string& given : arguments.compositions) {
-    const auto written = ParseComposition(given);
+    const auto written = composition::ParseComposition(given, Exists);
     const Status added =
         written ? speakers.AddComposition(*written) : Status(Failure(written.error()));
     if (!added) errors.Add("--compose " + given, added.error());
@@ -82,7 +82,7 @@ Status Speakers::AddGiven(const Json& given) {
     all_.push_back({.name = name, .members = {{name, folder, {}}}});
     return {};
   }
-  LATHE_ASSIGN_OR_RETURN(WrittenComposition written, ReadComposition(given));
+  LATHE_ASSIGN_OR_RETURN(composition::Composition written, composition::ReadComposition(given));
   if (written.name.empty()) written.name = ToText(given);
   return AddComposition(written);
 }
@@ -96,13 +96,13 @@ Status Speakers::AddAdapter(const std::string& given) {
   return {};
 }
 
-Status Speakers::AddComposition(const WrittenComposition& written) {
+Status Speakers::AddComposition(const composition::Composition& written) {
   CollectedErrors errors;
   if (const Status is_new = CheckNewName(written.name); !is_new) {
     errors.Add(written.name, is_new.error());
   }
   Speaker speaker{.name = written.name, .method = written.method, .members = {}};
-  for (const WrittenMember& member : written.members) {
+  for (const composition::Member& member : written.members) {
     const auto folder = FolderOf(member.adapter);
     if (!folder) {
       errors.Add(written.name, folder.error());

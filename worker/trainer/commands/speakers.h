@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/composition/composition_text.h"
 #include "worker/trainer/adapters/composition.h"
-#include "worker/trainer/commands/composition_text.h"
 #include "worker/trainer/commands/loaded_model.h"
 #include "worker/trainer/commands/speaker_arguments.h"
 
@@ -48,7 +48,7 @@ class Speakers {
  private:
   Status AddGiven(const nlohmann::ordered_json& given);
   Status AddAdapter(const std::string& given);
-  Status AddComposition(const WrittenComposition& written);
+  Status AddComposition(const composition::Composition& written);
   Status CheckNewName(const std::string& name) const;
   /// The number of a folder, or of the adapter of that name.
   Result<std::size_t> FolderOf(const std::string& given);

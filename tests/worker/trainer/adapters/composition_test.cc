@@ -95,7 +95,7 @@ void Merge(const model::Decoder& base, CompositionMethod method,
   const model::Decoder& found = method == CompositionMethod::kSequential ? decoder : base;
   for (const ComposedAdapter& composed : adapters) {
     for (const LoraModule& module : composed.adapter.lora->modules()) {
-      const double weight = composed.weights.OfGroup(module.group, base);
+      const double weight = WeightOfGroup(composed.weights, module.group, base);
       const std::int64_t size = module.b.size(0);
       const at::Tensor before =
           model::LinearAt(found, module.group).weight.narrow(0, module.begin, size).to(at::kDouble);
@@ -104,7 +104,7 @@ void Merge(const model::Decoder& base, CompositionMethod method,
           .add_((Merged(module, before) - before) * weight);
     }
     for (const LoraBias& bias : composed.adapter.lora->biases()) {
-      const double weight = composed.weights.OfGroup(bias.group, base);
+      const double weight = WeightOfGroup(composed.weights, bias.group, base);
       const std::int64_t size = bias.values.size(0);
       const at::Tensor before =
           model::LinearAt(found, bias.group).bias.narrow(0, bias.begin, size).clone();

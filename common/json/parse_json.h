@@ -1,5 +1,5 @@
 #pragma once
-// JSON that people give, read so that no nesting can exhaust the stack later on.
+// JSON that people give, read so that no nesting can exhaust the stack later on. Header-only.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -7,7 +7,7 @@
 
 #include "common/base/result.h"
 
-namespace lathe::trainer::commands {
+namespace lathe {
 
 /// A discarded value when the text is not JSON. kInvalidArgument when it is nested too deeply.
 inline Result<nlohmann::ordered_json> ParseJson(std::string_view text) {
@@ -29,4 +29,4 @@ inline std::string ToText(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-}  // namespace lathe::trainer::commands
+}  // namespace lathe

@@ -1,4 +1,4 @@
-#include "worker/trainer/commands/composition_text.h"
+#include "common/composition/composition_text.h"
 
 #include <algorithm>
 #include <charconv>
@@ -9,18 +9,23 @@
 #include <set>
 
 #include "common/base/file_io.h"
-#include "worker/trainer/commands/parse_json.h"
+#include "common/json/parse_json.h"
 
-namespace lathe::trainer::commands {
+namespace lathe::composition {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using adapters::CompositionMethod;
 
-constexpr std::pair<const char*, CompositionMethod> kMethods[] = {
-    {"additive", CompositionMethod::kAdditive},
-    {"gated", CompositionMethod::kGated},
-    {"sequential", CompositionMethod::kSequential}};
+constexpr std::pair<const char*, Method> kMethods[] = {{"additive", Method::kAdditive},
+                                                       {"gated", Method::kGated},
+                                                       {"sequential", Method::kSequential}};
+
+std::string NameOf(Method method) {
+  for (const auto& [name, known] : kMethods) {
+    if (known == method) return name;
+  }
+  return {};
+}
 
 /// What has been found wrong.
 class Findings {
@@ -33,7 +38,7 @@ class Findings {
                          .expected = std::move(expected)});
   }
   /// The composition if nothing is wrong.
-  Result<WrittenComposition> Of(WrittenComposition composition) && {
+  Result<Composition> Of(Composition composition) && {
     if (findings_.empty()) return composition;
     Error error{ErrorCode::kInvalidArgument, {}, std::move(findings_), {}};
     const Finding& first = error.findings.front();
@@ -53,7 +58,7 @@ std::string Methods() {
   return text;
 }
 
-void SetMethod(const std::string& name, const std::string& path, WrittenComposition& composition,
+void SetMethod(const std::string& name, const std::string& path, Composition& composition,
                Findings& findings) {
   for (const auto& [known, method] : kMethods) {
     if (name != known) continue;
@@ -63,13 +68,12 @@ void SetMethod(const std::string& name, const std::string& path, WrittenComposit
   findings.Add(path, "there is no method \"" + name + "\"", ToText(name), Methods());
 }
 
-void CheckMembers(const WrittenComposition& composition, const std::string& path,
-                  Findings& findings) {
+void CheckMembers(const Composition& composition, const std::string& path, Findings& findings) {
   if (composition.members.empty()) {
     findings.Add(path, "no adapter is named", {}, "one or more adapters");
   }
   std::set<std::string> names;
-  for (const WrittenMember& member : composition.members) {
+  for (const Member& member : composition.members) {
     if (member.adapter.empty() || names.insert(member.adapter).second) continue;
     findings.Add(path, "\"" + member.adapter + "\" is named twice", {},
                  "each adapter once, with one weight");
@@ -90,13 +94,14 @@ std::optional<double> NumberIn(const std::string& text) {
 }
 
 /// "ADAPTER[=WEIGHT]".
-WrittenMember ParseMember(const std::string& given, const std::string& path, Findings& findings) {
+Member ParseMember(const std::string& given, const std::string& path,
+                   const NamesAdapter& names_adapter, Findings& findings) {
   const std::size_t at = given.rfind('=');
   if (given.empty() || at == 0) {
     findings.Add(path, "an adapter has no name", ToText(given), "ADAPTER=WEIGHT");
   }
-  if (at == std::string::npos || Exists(given)) return {given, {}};
-  WrittenMember member{given.substr(0, at), {}};
+  if (at == std::string::npos || names_adapter(given)) return {given, {}};
+  Member member{given.substr(0, at), {}};
   const std::string text = given.substr(at + 1);
   if (const auto weight = NumberIn(text)) {
     member.weights = {{*weight}, *weight};
@@ -107,7 +112,7 @@ WrittenMember ParseMember(const std::string& given, const std::string& path, Fin
   return member;
 }
 
-Result<WrittenComposition> ReadFileOf(const std::string& path) {
+Result<Composition> ReadFileOf(const std::string& path) {
   LATHE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   auto json = ParseJson(text);
   if (!json) return Failure(json.error().WithContext(path));
@@ -120,11 +125,11 @@ Result<WrittenComposition> ReadFileOf(const std::string& path) {
 /// What an object of JSON says about one adapter.
 class MemberReader {
  public:
-  MemberReader(const Json& json, std::string path, CompositionMethod method, Findings& findings)
+  MemberReader(const Json& json, std::string path, Method method, Findings& findings)
       : json_(json), path_(std::move(path)), method_(method), findings_(findings) {}
 
-  WrittenMember Read() {
-    WrittenMember member;
+  Member Read() {
+    Member member;
     if (!json_.is_object() || !json_.value("adapter", Json()).is_string()) {
       Add("", "names no adapter", json_, "{\"adapter\": NAME, ...}");
       return member;
@@ -147,13 +152,13 @@ class MemberReader {
   }
 
  private:
-  void ReadWeight(const Json& value, adapters::AdapterWeights& weights) {
+  void ReadWeight(const Json& value, Weights& weights) {
     if (!value.is_number()) return Add(".weight", "is no number", value, "a number");
     weights = {{value.get<double>()}, value.get<double>()};
   }
 
-  void ReadGate(const std::string& key, const Json& value, adapters::AdapterWeights& weights) {
-    if (method_ != CompositionMethod::kGated) {
+  void ReadGate(const std::string& key, const Json& value, Weights& weights) {
+    if (method_ != Method::kGated) {
       return Add("." + key, "is for method gated only", value, "one \"weight\"");
     }
     if (key == "headWeight") {
@@ -175,14 +180,14 @@ class MemberReader {
 
   const Json& json_;
   std::string path_;
-  CompositionMethod method_;
+  Method method_;
   Findings& findings_;
 };
 
 }  // namespace
 
-Result<WrittenComposition> ParseComposition(const std::string& given) {
-  WrittenComposition composition{.name = given};
+Result<Composition> ParseComposition(const std::string& given, const NamesAdapter& names_adapter) {
+  Composition composition{.name = given};
   std::string rest = given;
   const std::size_t equals = given.find('=');
   if (equals < given.find(':') && !Exists(given)) {
@@ -190,7 +195,7 @@ Result<WrittenComposition> ParseComposition(const std::string& given) {
     rest = given.substr(equals + 1);
   }
   if (Exists(rest)) {
-    LATHE_ASSIGN_OR_RETURN(WrittenComposition read, ReadFileOf(rest));
+    LATHE_ASSIGN_OR_RETURN(Composition read, ReadFileOf(rest));
     if (rest != given || read.name.empty()) read.name = composition.name;
     return read;
   }
@@ -202,15 +207,15 @@ Result<WrittenComposition> ParseComposition(const std::string& given) {
   for (std::size_t begin = colon; begin < rest.size();) {
     const std::size_t end = std::min(rest.find(',', begin + 1), rest.size());
     composition.members.push_back(
-        ParseMember(rest.substr(begin + 1, end - begin - 1), path, findings));
+        ParseMember(rest.substr(begin + 1, end - begin - 1), path, names_adapter, findings));
     begin = end;
   }
   CheckMembers(composition, path, findings);
   return std::move(findings).Of(std::move(composition));
 }
 
-Result<WrittenComposition> ReadComposition(const Json& json) {
-  WrittenComposition composition;
+Result<Composition> ReadComposition(const Json& json) {
+  Composition composition;
   Findings findings;
   if (!json.is_object()) {
     findings.Add("composition", "is no object", ToText(json), "{\"method\", \"adapters\"}");
@@ -237,4 +242,22 @@ Result<WrittenComposition> ReadComposition(const Json& json) {
   return std::move(findings).Of(std::move(composition));
 }
 
-}  // namespace lathe::trainer::commands
+Json WriteComposition(const Composition& composition) {
+  Json json = Json::object();
+  if (!composition.name.empty()) json["name"] = composition.name;
+  json["method"] = NameOf(composition.method);
+  json["adapters"] = Json::array();
+  for (const Member& member : composition.members) {
+    Json written = {{"adapter", member.adapter}};
+    if (member.weights.IsOne()) {
+      written["weight"] = member.weights.head;
+    } else {
+      written["weights"] = member.weights.layers;
+      written["headWeight"] = member.weights.head;
+    }
+    json["adapters"].push_back(std::move(written));
+  }
+  return json;
+}
+
+}  // namespace lathe::composition
