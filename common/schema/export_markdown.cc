@@ -29,6 +29,16 @@ Refresh: `build/release/tools/lathe-schema-export generation > deploy/docs/refer
 |---|---|---|---|---|
 )";
 
+constexpr char kCompositionHeader[] = R"(
+## Several adapters together
+
+A field `composition` of a call, or `--compose`: [what the methods compute and how it is written](../trainer_commands.md#several-adapters-together).
+Paths are in JSON spelling; in a file an adapter is named by `adapter`, in a call by `jobId`.
+
+| field | range | default | |
+|---|---|---|---|
+)";
+
 /// The heading of a parameter: its section's or list's name, for the few outside of them General.
 std::string SectionOf(const Parameter& parameter) {
   const std::size_t end = parameter.path.find_first_of(".[");
@@ -83,6 +93,24 @@ void WriteFacts(const Parameter& parameter, std::ostream& out) {
       << (spec.tier() == v1::TIER_ADVANCED ? ", advanced" : ", basic") << "\n";
 }
 
+/// The values of a token, or the limits.
+std::string ValuesText(const Parameter& parameter) {
+  std::string text;
+  for (const std::string& token : parameter.tokens) {
+    text += (text.empty() ? "" : ", ") + token;
+  }
+  return text.empty() ? LimitsText(*parameter.spec) : text;
+}
+
+void WriteComposition(const google::protobuf::FieldDescriptor& field, std::ostream& out) {
+  out << kCompositionHeader;
+  for (const Parameter& parameter : ParametersIn(field)) {
+    const v1::ParameterSpec& spec = *parameter.spec;
+    out << "| `" << parameter.path << "` | " << ValuesText(parameter) << " | "
+        << (spec.required() ? "required" : DefaultText(spec)) << " | " << spec.help() << " |\n";
+  }
+}
+
 }  // namespace
 
 std::string ExportMarkdown() {
@@ -112,6 +140,7 @@ std::string ExportGenerationMarkdown() {
     out << "| `" << OptionName(parameter) << "` | `" << parameter.field->name() << "` | "
         << LimitsText(spec) << " | " << DefaultText(spec) << " | " << spec.help() << " |\n";
   }
+  WriteComposition(*v1::GenerateRequest::descriptor()->FindFieldByName("composition"), out);
   return out.str();
 }
 

@@ -39,7 +39,13 @@ constexpr char kGenerationTableHeader[] =
 //   type to exclusive_min  as in parameter_table.inc; kTexts is a list of texts
 //   max_items, max_bytes   of kTexts: how many at most, and of how many bytes each at most
 //   limits, help           for readers
-// Before including, define the macro and have kUnbounded in scope; it is undefined at the end.
+//
+// and one for each parameter of a composition of adapters (--compose), by its path in a file of it:
+//
+//   LATHE_COMPOSITION_PARAMETER(path, type, default_json, min, max, exclusive_min, max_items, limits)
+//   type                   kNumbers is a list of numbers, each of them within the range
+//   max_items              of kList and kNumbers
+// Before including, define both macros and have kUnbounded in scope; they are undefined at the end.
 )";
 
 std::string Quoted(const std::string& text) {
@@ -58,7 +64,7 @@ std::string RowType(const Parameter& parameter) {
     case ParameterType::kInteger:
       return parameter.map ? "kIntegerMap" : "kInteger";
     case ParameterType::kNumber:
-      return parameter.map ? "kNumberMap" : "kNumber";
+      return parameter.map ? "kNumberMap" : parameter.repeated ? "kNumbers" : "kNumber";
     case ParameterType::kBoolean:
       return "kBoolean";
     case ParameterType::kString:
@@ -112,7 +118,7 @@ std::string ExportGenerationTable() {
   out << kGenerationTableHeader << "\n// clang-format off\n";
   for (const Parameter& parameter : ParametersOf(*v1::GenerateRequest::descriptor())) {
     if (IsSection(*parameter.field)) {
-      continue;  // the chat is read by the trainer's own rules
+      continue;  // the chat and the composition are read by the trainer's own rules
     }
     const v1::ParameterSpec& spec = *parameter.spec;
     out << "LATHE_GENERATION_PARAMETER(" << Quoted(OptionName(parameter)) << ", "
@@ -120,7 +126,15 @@ std::string ExportGenerationTable() {
         << spec.max_bytes() << ", " << Quoted(LimitsText(spec)) << ", " << Quoted(spec.help())
         << ")\n";
   }
-  out << "// clang-format on\n#undef LATHE_GENERATION_PARAMETER\n";
+  for (const Parameter& parameter :
+       ParametersIn(*v1::GenerateRequest::descriptor()->FindFieldByName("composition"))) {
+    const v1::ParameterSpec& spec = *parameter.spec;
+    out << "LATHE_COMPOSITION_PARAMETER(" << Quoted(parameter.path) << ", " << RowType(parameter)
+        << ", " << RangeColumns(spec) << ", " << spec.max_items() << ", "
+        << Quoted(LimitsText(spec)) << ")\n";
+  }
+  out << "// clang-format on\n#undef LATHE_GENERATION_PARAMETER\n#undef "
+         "LATHE_COMPOSITION_PARAMETER\n";
   return out.str();
 }
 

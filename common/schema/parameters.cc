@@ -108,6 +108,15 @@ std::vector<Parameter> ParametersOf(const Descriptor& message) {
   return parameters;
 }
 
+std::vector<Parameter> ParametersIn(const FieldDescriptor& field) {
+  std::vector<Parameter> parameters;
+  Collect(*field.message_type(), {}, parameters);
+  std::erase_if(parameters, [](const Parameter& parameter) {
+    return !parameter.field->options().HasExtension(v1::parameter);
+  });
+  return parameters;
+}
+
 std::string TypeName(const Parameter& parameter) {
   static constexpr const char* kNames[] = {"integer", "number",      "boolean",
                                            "string",  "enumeration", "object"};

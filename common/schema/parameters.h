@@ -43,6 +43,10 @@ const Parameter* FindParameter(std::string_view path);
 /// The parameters of another message, a call's: its fields that have the option, in their order.
 std::vector<Parameter> ParametersOf(const google::protobuf::Descriptor& message);
 
+/// The parameters inside a field of a call that is a message, by their paths in it:
+/// `adapters[].weight`.
+std::vector<Parameter> ParametersIn(const google::protobuf::FieldDescriptor& field);
+
 /// "integer", "list of enumeration", "map to number": for readers.
 std::string TypeName(const Parameter& parameter);
 

@@ -93,6 +93,10 @@ class ValueChecker {
         CheckSection(reflection.GetRepeatedMessage(message, &field, i), &here);
       } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
         CheckText(reflection.GetRepeatedString(message, &field, i), spec, here);
+      } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
+        const double value = reflection.GetRepeatedDouble(message, &field, i);
+        const auto given = [value] { return NumberToJson(value); };
+        CheckNumber(value, given, spec, here);
       } else {
         CheckListedToken(field, reflection.GetRepeatedEnumValue(message, &field, i), seen, here);
       }
@@ -155,8 +159,14 @@ class ValueChecker {
 
   void CheckNumber(const Message& message, const FieldDescriptor& field,
                    const v1::ParameterSpec& spec, const Location& here) {
-    const double value = NumberIn(message, field);
     const auto given = [&] { return FieldToJson(message, field); };
+    CheckNumber(NumberIn(message, field), given, spec, here);
+  }
+
+  /// `given` writes the value as JSON: only for what is told.
+  template <class Given>
+  void CheckNumber(double value, const Given& given, const v1::ParameterSpec& spec,
+                   const Location& here) {
     if (!std::isfinite(value)) {
       return Add(here, Severity::kError, "not_finite",
                  {"not a finite number", given(), "a number"});

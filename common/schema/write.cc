@@ -19,11 +19,6 @@ std::string Quoted(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-/// JSON has no NaN and no infinity; Validate refuses them.
-std::string Real(double value) {
-  return std::isfinite(value) ? JsonNumber(value) : "null";
-}
-
 class Writer {
  public:
   explicit Writer(Secrets secrets) : secrets_(secrets) {}
@@ -105,7 +100,7 @@ class Writer {
         out_ += std::to_string(reflection.GetInt64(message, &field));
         break;
       case FieldDescriptor::CPPTYPE_DOUBLE:
-        out_ += Real(reflection.GetDouble(message, &field));
+        out_ += NumberToJson(reflection.GetDouble(message, &field));
         break;
       case FieldDescriptor::CPPTYPE_BOOL:
         out_ += reflection.GetBool(message, &field) ? "true" : "false";
@@ -146,7 +141,7 @@ class Writer {
   void WriteAny(const google::protobuf::Value& value) {
     switch (value.kind_case()) {
       case google::protobuf::Value::kNumberValue:
-        out_ += Real(value.number_value());
+        out_ += NumberToJson(value.number_value());
         break;
       case google::protobuf::Value::kStringValue:
         out_ += Quoted(value.string_value());
@@ -180,6 +175,10 @@ std::string ToJson(const v1::JobConfiguration& configuration, Secrets secrets) {
   Writer writer(secrets);
   writer.WriteSection(configuration);
   return writer.Take();
+}
+
+std::string NumberToJson(double value) {
+  return std::isfinite(value) ? JsonNumber(value) : "null";
 }
 
 std::string FieldToJson(const Message& message, const FieldDescriptor& field) {

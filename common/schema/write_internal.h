@@ -1,5 +1,5 @@
 #pragma once
-// One field's value as JSON, for findings and lists of values.
+// One field's value, or a number, as JSON, for findings and lists of values.
 
 #include <google/protobuf/message.h>
 
@@ -10,5 +10,8 @@ namespace lathe::schema {
 /// The value of a field that is set; a secret is redacted.
 std::string FieldToJson(const google::protobuf::Message& message,
                         const google::protobuf::FieldDescriptor& field);
+
+/// A number; null where JSON has none for it.
+std::string NumberToJson(double value);
 
 }  // namespace lathe::schema

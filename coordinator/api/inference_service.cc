@@ -3,23 +3,20 @@
 #include <utility>
 
 #include "common/rpc/status.h"
+#include "common/schema/configuration.h"
+#include "common/schema/migrate.h"
 #include "common/schema/values.h"
+#include "coordinator/api/asked_adapters.h"
 #include "coordinator/api/model_names.h"
-#include "coordinator/sessions/proto_convert.h"
 
 namespace lathe::api {
 namespace {
 
-/// What is asked for, as far as it can be read off the request, with its defaults; to which worker
-/// it goes is not said yet.
-Result<v1::GenerateAssignment> AssignmentOf(v1::GenerateRequest request) {
-  std::vector<Finding> findings = schema::CheckValues(request);
-  if (HasErrors(findings)) {
-    return Failure(Error{ErrorCode::kInvalidArgument, "the question cannot be answered as it is",
-                         std::move(findings)});
-  }
+/// What is asked for, with its defaults; to which worker it goes is not said yet.
+v1::GenerateAssignment AssignmentOf(v1::GenerateRequest request, AskedAdapters adapters) {
   schema::FillDefaults(request);
   v1::GenerateAssignment assignment;
+  assignment.set_model(request.model().empty() ? adapters.base_model : request.model());
   *assignment.mutable_messages() = std::move(*request.mutable_messages());
   assignment.set_max_tokens(request.max_tokens());
   assignment.set_temperature(request.temperature());
@@ -28,7 +25,29 @@ Result<v1::GenerateAssignment> AssignmentOf(v1::GenerateRequest request) {
   assignment.set_top_k(request.top_k());
   assignment.set_repetition_penalty(request.repetition_penalty());
   *assignment.mutable_stop() = std::move(*request.mutable_stop());
+  if (request.has_composition()) {
+    *assignment.mutable_composition() = std::move(*request.mutable_composition());
+    *assignment.mutable_composed_adapters() = {adapters.files.begin(), adapters.files.end()};
+  } else if (!adapters.files.empty()) {
+    *assignment.mutable_adapter() = std::move(adapters.files[0]);
+  }
   return assignment;
+}
+
+JobFacts FactsOf(const Context& context) {
+  return {.find = [&context](const domain::JobId& id) { return context.view.Job(id); },
+          .method_of = [&context](const domain::Job& job) -> Result<v1::MethodType> {
+            LATHE_ASSIGN_OR_RETURN(const std::string stored,
+                                   context.configurations.Read(job.spec.configuration_hash));
+            LATHE_ASSIGN_OR_RETURN(
+                const v1::JobConfiguration configuration,
+                schema::ReadStored(stored, static_cast<int>(job.spec.schema_version)));
+            return schema::Resolve(configuration).method().type();
+          },
+          .layers_of = [&context](const std::string& model) -> std::optional<std::int64_t> {
+            const auto shape = context.sessions.facts().ShapeOf(model);
+            return shape ? std::optional(shape->layers) : std::nullopt;
+          }};
 }
 
 }  // namespace
@@ -41,24 +60,25 @@ grpc::Status InferenceService::Generate(grpc::ServerContext* call,
 }
 
 Result<v1::GenerateAssignment> InferenceService::Check(const v1::GenerateRequest& request) const {
-  LATHE_ASSIGN_OR_RETURN(v1::GenerateAssignment assignment, AssignmentOf(request));
-  assignment.set_model(request.model());
-  if (!request.job_id().empty()) {
-    const runtime::JobPtr job = context_.view.Job(domain::JobId(request.job_id()));
-    if (!job) return Failure(ErrorCode::kNotFound, "there is no job " + request.job_id() + ".");
-    if (job->adapter.files.empty()) {
-      return Failure(ErrorCode::kFailedPrecondition,
-                     "job " + request.job_id() + " has no adapter: it is " +
-                         std::string(domain::ToString(job->state)) + ".");
-    }
-    if (assignment.model().empty()) assignment.set_model(job->spec.base_model);
-    *assignment.mutable_adapter() = sessions::ToProto(job->adapter);
+  Refusals refusals;
+  for (Finding& finding : schema::CheckValues(request)) {
+    if (finding.severity == Severity::kWarning) continue;
+    refusals.Add(ErrorCode::kInvalidArgument, std::move(finding));
   }
-  const auto unknown = CheckBaseModel(assignment.model(), context_.view.Nodes());
+  LATHE_ASSIGN_OR_RETURN(AskedAdapters adapters,
+                         FindAdapters(request, FactsOf(context_), refusals));
+  const bool by_jobs = !request.job_id().empty() || request.has_composition();
+  const std::string& model = request.model().empty() ? adapters.base_model : request.model();
+  auto unknown = CheckBaseModel(model, context_.view.Nodes());
+  // Of jobs that are not there, nobody knows the model.
+  if (by_jobs && model.empty()) unknown.reset();
   if (unknown && unknown->severity == Severity::kError) {
-    return Failure(ErrorCode::kNotFound, unknown->message);
+    unknown->path = "model";
+    std::string sentence = unknown->message;
+    refusals.Add(ErrorCode::kNotFound, std::move(*unknown), std::move(sentence));
   }
-  return assignment;
+  if (!refusals.empty()) return Failure(std::move(refusals).Take());
+  return AssignmentOf(request, std::move(adapters));
 }
 
 Status InferenceService::Answer(grpc::ServerContext& call, const v1::GenerateRequest& request,

@@ -129,6 +129,7 @@ void Session::HandleRegistration(const v1::Registration& registration) {
   {
     const std::lock_guard lock(mutex_);
     description_ = std::move(*description);
+    combines_adapters_ = registration.combines_adapters();
     registered_ = true;
     last_heartbeat_ = hub_.clock().Now();
   }

@@ -32,6 +32,8 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
   domain::SessionId id() const { return id_; }
   /// Fixed once registered.
   const domain::NodeDescription& description() const { return description_; }
+  /// Whether the worker knows compositions of adapters. Fixed once registered.
+  bool combines_adapters() const { return combines_adapters_; }
   Instant last_heartbeat() const;
 
   void Send(v1::CoordinatorMessage message);
@@ -61,6 +63,7 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
   SessionHub& hub_;
   const domain::SessionId id_;
   domain::NodeDescription description_;
+  bool combines_adapters_ = false;
   SessionPtr self_;
   v1::WorkerMessage incoming_;  // belongs to the read under way
 

@@ -72,10 +72,16 @@ void SessionHub::Close(domain::SessionId id, const std::string& reason) {
 }
 
 Result<GenerationPtr> SessionHub::Generate(v1::GenerateAssignment assignment) {
-  const SessionPtr session = PickFor(assignment.model());
+  const std::string& model = assignment.model();
+  const SessionPtr session = PickFor(model, assignment.has_composition());
   if (!session) {
-    return Failure(ErrorCode::kUnavailable,
-                   "no connected node has the base model \"" + assignment.model() + "\".");
+    const bool only_older = assignment.has_composition() && PickFor(model, false);
+    return Failure(
+        ErrorCode::kUnavailable,
+        "no connected node has the base model \"" + model + "\"" +
+            (only_older ? " and can combine adapters: the lathe-worker of those that have "
+                          "it is of an earlier release."
+                        : "."));
   }
   const GenerationPtr generation = generations_.Begin(session->id());
   assignment.set_generation_id(generation->id());
@@ -146,13 +152,14 @@ SessionPtr SessionHub::Find(domain::SessionId id) const {
   return found == sessions_.end() ? nullptr : found->second;
 }
 
-SessionPtr SessionHub::PickFor(const std::string& model) const {
+SessionPtr SessionHub::PickFor(const std::string& model, bool combines_adapters) const {
   const std::lock_guard lock(mutex_);
   SessionPtr best;
   std::size_t fewest = 0;
   for (const auto& [node, session] : by_node_) {
     const auto& models = session->description().models;
     if (!std::binary_search(models.begin(), models.end(), model)) continue;
+    if (combines_adapters && !session->combines_adapters()) continue;
     const std::size_t count = generations_.Count(session->id());
     if (!best || count < fewest) {
       best = session;

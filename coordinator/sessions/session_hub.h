@@ -37,8 +37,9 @@ class SessionHub final : public runtime::NodeGateway {
   void Start(domain::SessionId session, const runtime::StartOrder& order) override;
   void Close(domain::SessionId session, const std::string& reason) override;
 
-  /// Hands a generation to the connected node that has the model and the fewest under way.
-  /// kUnavailable when there is none. The assignment's id is filled in.
+  /// Hands a generation to the connected node that has the model, can combine adapters if that is
+  /// asked for, and has the fewest under way. kUnavailable when there is none. The assignment's id
+  /// is filled in.
   Result<GenerationPtr> Generate(v1::GenerateAssignment assignment);
   /// The caller has gone, or has it all: forgets the generation and tells the worker to stop it.
   void EndGeneration(const GenerationPtr& generation, bool cancel);
@@ -62,7 +63,8 @@ class SessionHub final : public runtime::NodeGateway {
 
  private:
   SessionPtr Find(domain::SessionId session) const;
-  SessionPtr PickFor(const std::string& model) const;
+  /// Null when there is none.
+  SessionPtr PickFor(const std::string& model, bool combines_adapters) const;
 
   const Clock& clock_;
   const domain::LeaseTerms terms_;

@@ -34,6 +34,18 @@ std::string Number(double value) {
   return {text.data(), end};
 }
 
+void AddFindings(const json& error, v1::ErrorDetail& detail) {
+  for (const json& told : error.value("findings", json::array())) {
+    v1::Finding& finding = *detail.add_findings();
+    finding.set_path(told.value("path", ""));
+    finding.set_severity(v1::FINDING_SEVERITY_ERROR);
+    finding.set_code(told.value("code", ""));
+    finding.set_message(told.value("message", ""));
+    finding.set_given(told.value("given", ""));
+    finding.set_expected(told.value("expected", ""));
+  }
+}
+
 // An unlinked file rather than a pipe: it takes a chat of any length without waiting for a reader.
 Result<UniqueFd> InputFile(const std::string& text) {
   const std::string folder = std::filesystem::temp_directory_path().string();
@@ -106,9 +118,8 @@ std::vector<std::string> ArgumentsOf(const GenerationSpec& spec,
       Number(assignment.repetition_penalty()));
   // One argument each, so that a text that begins with a dash is not taken for an option.
   for (const std::string& stop : assignment.stop()) arguments.push_back("--stop=" + stop);
-  if (!spec.adapter_folder.empty()) {
-    arguments.insert(arguments.end(), {"--adapter", spec.adapter_folder});
-  }
+  add(!spec.adapters.adapter.empty(), "--adapter", spec.adapters.adapter);
+  add(!spec.adapters.composition.empty(), "--compose", spec.adapters.composition);
   return arguments;
 }
 
@@ -121,6 +132,7 @@ std::optional<v1::GenerateChunk> ParseChunk(std::string_view line) {
       chunk.set_done(true);
       chunk.mutable_error()->set_code(object.at("error").value("code", "internal"));
       chunk.mutable_error()->set_message(object.at("error").value("message", ""));
+      AddFindings(object.at("error"), *chunk.mutable_error());
       return chunk;
     }
     chunk.set_text(object.value("text", ""));

@@ -13,14 +13,15 @@
 #include "common/base/unique_fd.h"
 #include "lathe/v1/inference_service.pb.h"
 #include "lathe/v1/worker_service.pb.h"
+#include "worker/generate/adapter_files.h"
 
 namespace lathe::worker::generate {
 
 struct GenerationSpec {
   std::string program;
   std::string model_path;
-  std::string adapter_folder;  ///< empty: none
-  std::string device;          ///< "cpu" or "cuda:0"
+  AdapterFiles adapters;
+  std::string device;  ///< "cpu" or "cuda:0"
   unsigned cpu_threads = 1;
 };
 

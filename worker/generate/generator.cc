@@ -61,17 +61,13 @@ Status Generator::TryAnswer(const v1::GenerateAssignment& assignment, Running& r
                       .device = surroundings_.device,
                       .cpu_threads = surroundings_.cpu_threads};
   LATHE_ASSIGN_OR_RETURN(const TempDir folder, TempDir::Create("lathe-generate"));
-  if (!assignment.adapter().files().empty()) {
-    const std::filesystem::path adapter = folder.path() / "adapter";
-    LATHE_RETURN_IF_ERROR(surroundings_.cache.FetchFolder(assignment.adapter(), adapter));
-    spec.adapter_folder = adapter.string();
-  }
-  return RunGeneration(
-      spec, assignment, [&running] { return running.cancelled.load(); },
-      [&](v1::GenerateChunk chunk) {
-        chunk.set_generation_id(assignment.generation_id());
-        surroundings_.send(std::move(chunk));
-      });
+  const auto cancelled = [&running] { return running.cancelled.load(); };
+  LATHE_ASSIGN_OR_RETURN(spec.adapters,
+                         FetchAdapters(assignment, surroundings_.cache, folder.path(), cancelled));
+  return RunGeneration(spec, assignment, cancelled, [&](v1::GenerateChunk chunk) {
+    chunk.set_generation_id(assignment.generation_id());
+    surroundings_.send(std::move(chunk));
+  });
 }
 
 void Generator::SendError(const std::string& generation_id, const Error& error) const {

@@ -141,6 +141,7 @@ session::Callbacks Node::MakeCallbacks() {
 
 v1::Registration Node::Registration() {
   v1::Registration registration = parts_.inventory.Registration(node_id_);
+  registration.set_combines_adapters(true);
   for (const agent::SendReport& report : agent_.Registered()) {
     *registration.add_attempts() = ReportOf(report);
   }

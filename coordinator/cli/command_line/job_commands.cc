@@ -1,3 +1,6 @@
+#include <google/protobuf/descriptor.h>
+
+#include "common/schema/parameters.h"
 #include "coordinator/cli/command_line/call_options.h"
 #include "coordinator/cli/command_line/registry.h"
 #include "coordinator/cli/commands/adapter_pull.h"
@@ -12,6 +15,12 @@ namespace lathe::cli {
 namespace {
 
 constexpr char kJobHelp[] = "Job id, or as much of its beginning as is unique";
+
+std::string Joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
 
 /// What is changed of it.
 void AddChanges(CLI::App& command, SubmitOptions& options) {
@@ -187,23 +196,43 @@ void AddAdapter(CLI::App& app, Run& chosen) {
   OnChosen(command, chosen, options, &RunAdapterPull);
 }
 
+/// What a composition may be, as its description in the call says.
+std::string ComposeHelp() {
+  const auto& field = *v1::GenerateRequest::descriptor()->FindFieldByName("composition");
+  std::string help = field.options().GetExtension(v1::parameter).help();
+  for (const schema::Parameter& parameter : schema::ParametersIn(field)) {
+    if (parameter.path == "method") help += " METHOD: " + Joined(parameter.tokens) + ".";
+    if (parameter.path == "adapters") help += " JOB: " + schema::SizeText(*parameter.spec) + ".";
+    if (parameter.path != "adapters[].weight") continue;
+    help += " WEIGHT: " + schema::LimitsText(*parameter.spec) + ", default " +
+            parameter.spec->default_value() + ".";
+  }
+  return help + " A FILE of JSON says the same, and weights of layers.";
+}
+
 void AddGenerate(CLI::App& app, Run& chosen) {
   const auto options = std::make_shared<GenerateOptions>();
   CLI::App* command =
-      AddCommand(app, "generate", "Answer a prompt with a base model or a job's adapter",
+      AddCommand(app, "generate", "Answer a prompt with a base model, a job's adapter or several",
                  "  lathe generate --model smollm2-135m-instruct --prompt 'Why do we sleep?'\n"
-                 "  lathe generate --job job-k3x --temperature 0 < question.txt");
+                 "  lathe generate --job job-k3x --temperature 0 < question.txt\n"
+                 "  lathe generate --compose additive:job-k3x=0.7,job-p8q=0.3 --prompt 'Why?'\n"
+                 "  lathe generate --compose gates.json --prompt 'Why?'");
   CLI::Option* model = command->add_option("--model", options->model, "A base model's name");
   CLI::Option* job = command->add_option("--job", options->job, "A succeeded job: its adapter");
   model->type_name("MODEL")->excludes(job);
   job->type_name("JOB");
+  command->add_option("--compose", options->composition, ComposeHelp())
+      ->type_name("METHOD:JOB[=WEIGHT],...|FILE")
+      ->excludes(model)
+      ->excludes(job);
   command->add_option("--prompt", options->prompt, "The user's message; else standard input")
       ->type_name("TEXT");
   command->add_option("--system", options->system, "The system message")->type_name("TEXT");
   AddCallOptions(*command, options->how);
   command->callback([&chosen, options] {
-    if (options->model.empty() && options->job.empty()) {
-      throw CLI::RequiredError("--model or --job");
+    if (options->model.empty() && options->job.empty() && options->composition.empty()) {
+      throw CLI::RequiredError("--model, --job or --compose");
     }
     chosen = [options](Context& context) { return RunGenerate(context, *options); };
   });

@@ -5,6 +5,8 @@
 #include <ostream>
 #include <random>
 
+#include "common/composition/composition_text.h"
+#include "coordinator/cli/client/composition_request.h"
 #include "coordinator/cli/client/coordinator_client.h"
 #include "coordinator/cli/client/job_reference.h"
 #include "coordinator/cli/output/format.h"
@@ -38,11 +40,20 @@ void AddMessage(v1::GenerateRequest& request, const char* role, const std::strin
   message->set_content(content);
 }
 
+/// Sets `composition` when one is asked for, its jobs by their full ids.
 Result<v1::GenerateRequest> RequestOf(Context& context, CoordinatorClient& client,
-                                      const GenerateOptions& options) {
+                                      const GenerateOptions& options,
+                                      std::optional<composition::Composition>& composition) {
   v1::GenerateRequest request = options.how;
+  if (!options.composition.empty()) {
+    LATHE_ASSIGN_OR_RETURN(composition, ParseJobComposition(options.composition));
+  }
   LATHE_ASSIGN_OR_RETURN(const std::string prompt, PromptOf(context, options));
   request.set_model(options.model);
+  if (composition) {
+    LATHE_RETURN_IF_ERROR(ResolveJobs(client, *composition));
+    *request.mutable_composition() = ToProto(*composition);
+  }
   if (!options.job.empty()) {
     LATHE_ASSIGN_OR_RETURN(const std::string id, ResolveJobId(client, options.job));
     request.set_job_id(id);
@@ -65,7 +76,9 @@ std::string Summary(const v1::GenerateResponse& last) {
 
 Outcome RunGenerate(Context& context, const GenerateOptions& options) {
   LATHE_ASSIGN_OR_RETURN(const auto client, CoordinatorClient::Create(context));
-  LATHE_ASSIGN_OR_RETURN(const v1::GenerateRequest request, RequestOf(context, *client, options));
+  std::optional<composition::Composition> composition;
+  LATHE_ASSIGN_OR_RETURN(const v1::GenerateRequest request,
+                         RequestOf(context, *client, options, composition));
   const Interrupt::Scope scope(context.interrupt, [&client] { client->CancelCalls(); });
   const bool streams = context.options.format == OutputFormat::kTable;
   std::string text;
@@ -79,13 +92,13 @@ Outcome RunGenerate(Context& context, const GenerateOptions& options) {
   if (context.interrupt.Happened()) return ExitCode::kInterrupted;
   LATHE_RETURN_IF_ERROR(status);
   if (!streams) {
-    PrintResult(context,
-                {{"text", text},
-                 {"tokens", last.tokens()},
-                 {"milliseconds", last.milliseconds()},
-                 {"finishReason", last.finish_reason()},
-                 {"seed", request.seed()}},
-                "");
+    Document answer = {{"text", text},
+                       {"tokens", last.tokens()},
+                       {"milliseconds", last.milliseconds()},
+                       {"finishReason", last.finish_reason()},
+                       {"seed", request.seed()}};
+    if (composition) answer["composition"] = composition::WriteComposition(*composition);
+    PrintResult(context, answer, "");
   }
   if (context.terminal.err) Note(context, Summary(last));
   return ExitCode::kOk;

@@ -1,5 +1,5 @@
 #pragma once
-// lathe generate: one answer of a base model, alone or with a job's adapter.
+// lathe generate: one answer of a base model, alone, with a job's adapter or with several together.
 
 #include <optional>
 #include <string>
@@ -10,8 +10,10 @@
 namespace lathe::cli {
 
 struct GenerateOptions {
-  std::string model;  ///< this or `job`
+  // One of the three.
+  std::string model;
   std::string job;
+  std::string composition;            ///< see ParseJobComposition
   std::optional<std::string> prompt;  ///< not set: all of standard input
   std::string system;
   v1::GenerateRequest how;  ///< how tokens are chosen, as far as it was said; nothing else of it

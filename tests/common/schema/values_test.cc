@@ -38,6 +38,14 @@ constexpr Specified kSpecified[] = {
     {"topK", "0 to 16777216", "0"},
     {"repetitionPenalty", "0.01 to 100", "1"},
     {"stop", "at most 16 values, each of 1 to 256 bytes, none of them 0", ""},
+    {"composition", "", ""},
+};
+constexpr Specified kSpecifiedOfCompositions[] = {
+    {"method", "", ""},
+    {"adapters", "1 to 32 values", ""},
+    {"adapters[].weight", "-100 to 100", "1"},
+    {"adapters[].weights", "-100 to 100, at most 1024 values", ""},
+    {"adapters[].headWeight", "-100 to 100", "1"},
 };
 
 TEST(ValuesTest, ACallsParametersAreAsSpecifiedAndFullyDescribed) {
@@ -53,6 +61,53 @@ TEST(ValuesTest, ACallsParametersAreAsSpecifiedAndFullyDescribed) {
     EXPECT_TRUE(parameters[i].field->is_repeated() || parameters[i].field->has_presence());
   }
   EXPECT_EQ(OptionName(parameters[6]), "--repetition-penalty");
+}
+
+TEST(ValuesTest, ACompositionsParametersAreAsSpecifiedAndFullyDescribed) {
+  const auto parameters =
+      ParametersIn(*v1::GenerateRequest::descriptor()->FindFieldByName("composition"));
+  ASSERT_EQ(parameters.size(), std::size(kSpecifiedOfCompositions));
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const v1::ParameterSpec& spec = *parameters[i].spec;
+    EXPECT_EQ(parameters[i].path, kSpecifiedOfCompositions[i].path);
+    EXPECT_EQ(LimitsText(spec), kSpecifiedOfCompositions[i].limits) << parameters[i].path;
+    EXPECT_EQ(spec.default_value(), kSpecifiedOfCompositions[i].default_value);
+    EXPECT_FALSE(spec.label().empty()) << parameters[i].path;
+    EXPECT_GE(spec.help().size(), 20U) << parameters[i].path;
+  }
+  EXPECT_THAT(parameters[0].tokens, ElementsAre("additive", "gated", "sequential"));
+}
+
+TEST(ValuesTest, EverythingWrongInACompositionIsFoundAtOnce) {
+  v1::GenerateRequest request = Asked();
+  v1::Composition& composition = *request.mutable_composition();
+  EXPECT_THAT(Brief(CheckValues(request)), ElementsAre("error composition.adapters out_of_range"));
+  composition.set_method(v1::COMPOSITION_METHOD_UNSPECIFIED);
+  composition.add_adapters()->set_weight(100);
+  composition.add_adapters()->set_weight(100.1);
+  composition.add_adapters()->set_weight(std::numeric_limits<double>::quiet_NaN());
+  v1::ComposedAdapter& gated = *composition.add_adapters();
+  for (const double weight : {0.5, -100.0, -101.0}) gated.add_weights(weight);
+  gated.add_weights(-std::numeric_limits<double>::infinity());
+  gated.set_head_weight(1e9);
+  const auto findings = CheckValues(request);
+  EXPECT_THAT(Brief(findings),
+              ElementsAre("error composition.method unknown_token",
+                          "error composition.adapters[1].weight out_of_range",
+                          "error composition.adapters[2].weight not_finite",
+                          "error composition.adapters[3].weights[2] out_of_range",
+                          "error composition.adapters[3].weights[3] not_finite",
+                          "error composition.adapters[3].headWeight out_of_range"));
+  EXPECT_EQ(findings[1].given, "100.1");
+  EXPECT_EQ(findings[1].expected, "-100 to 100");
+  EXPECT_EQ(findings[3].given, "-101");
+  EXPECT_EQ(findings[4].given, "null");
+  for (int i = 0; i < 1024; ++i) gated.add_weights(1e9);
+  EXPECT_EQ(Brief(CheckValues(request))[3], "error composition.adapters[3].weights out_of_range")
+      << "one finding of them all";
+  for (int i = 0; i < 32; ++i) composition.add_adapters();
+  EXPECT_THAT(Brief(CheckValues(request)), ElementsAre("error composition.method unknown_token",
+                                                       "error composition.adapters out_of_range"));
 }
 
 TEST(ValuesTest, WhatIsNotSetIsFine) {

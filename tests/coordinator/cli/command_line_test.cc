@@ -57,12 +57,29 @@ TEST(CommandLine, UsageErrorsAreJsonWhenJsonIsWanted) {
 TEST(CommandLine, AnOptionsValueIsNoCommand) {
   CliRunner runner;
   const RunResult result = runner.Run({"--address", "lst", "generate", "--prompt", "list"});
-  EXPECT_THAT(result.err, HasSubstr("--model or --job is required"));
+  EXPECT_THAT(result.err, HasSubstr("--model, --job or --compose is required"));
 }
 
-TEST(CommandLine, ModelAndJobExcludeEachOther) {
+TEST(CommandLine, ModelJobAndCompositionExcludeEachOther) {
   CliRunner runner;
+  const std::vector<std::string> compose = {"generate", "--compose", "additive:a"};
   EXPECT_EQ(runner.Run({"generate", "--model", "m", "--job", "j"}).code, ExitCode::kUsage);
+  for (const char* other : {"--model", "--job"}) {
+    std::vector<std::string> words = compose;
+    words.insert(words.end(), {other, "x"});
+    EXPECT_EQ(runner.Run(words).code, ExitCode::kUsage) << other;
+  }
+}
+
+TEST(CommandLine, WhatIsWrongInACompositionIsToldBeforeAnybodyIsAsked) {
+  CliRunner runner;
+  const RunResult result = runner.Run({"--address", "127.0.0.1:1", "generate", "--prompt", "hello",
+                                       "--compose", "average:job-a=much,job-b,job-b"});
+  EXPECT_EQ(result.code, ExitCode::kInvalid);
+  EXPECT_THAT(result.err, HasSubstr("no method \"average\""));
+  EXPECT_THAT(result.err, HasSubstr("additive, gated, sequential"));
+  EXPECT_THAT(result.err, HasSubstr("weight of job-a is \"much\""));
+  EXPECT_THAT(result.err, HasSubstr("\"job-b\" is named twice"));
 }
 
 TEST(CommandLine, HelpGoesToStandardOutputAndShowsExamples) {
@@ -87,6 +104,8 @@ TEST(CommandLine, HowAnswersAreGeneratedIsSaidByTheCallsDescription) {
     EXPECT_THAT(help, HasSubstr(schema::OptionName(parameter) + " "));
   }
   EXPECT_THAT(help, HasSubstr("(0 to 16777216; default 0)"));
+  EXPECT_THAT(help, HasSubstr("METHOD: additive, gated, sequential."));
+  EXPECT_THAT(help, HasSubstr("JOB: 1 to 32 values. WEIGHT: -100 to 100, default 1."));
   EXPECT_EQ(runner.Run({"generate", "--model", "m", "--top-k", "few"}).code, ExitCode::kUsage);
 }
 
@@ -106,7 +125,7 @@ TEST(CommandLine, CompletionKnowsEveryCommand) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const RunResult result = runner.Run({"completion", shell});
     EXPECT_EQ(result.code, ExitCode::kOk);
-    for (const char* word : {"submit", "pull", "validate", "dataset", "succeeded"}) {
+    for (const char* word : {"submit", "pull", "validate", "dataset", "succeeded", "compose"}) {
       EXPECT_THAT(result.out, HasSubstr(word)) << shell;
     }
   }

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "common/base/temp_dir.h"
 #include "common/rpc/status.h"
 #include "tests/coordinator/cli/cli_runner.h"
 #include "tests/coordinator/cli/scripted_coordinator.h"
@@ -322,6 +324,57 @@ TEST_F(ConversationTest, GenerateStreamsTheText) {
   const RunResult json = Run({"generate", "--model", "m", "--prompt", "hi", "-o", "json"});
   EXPECT_EQ(nlohmann::json::parse(json.out)["text"], "Hello there");
   EXPECT_TRUE(seen.has_seed()) << "another answer each time";
+}
+
+TEST_F(ConversationTest, GenerateSendsACompositionOfJobs) {
+  v1::Composition seen;
+  coordinator_.generate = [&](grpc::ServerContext&, const v1::GenerateRequest& request,
+                              grpc::ServerWriter<v1::GenerateResponse>& writer) {
+    EXPECT_TRUE(request.job_id().empty() && request.model().empty());
+    seen = request.composition();
+    v1::GenerateResponse piece;
+    piece.set_text("Hello");
+    piece.set_done(true);
+    writer.Write(piece);
+    return grpc::Status::OK;
+  };
+  ServeJobs({"job-aaaaaaaaaaaa", "job-bbbbbbbbbbbb", "job-bcbcbcbcbcbc"});
+  const RunResult json = Run({"generate", "--compose", "sequential:a=0.7000000000000001,bb,bc=-2",
+                              "--prompt", "hi", "-o", "json"});
+  EXPECT_EQ(json.code, ExitCode::kOk) << json.err;
+  EXPECT_EQ(seen.method(), v1::COMPOSITION_METHOD_SEQUENTIAL);
+  ASSERT_EQ(seen.adapters_size(), 3);
+  EXPECT_EQ(seen.adapters(0).job_id(), "job-aaaaaaaaaaaa");
+  EXPECT_EQ(seen.adapters(0).weight(), 0.7000000000000001);
+  EXPECT_EQ(seen.adapters(0).weights_size(), 0);
+  EXPECT_EQ(seen.adapters(1).weight(), 1);
+  EXPECT_EQ(seen.adapters(2).weight(), -2);
+  const auto told = nlohmann::json::parse(json.out)["composition"];
+  EXPECT_EQ(told["method"], "sequential");
+  EXPECT_FALSE(told.contains("name"));
+  EXPECT_EQ(told["adapters"][1]["adapter"], "job-bbbbbbbbbbbb");
+
+  const TempDir folder = TempDir::Create().value();
+  const std::string file = (folder.path() / "gates.json").string();
+  std::ofstream(file) << R"({"method": "gated", "adapters": [
+      {"adapter": "a", "weights": [0, 0.5], "headWeight": 2}, {"adapter": "bb"}]})";
+  EXPECT_EQ(Run({"generate", "--compose", file}, "hi\n").out, "Hello\n");
+  EXPECT_EQ(seen.method(), v1::COMPOSITION_METHOD_GATED);
+  EXPECT_THAT(seen.adapters(0).weights(), testing::ElementsAre(0, 0.5));
+  EXPECT_EQ(seen.adapters(0).head_weight(), 2);
+  EXPECT_FALSE(seen.adapters(0).has_weight() || seen.adapters(1).has_head_weight());
+}
+
+TEST_F(ConversationTest, JobsOfACompositionThatAreNotThereAreToldTogether) {
+  ServeJobs({"job-aaaaaaaaaaaa", "job-abababababab"});
+  const RunResult result =
+      Run({"generate", "--compose", "additive:x,job-aa,a", "--prompt", "hi", "-o", "json"});
+  EXPECT_EQ(result.code, ExitCode::kNotFound);
+  const auto findings = nlohmann::json::parse(result.err)["error"]["findings"];
+  ASSERT_EQ(findings.size(), 2U);
+  EXPECT_EQ(findings[0]["given"], "\"x\"");
+  EXPECT_EQ(findings[1]["code"], "failed_precondition");
+  EXPECT_THAT(findings[1]["message"].get<std::string>(), HasSubstr("beginning of several jobs"));
 }
 
 TEST_F(ConversationTest, AnAdapterThatIsNotThereYetIsAConflict) {

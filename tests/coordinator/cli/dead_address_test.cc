@@ -32,6 +32,7 @@ const std::vector<Words>& Commands() {
       {"metrics", "job-aaaaaaaaaaaa"},
       {"adapter", "pull", "job-aaaaaaaaaaaa"},
       {"generate", "--model", "m", "--prompt", "hello"},
+      {"generate", "--compose", "additive:job-a,job-b", "--prompt", "hello"},
       {"node", "list"},
       {"provider", "list"},
       {"provider", "start", "openai", "-f", "-"},

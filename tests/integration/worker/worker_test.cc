@@ -3,137 +3,16 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <signal.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <numeric>
-
-#include "common/base/child_process.h"
-#include "common/base/file_io.h"
-#include "common/base/temp_dir.h"
-#include "common/base/unique_fd.h"
-#include "tests/integration/worker/scripted_coordinator.h"
+#include "tests/integration/worker/worker_fixture.h"
 
 namespace lathe::worker {
 namespace {
 
-namespace fs = std::filesystem;
 using std::chrono::seconds;
 using testing::AnyOf;
 using testing::HasSubstr;
-
-class WorkerTest : public testing::Test {
- protected:
-  void SetUp() override {
-    fs::create_directories(models_);
-    std::ofstream(models_ / "tiny.gguf") << "x";
-    train_ = coordinator_.Put("{\"messages\":[]}\n");
-  }
-  void TearDown() override {
-    if (worker_) KillWorker();
-    // Trainers that a test left running belong to nobody any more.
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(data_ / "jobs", none)) {
-      for (const pid_t pid : Ranks(entry.path().filename())) ::kill(-pid, SIGKILL);
-    }
-    if (HasFailure()) std::cerr << Log();
-  }
-
-  ChildProcess Launch(const std::map<std::string, std::string>& other = {}) {
-    const UniqueFd log(::open(log_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600));
-    std::map<std::string, std::string> flags = {
-        {"--coordinator", coordinator_.address()},
-        {"--data-dir", data_.string()},
-        {"--models-dir", models_.string()},
-        {"--trainer", std::getenv("LATHE_TEST_TRAINER")},
-        {"--node-id", "node-1"},
-        {"--gpus", "none"},
-        {"--metrics-listen", "127.0.0.1:0"},
-        {"--metrics-address-file", (folder_.path() / "metrics").string()}};
-    for (const auto& [flag, value] : other) flags[flag] = value;
-    std::vector<std::string> arguments;
-    for (const auto& [flag, value] : flags) arguments.insert(arguments.end(), {flag, value});
-    return ChildProcess::Start(
-               {.program = fs::path(std::getenv("LATHE_BINARY_DIR")) / "lathe-worker",
-                .arguments = arguments,
-                .standard_output = log.get(),
-                .standard_error = log.get()})
-        .value();
-  }
-  void StartWorker(const std::map<std::string, std::string>& other = {}) {
-    worker_ = Launch(other);
-  }
-  void KillWorker() {
-    worker_->Signal(SIGKILL);
-    worker_->Wait();
-    worker_.reset();
-  }
-  std::string Log() const { return ReadFile(log_).value_or(""); }
-
-  v1::StartAttempt Start(const std::string& job, unsigned attempt, const nlohmann::json& test) {
-    v1::CoordinatorMessage message;
-    v1::StartAttempt& start = *message.mutable_start_attempt();
-    start.set_job_id(job);
-    start.set_attempt(attempt);
-    start.set_configuration_json(nlohmann::json{{"test", test}}.dump());
-    start.set_base_model("tiny");
-    *start.mutable_train() = train_;
-    start.set_cpu_threads(1);
-    return start;
-  }
-  void Send(const v1::StartAttempt& start) {
-    v1::CoordinatorMessage message;
-    *message.mutable_start_attempt() = start;
-    coordinator_.Send(message);
-  }
-  void SendStop(const std::string& job, unsigned attempt, bool checkpoint) {
-    v1::CoordinatorMessage message;
-    message.mutable_stop_attempt()->set_job_id(job);
-    message.mutable_stop_attempt()->set_attempt(attempt);
-    message.mutable_stop_attempt()->set_checkpoint(checkpoint);
-    coordinator_.Send(message);
-  }
-  pid_t TrainerPid(const std::string& job) const {
-    const auto text = ReadFile(data_ / "jobs" / job / "attempt.json");
-    return text ? nlohmann::json::parse(*text).value("pid", 0) : 0;
-  }
-  // The pids of all ranks, rank 0 first.
-  std::vector<pid_t> Ranks(const std::string& job) const {
-    std::vector<pid_t> pids;
-    const auto text = ReadFile(data_ / "jobs" / job / "attempt.json");
-    if (!text) return pids;
-    const auto record = nlohmann::json::parse(*text);
-    if (record.value("pid", 0) > 1) pids.push_back(record["pid"]);
-    for (const auto& other : record.at("otherRanks")) pids.push_back(other.at("pid"));
-    return pids;
-  }
-  // Whether the process is there and no zombie within ten seconds of looking for its death.
-  static bool Dies(pid_t pid) {
-    for (int i = 0; i < 1000; ++i) {
-      const auto stat = ReadFile("/proc/" + std::to_string(pid) + "/stat", 4096);
-      if (!stat || stat->find(") Z ") != std::string::npos) return true;
-      ::usleep(10'000);
-    }
-    return false;
-  }
-  static std::vector<int> Upto(int last) {
-    std::vector<int> steps(static_cast<std::size_t>(last));
-    std::iota(steps.begin(), steps.end(), 1);
-    return steps;
-  }
-
-  TempDir folder_ = TempDir::Create("lathe-worker").value();
-  const fs::path data_ = folder_.path() / "data";
-  const fs::path models_ = folder_.path() / "models";
-  const fs::path log_ = folder_.path() / "worker.log";
-  ScriptedCoordinator coordinator_{folder_.path()};
-  v1::Blob train_;
-  std::optional<ChildProcess> worker_;
-};
 
 TEST_F(WorkerTest, RunsAnAttemptFromStartToAcknowledgedEnd) {
   StartWorker();
@@ -486,83 +365,6 @@ TEST_F(WorkerTest, ANewModelIsRegistered) {
   const auto registration = coordinator_.WaitForRegistration(2);
   ASSERT_TRUE(registration);
   EXPECT_THAT(registration->models(), testing::ElementsAre("second", "tiny"));
-}
-
-class GenerateTest : public WorkerTest {
- protected:
-  void Ask(const std::string& id, const std::string& question, const std::string& model = "tiny") {
-    v1::CoordinatorMessage message;
-    v1::GenerateAssignment& assignment = *message.mutable_generate();
-    assignment.set_generation_id(id);
-    assignment.set_model(model);
-    assignment.set_temperature(0.12345678);
-    assignment.set_seed(7);
-    assignment.set_top_k(40);
-    assignment.add_stop("--end");
-    auto& chat = *assignment.add_messages();
-    chat.set_role("user");
-    chat.set_content(question);
-    coordinator_.Send(message);
-  }
-  std::optional<v1::GenerateChunk> LastChunk(const std::string& id) {
-    const auto message = coordinator_.WaitFor([&](const v1::WorkerMessage& m) {
-      return m.generate_chunk().generation_id() == id && m.generate_chunk().done();
-    });
-    return message ? std::optional(message->generate_chunk()) : std::nullopt;
-  }
-  std::string TextOf(const std::string& id) {
-    std::string text;
-    for (const auto& message : coordinator_.Heard()) {
-      if (message.generate_chunk().generation_id() == id) text += message.generate_chunk().text();
-    }
-    return text;
-  }
-};
-
-TEST_F(GenerateTest, StreamsAnAnswer) {
-  StartWorker();
-  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
-  Ask("g-1", "hello");
-  const auto last = LastChunk("g-1");
-  ASSERT_TRUE(last);
-  EXPECT_FALSE(last->has_error()) << last->DebugString();
-  EXPECT_EQ(last->tokens(), 3u);
-  EXPECT_EQ(last->finish_reason(), "stop");
-  EXPECT_THAT(TextOf("g-1"), HasSubstr("hello0 hello1 hello2 "));
-  EXPECT_THAT(TextOf("g-1"),
-              HasSubstr("--device cpu --temperature 0.12345678 --seed 7 --top-k 40 --stop=--end"));
-}
-
-TEST_F(GenerateTest, FailuresComeAsErrors) {
-  StartWorker();
-  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
-  Ask("g-1", "fail");
-  EXPECT_EQ(LastChunk("g-1")->error().code(), "invalid_argument");
-  Ask("g-2", "crash");
-  EXPECT_THAT(LastChunk("g-2")->error().message(), HasSubstr("signal 9"));
-  Ask("g-3", "hello", "unknown");
-  EXPECT_EQ(LastChunk("g-3")->error().code(), "not_found");
-}
-
-TEST_F(GenerateTest, ABoundedNumberRunsAndCancelMakesRoom) {
-  StartWorker();
-  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
-  for (const char* id : {"g-1", "g-2", "g-3"}) Ask(id, "forever");
-  const auto refused = LastChunk("g-3");
-  ASSERT_TRUE(refused);
-  EXPECT_EQ(refused->error().code(), "resource_exhausted");
-  v1::CoordinatorMessage cancel;
-  cancel.mutable_cancel_generate()->set_generation_id("g-1");
-  coordinator_.Send(cancel);
-  std::optional<v1::GenerateChunk> answer;
-  for (int i = 0; i < 20 && (!answer || answer->has_error()); ++i) {
-    ::usleep(100'000);
-    const std::string id = "g-again-" + std::to_string(i);
-    Ask(id, "hello");
-    answer = LastChunk(id);
-  }
-  ASSERT_TRUE(answer);
-  EXPECT_FALSE(answer->has_error());
 }
 
 }  // namespace

@@ -135,11 +135,24 @@ int RunPlan(const char* path) {
   return Run(plan).Go();
 }
 
+/// What the file says, and what each adapter's weights are.
+void TellComposition(const char* path) {
+  const json composition = json::parse(std::ifstream(path));
+  std::cout << json{{"text", "\n" + composition.dump() + "\n"}} << std::endl;
+  for (const json& adapter : composition.at("adapters")) {
+    std::ifstream weights(fs::path(adapter.at("adapter")) / "adapter_model.safetensors");
+    std::cout << json{{"text", std::string{std::istreambuf_iterator<char>(weights), {}} + "\n"}}
+              << std::endl;
+  }
+}
+
 int Generate(int argc, char** argv) {
   const std::string chat{std::istreambuf_iterator<char>(std::cin), {}};
   const std::string question = json::parse(chat).at("messages").back().at("content");
   if (question == "fail") {
-    std::cout << R"({"error":{"code":"invalid_argument","message":"no such model"}})" << std::endl;
+    std::cout << R"({"error":{"code":"invalid_argument","message":"no such model","findings":[)"
+                 R"({"path":"adapters","code":"none","message":"m","given":"g","expected":"e"}]}})"
+              << std::endl;
     return protocol::kExitInvalid;
   }
   if (question == "crash") ::raise(SIGKILL);
@@ -150,6 +163,9 @@ int Generate(int argc, char** argv) {
   std::string arguments;
   for (int i = 2; i < argc; ++i) arguments += std::string(argv[i]) + " ";
   std::cout << json{{"text", arguments}} << std::endl;
+  for (int i = 2; i + 1 < argc; ++i) {
+    if (argv[i] == std::string("--compose")) TellComposition(argv[i + 1]);
+  }
   std::cout << R"({"done":true,"tokens":3,"milliseconds":60.5,"finishReason":"stop"})" << std::endl;
   return 0;
 }

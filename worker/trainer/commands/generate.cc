@@ -112,6 +112,7 @@ class Printer {
     Json told = {{"code", ToString(error.code)}, {"message", error.message}};
     for (const Finding& finding : error.findings) {
       told["findings"].push_back({{"path", finding.path},
+                                  {"code", finding.code},
                                   {"message", finding.message},
                                   {"given", finding.given},
                                   {"expected", finding.expected}});

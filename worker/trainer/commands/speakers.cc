@@ -5,6 +5,7 @@
 
 #include "common/json/parse_json.h"
 #include "worker/trainer/commands/collected_errors.h"
+#include "worker/trainer/commands/composition_limits.h"
 
 namespace lathe::trainer::commands {
 namespace {
@@ -100,6 +101,15 @@ Status Speakers::AddComposition(const composition::Composition& written) {
   CollectedErrors errors;
   if (const Status is_new = CheckNewName(written.name); !is_new) {
     errors.Add(written.name, is_new.error());
+  }
+  if (auto findings = CheckLimits(written); !findings.empty()) {
+    const Finding& first = findings[0];
+    Error error{ErrorCode::kInvalidArgument,
+                first.path + ": " + first.message + "; expected " + first.expected,
+                {},
+                {}};
+    error.findings = std::move(findings);
+    errors.Add(written.name, error);
   }
   Speaker speaker{.name = written.name, .method = written.method, .members = {}};
   for (const composition::Member& member : written.members) {

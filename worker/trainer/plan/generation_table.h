@@ -20,6 +20,7 @@ struct GenerationParameter {
 };
 
 inline constexpr GenerationParameter kGenerationParameters[] = {
+#define LATHE_COMPOSITION_PARAMETER(...)
 #define LATHE_GENERATION_PARAMETER(option, type, default_json, min, max, exclusive_min, max_items, \
                                    max_bytes, limits, help)                                        \
   {{option, ParameterType::type, default_json, min, max, exclusive_min, "", ""},                   \
@@ -29,6 +30,29 @@ inline constexpr GenerationParameter kGenerationParameters[] = {
    help},
 #include "worker/trainer/plan/generation_table.inc"
 };
+
+/// Of a composition of adapters: how many there may be, and of what weights.
+struct CompositionParameter {
+  Parameter value;        ///< its path is that in a file: "adapters[].weight"
+  std::size_t max_items;  ///< of a list
+  std::string_view limits;
+};
+
+inline constexpr CompositionParameter kCompositionParameters[] = {
+#define LATHE_GENERATION_PARAMETER(...)
+#define LATHE_COMPOSITION_PARAMETER(path, type, default_json, min, max, exclusive_min, max_items, \
+                                    limits)                                                       \
+  {{path, ParameterType::type, default_json, min, max, exclusive_min, "", ""}, max_items, limits},
+#include "worker/trainer/plan/generation_table.inc"
+};
+
+/// The row of a path, which there must be.
+consteval CompositionParameter CompositionRow(std::string_view path) {
+  for (const CompositionParameter& parameter : kCompositionParameters) {
+    if (parameter.value.path == path) return parameter;
+  }
+  throw "there is no such parameter";
+}
 
 /// The default of a setting that is a number, as a constant.
 consteval double GenerationDefault(std::string_view option) {

@@ -18,6 +18,7 @@ enum class ParameterType : std::uint8_t {
   kSet,
   kList,
   kTexts,
+  kNumbers,
   kIntegerMap,
   kNumberMap,
 };

@@ -2,15 +2,19 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <map>
 
+#include "common/composition/composition.h"
 #include "tests/worker/trainer/commands/generate_fixture.h"
+#include "worker/trainer/plan/generation_table.h"
 
 namespace lathe::trainer::commands {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class ComposeTest : public GenerateTest {
  protected:
@@ -125,6 +129,33 @@ TEST_F(ComposeTest, AllThatIsWrongIsSaidAtOnce) {
   Compose((root() / "bad.json").string());
   EXPECT_THAT(AllFindings(), AllOf(HasSubstr("bad.json"), HasSubstr("for method gated only"),
                                    HasSubstr("adapters[1]"), HasSubstr("adapters[2].weigth")));
+}
+
+TEST_F(ComposeTest, TheLimitsAreThoseOfACall) {
+  Compose("additive:" + adapter_ + "=100.5," + dora_ + "=-100");
+  EXPECT_THAT(AllFindings(), AllOf(HasSubstr("adapters[0].weight: outside the range - -100 to 100"),
+                                   Not(HasSubstr("adapters[1]"))));
+  const Json gates = {{"adapter", adapter_}, {"weights", {0.5, -101}}, {"headWeight", 1e9}};
+  const Json chat = {{"text", "Hi!"}, {"adapter", Written(Json::array({gates}), "gated")}};
+  arguments_.speakers.compositions.clear();
+  EXPECT_THAT(Run(chat.dump(), trainer_protocol::kExitInvalid)[0].dump(),
+              AllOf(HasSubstr("adapters[0].weights[1]"), HasSubstr("adapters[0].headWeight")));
+  std::string many = "additive:a";
+  for (int i = 0; i < 32; ++i) many += ",a" + std::to_string(i);
+  Compose(many);
+  EXPECT_THAT(AllFindings(), HasSubstr("adapters: has 33 values - 1 to 32 values"));
+}
+
+TEST(ComposeDefaultsTest, AreThoseOfACall) {
+  const composition::Weights weights;
+  EXPECT_EQ(weights.layers, std::vector<double>{1});
+  for (const char* path : {"adapters[].weight", "adapters[].headWeight"}) {
+    const auto row = std::find_if(
+        std::begin(plan::kCompositionParameters), std::end(plan::kCompositionParameters),
+        [&](const auto& parameter) { return parameter.value.path == path; });
+    ASSERT_NE(row, std::end(plan::kCompositionParameters));
+    EXPECT_EQ(std::stod(std::string(row->value.default_json)), weights.head) << path;
+  }
 }
 
 TEST_F(ComposeTest, AdaptersThatDoNotFitAreToldByName) {
