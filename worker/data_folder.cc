@@ -27,7 +27,7 @@ Error NotUsable(const Error& error) {
 }  // namespace
 
 Result<DataFolder> DataFolder::Open(const fs::path& path) {
-  for (const fs::path& folder : {path, path / "jobs", path / "cache"}) {
+  for (const fs::path& folder : {path, path / "jobs", path / "cache", path / "answers"}) {
     std::error_code error;
     fs::create_directories(folder, error);
     if (error) return Failure(NotUsable(FileError("make", folder, error.value())));
@@ -42,6 +42,10 @@ Result<DataFolder> DataFolder::Open(const fs::path& path) {
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return Failure(ErrorCode::kAborted, "data_dir: another lathe-worker works on " + path.string() +
                                             "; stop it, or give this one a data_dir of its own");
+  }
+  // A worker that was killed could not remove its answers' files.
+  for (const auto& left : fs::directory_iterator(path / "answers", error)) {
+    fs::remove_all(left.path(), error);
   }
   return DataFolder(path, std::move(lock));
 }

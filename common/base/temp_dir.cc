@@ -7,7 +7,10 @@
 namespace lathe {
 
 Result<TempDir> TempDir::Create(std::string_view prefix) {
-  const std::filesystem::path parent = std::filesystem::temp_directory_path();
+  return CreateIn(std::filesystem::temp_directory_path(), prefix);
+}
+
+Result<TempDir> TempDir::CreateIn(const std::filesystem::path& parent, std::string_view prefix) {
   std::string name = (parent / prefix).string() + "-XXXXXX";
   if (mkdtemp(name.data()) == nullptr) {
     return Failure(ErrorCode::kInternal, "cannot create a temporary folder " + name + ": " +

@@ -12,6 +12,8 @@ class TempDir {
  public:
   /// A new folder under $TMPDIR (or /tmp), readable by this user only.
   static Result<TempDir> Create(std::string_view prefix = "lathe");
+  /// The same in a folder that exists.
+  static Result<TempDir> CreateIn(const std::filesystem::path& parent, std::string_view prefix);
 
   TempDir(TempDir&& other) noexcept;
   TempDir& operator=(TempDir&& other) noexcept;

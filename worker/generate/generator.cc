@@ -1,5 +1,6 @@
 #include "worker/generate/generator.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/log.h"
@@ -19,7 +20,7 @@ void Generator::Start(const v1::GenerateAssignment& assignment) {
   Reap();
   const std::string& id = assignment.generation_id();
   if (running_.contains(id)) return;
-  if (running_.size() >= kMaxAtOnce) {
+  if (Unanswered() >= kMaxAtOnce) {
     return SendError(id, {ErrorCode::kResourceExhausted,
                           "the node is busy with other answers; try again in a moment",
                           {}});
@@ -44,8 +45,14 @@ void Generator::Reap() {
   std::erase_if(running_, [](const auto& entry) { return entry.second->ended.load(); });
 }
 
+std::size_t Generator::Unanswered() const {
+  return static_cast<std::size_t>(std::count_if(
+      running_.begin(), running_.end(), [](const auto& entry) { return !entry.second->answered; }));
+}
+
 void Generator::Answer(const v1::GenerateAssignment& assignment, Running& running) {
   const Status answered = TryAnswer(assignment, running);
+  running.answered = true;
   if (!answered && !running.cancelled) SendError(assignment.generation_id(), answered.error());
   running.ended = true;
 }
@@ -60,12 +67,13 @@ Status Generator::TryAnswer(const v1::GenerateAssignment& assignment, Running& r
                       .model_path = model->string(),
                       .device = surroundings_.device,
                       .cpu_threads = surroundings_.cpu_threads};
-  LATHE_ASSIGN_OR_RETURN(const TempDir folder, TempDir::Create("lathe-generate"));
+  LATHE_ASSIGN_OR_RETURN(const TempDir folder, TempDir::CreateIn(surroundings_.folder, "answer"));
   const auto cancelled = [&running] { return running.cancelled.load(); };
   LATHE_ASSIGN_OR_RETURN(spec.adapters,
                          FetchAdapters(assignment, surroundings_.cache, folder.path(), cancelled));
   return RunGeneration(spec, assignment, cancelled, [&](v1::GenerateChunk chunk) {
     chunk.set_generation_id(assignment.generation_id());
+    if (chunk.done()) running.answered = true;
     surroundings_.send(std::move(chunk));
   });
 }

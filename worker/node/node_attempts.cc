@@ -74,6 +74,7 @@ generate::Generator::Surroundings Node::MakeGeneratorSurroundings() {
       .trainer = parts_.config.trainer,
       .device = resources.cuda() ? "cuda:0" : "cpu",
       .cpu_threads = parts_.config.cpu_threads > 0 ? parts_.config.cpu_threads : all_cores,
+      .folder = parts_.config.data_dir / "answers",
       .cache = cache_,
       .find_model = [this](const std::string& name) { return parts_.inventory.FindModel(name); },
       .send =

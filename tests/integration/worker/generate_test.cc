@@ -105,7 +105,20 @@ TEST_F(GenerateTest, AdaptersAreFetchedAndCombinedAsToldAndNothingStays) {
   EXPECT_EQ(lines[3], "weights of job-b=1,x");
   EXPECT_EQ(lines[4], "weights of job-c");
   const fs::path made = fs::path(file["adapters"][0]["adapter"]).parent_path();
+  EXPECT_EQ(made.parent_path(), data_ / "answers");
   EXPECT_TRUE(Goes(made));
+}
+
+TEST_F(GenerateTest, WhatAKilledWorkersAnswersLeaveGoesWithTheNextOne) {
+  StartWorker();
+  ASSERT_TRUE(coordinator_.WaitForRegistration(1));
+  Ask("g-1", "forever");
+  ASSERT_TRUE(coordinator_.WaitFor([](const auto& m) { return m.has_generate_chunk(); }));
+  KillWorker();
+  EXPECT_FALSE(fs::is_empty(data_ / "answers"));
+  StartWorker();
+  ASSERT_TRUE(coordinator_.WaitForRegistration(2));
+  EXPECT_TRUE(fs::is_empty(data_ / "answers"));
 }
 
 TEST_F(GenerateTest, ACompositionThatDoesNotHoldTogetherIsAnError) {
