@@ -2,18 +2,20 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 
 #include <algorithm>
 #include <functional>
 
+#include "worker/trainer/model/product.h"
+
 namespace lathe::trainer::adapters {
 namespace {
 
-/// A weight's rows as fp32, a few at a time: the first one's number, and the rows.
+/// A weight's rows as fp32, as many at a time as stay in a cache: the first one's number, and the
+/// rows.
 void ForRows(const model::FusedLinear& linear, at::ScalarType type,
              const std::function<void(std::int64_t, const at::Tensor&)>& body) {
-  constexpr std::int64_t kElements = 1 << 22;
+  constexpr std::int64_t kElements = 1 << 18;
   const at::Tensor weight = model::DenseWeight(linear, type);
   const std::int64_t step = std::max<std::int64_t>(1, kElements / weight.size(1));
   for (std::int64_t begin = 0; begin < weight.size(0); begin += step) {
@@ -90,11 +92,11 @@ void DoraNorms::Measure(
     if (factor.defined()) squares.mul_(factor.square());
     ForRows(linear, compute_type_, [&](std::int64_t begin, const at::Tensor& rows) {
       const std::int64_t count = rows.size(0);
-      at::Tensor product = at::mm(rows, a.t()).mul_(b.narrow(0, begin, count)).sum(1);
+      at::Tensor product = model::Product(a, rows).mul_(b.narrow(0, begin, count).t()).sum(0);
       if (factor.defined()) product.mul_(factor.narrow(0, begin, count));
       squares.narrow(0, begin, count).add_(product, 2 * added.scale);
     });
-    squares.add_(at::mm(b, at::mm(a, a.t())).mul_(b).sum(1), added.scale * added.scale);
+    squares.add_(model::Product(b, model::Product(a, a)).mul_(b).sum(1), added.scale * added.scale);
     // A row of zeros has no direction; any positive norm leaves it as it is.
     use(index, squares.clamp_min_(1e-30).sqrt_());
   });

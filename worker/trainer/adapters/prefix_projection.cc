@@ -1,13 +1,14 @@
 #include "worker/trainer/adapters/prefix_projection.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_pinv.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/tanh.h>
 
 #include <cmath>
+
+#include "worker/trainer/model/product.h"
 
 namespace lathe::trainer::adapters {
 
@@ -43,24 +44,24 @@ PrefixProjection::Values PrefixProjection::Of(const at::Tensor& flat) const {
 }
 
 at::Tensor PrefixProjection::Hidden(const Values& values) {
-  return at::tanh(at::addmm(values.in_bias, values.embedding, values.in.t()));
+  return at::tanh(model::Product(values.embedding, values.in, values.in_bias));
 }
 
 at::Tensor PrefixProjection::Rows() const {
   const Values values = Of(flat_.parameters);
-  return at::addmm(values.out_bias, Hidden(values), values.out.t());
+  return model::Product(Hidden(values), values.out, values.out_bias);
 }
 
 void PrefixProjection::AddGradients(const at::Tensor& drows) const {
   const Values values = Of(flat_.parameters);
   const Values gradients = Of(flat_.gradients);
   const at::Tensor hidden = Hidden(values);
-  gradients.out.addmm_(drows.t(), hidden);
+  model::AddGradient({drows, hidden, 1, gradients.out});
   gradients.out_bias.add_(drows.sum(0));
-  const at::Tensor dinside = at::mm(drows, values.out).mul_(1 - hidden * hidden);
-  gradients.in.addmm_(dinside.t(), values.embedding);
+  const at::Tensor dinside = model::Product(drows, values.out.t()).mul_(1 - hidden * hidden);
+  model::AddGradient({dinside, values.embedding, 1, gradients.in});
   gradients.in_bias.add_(dinside.sum(0));
-  gradients.embedding.addmm_(dinside, values.in);
+  gradients.embedding.add_(model::Product(dinside, values.in.t()));
 }
 
 }  // namespace lathe::trainer::adapters

@@ -21,10 +21,7 @@ inline const DotKernels<Bfloat16>& DotsOf<Bfloat16>() {
 }
 
 inline bool HasDots(const at::Tensor& x) {
-  if (!x.is_cpu()) return false;
-  return x.scalar_type() == at::kFloat
-             ? UsedTiles().fp32 != nullptr
-             : x.scalar_type() == at::kBFloat16 && UsedTiles().bf16 != nullptr;
+  return HasTiles(x);
 }
 
 /// A value that is read from memory costs as much as this many multiplications.

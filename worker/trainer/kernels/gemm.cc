@@ -20,14 +20,19 @@ namespace {
 
 constexpr std::int64_t kMostTogether = 8;
 
+/// What becomes of the values that stand where a product goes.
+enum class Target : std::uint8_t { kReplaced, kAddedTo };
+
 /// One product, or one part of its depth.
 template <class T>
 class Gemm {
  public:
-  Gemm(const at::Tensor& out, const at::Tensor& weight, const GemmOptions& options)
+  /// A target that is added to is fp32, and gets the product alone.
+  Gemm(const at::Tensor& out, const at::Tensor& weight, const GemmOptions& options, Target target)
       : out_(out),
         weight_(weight),
         options_(options),
+        adds_(target == Target::kAddedTo),
         panels_(PanelsOf(weight.size(0), options.low_rank, kTileColumns)),
         groups_(CeilDivide(out.size(0), Group() * TileRows<T>())),
         low_rank_(options.low_rank) {
@@ -37,7 +42,7 @@ class Gemm {
   void Run(PackedRows& x) {
     const std::int64_t depth = weight_.size(1);
     const std::int64_t most = Tiles<T>().shape.depth;
-    if (depth > most && !std::is_same_v<T, float>) {
+    if (depth > most && !adds_ && !std::is_same_v<T, float>) {
       partial_ = at::empty({out_.size(0), out_.size(1)}, at::kFloat);
     }
     for (std::int64_t begin = 0; begin < depth; begin += most) {
@@ -60,7 +65,7 @@ class Gemm {
   };
 
   void RunPart(const RowBlocks& rows, const Depth& depth, bool last) {
-    Part part{rows, depth, last, UnitsOf<T>(depth.count), 0, 1, TileOf(depth.begin > 0, last)};
+    Part part{rows, depth, last, UnitsOf<T>(depth.count), 0, 1, TileOf(depth.begin, last)};
     part.panel_units = (part.units + low_rank_.units()) * kTileColumns;
     part.together =
         std::clamp<std::int64_t>(Tiles<T>().shape.together / part.panel_units, 1, kMostTogether);
@@ -130,15 +135,15 @@ class Gemm {
   const Panel& At(std::int64_t panel) const { return panels_[static_cast<std::size_t>(panel)]; }
 
   /// What the tiles of one part of the depth have in common, at row and column 0.
-  TileProduct<T> TileOf(bool continues, bool last) const {
+  TileProduct<T> TileOf(std::int64_t begin, bool last) const {
     TileProduct<T> tile;
     const at::Tensor& partial = partial_.defined() ? partial_ : out_;
     if (partial.scalar_type() == at::kFloat) {
       tile.partial = Data<float>(partial);
       tile.partial_stride = partial.stride(0);
     }
-    tile.continues = continues;
-    if (last) {
+    tile.continues = adds_ || begin > 0;
+    if (last && !adds_) {
       if (bias_.defined()) tile.bias = Data<float>(bias_);
       tile.out = Data<T>(out_);
       tile.out_stride = out_.stride(0);
@@ -171,6 +176,7 @@ class Gemm {
   const at::Tensor& out_;
   const at::Tensor& weight_;
   const GemmOptions& options_;
+  bool adds_;
   std::vector<Panel> panels_;
   std::int64_t groups_ = 0;  ///< of blocks of rows
   LowRankPanels<T> low_rank_;
@@ -187,15 +193,19 @@ class Gemm {
 bool HasGemm(const at::Tensor& x) {
   // Fewer rows leave the packing of the weight dearer than the product.
   constexpr std::int64_t kRows = 28;
-  if (!x.is_cpu() || x.size(0) < kRows) return false;
-  return x.scalar_type() == at::kFloat
-             ? UsedTiles().fp32 != nullptr
-             : x.scalar_type() == at::kBFloat16 && UsedTiles().bf16 != nullptr;
+  return x.size(0) >= kRows && HasTiles(x);
 }
 
 void MultiplyInto(const at::Tensor& out, PackedRows& x, const at::Tensor& weight,
                   const GemmOptions& options) {
-  DispatchTiles(out, [&](auto tag) { Gemm<decltype(tag)>(out, weight, options).Run(x); });
+  DispatchTiles(x.x(), [&](auto tag) {
+    Gemm<decltype(tag)>(out, weight, options, Target::kReplaced).Run(x);
+  });
+}
+
+void AddMultiplied(const at::Tensor& sums, PackedRows& x, const at::Tensor& weight) {
+  DispatchTiles(x.x(),
+                [&](auto tag) { Gemm<decltype(tag)>(sums, weight, {}, Target::kAddedTo).Run(x); });
 }
 
 #else
@@ -204,6 +214,9 @@ bool HasGemm(const at::Tensor&) {
   return false;
 }
 void MultiplyInto(const at::Tensor&, PackedRows&, const at::Tensor&, const GemmOptions&) {
+  LATHE_CHECK(false, "no matrix products of our own on this processor");
+}
+void AddMultiplied(const at::Tensor&, PackedRows&, const at::Tensor&) {
   LATHE_CHECK(false, "no matrix products of our own on this processor");
 }
 

@@ -1,8 +1,8 @@
 #pragma once
-// Matrix products of a training pass on a CPU: weights that never change against rows that are used
-// for several products, with low-rank products added before a result is rounded and stored. Own
-// kernels, for the processors named in gemm.cc; elsewhere HasGemm says no and torch's are to be
-// used. Results do not depend on the number of threads, and a row's result not on other rows.
+// Matrix products of a training pass on a CPU: weights against rows that are used for several
+// products, with low-rank products added before a result is rounded and stored. Own kernels, for
+// the processors named in gemm.cc; elsewhere HasGemm says no and torch's are to be used. Results do
+// not depend on the number of threads, and a row's result not on other rows.
 
 #include <ATen/core/Tensor.h>
 
@@ -65,6 +65,9 @@ struct GemmOptions {
 void MultiplyInto(const at::Tensor& out, PackedRows& x, const at::Tensor& weight,
                   const GemmOptions& options = {});
 at::Tensor Multiply(PackedRows& x, const at::Tensor& weight, const GemmOptions& options = {});
+
+/// sums [M, N] (fp32, a column slice of a matrix with contiguous rows) += x weight^T, in fp32.
+void AddMultiplied(const at::Tensor& sums, PackedRows& x, const at::Tensor& weight);
 
 /// left[i] right[i] for every i: left [B, M, K] and right [B, K, N], each matrix with contiguous
 /// rows or columns. By torch where there are no kernels here.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/base/check.h"
+#include "worker/trainer/kernels/gemm.h"
 #include "worker/trainer/kernels/tasks.h"
 #include "worker/trainer/kernels/tile_choice.h"
 
@@ -14,7 +15,8 @@ namespace lathe::trainer::kernels {
 
 namespace {
 
-/// The left operand is packed in parts of as many rows of the gradient as a tile has, at most.
+/// A term whose gradient has few rows. They are packed in parts of as many as a tile has, at most;
+/// the right operand is not.
 template <class T>
 class Outer {
  public:
@@ -80,13 +82,39 @@ class Outer {
   std::int64_t column_stride_;
 };
 
+/// The same with the gradient's rows for its columns.
+OuterTerm Mirrored(const OuterTerm& term) {
+  return {term.right, term.left, term.scale, term.gradient.t()};
+}
+
+/// Whether both operands are worth packing.
+bool IsWide(const OuterTerm& term) {
+  constexpr std::int64_t kNarrow = 32;
+  return term.scale == 1 && std::min(term.left.size(1), term.right.size(1)) > kNarrow;
+}
+
+/// A term whose gradient has many rows and columns: a product like others. Rows are packed some at
+/// a time, so that they stay in a cache while columns go by.
+void AddWide(const OuterTerm& term) {
+  constexpr std::int64_t kRows = 4096;
+  const auto [left, right, scale, gradient] = term.gradient.stride(1) == 1 ? term : Mirrored(term);
+  const std::int64_t parts = CeilDivide(left.size(1), kRows);
+  for (std::int64_t part = 0; part < parts; ++part) {
+    const std::int64_t begin = left.size(1) * part / parts;
+    const std::int64_t count = left.size(1) * (part + 1) / parts - begin;
+    PackedRows rows(left.narrow(1, begin, count).t());
+    AddMultiplied(gradient.narrow(0, begin, count), rows, right.t());
+  }
+}
+
 template <class T>
-void AddAll(std::span<const OuterTerm> terms) {
+void AddNarrow(std::span<const OuterTerm> terms) {
   std::vector<Outer<T>> outers;
   std::int64_t panels = 0;
   std::int64_t work = 0;
   for (const OuterTerm& term : terms) {
-    outers.emplace_back(term);
+    if (IsWide(term)) continue;
+    outers.emplace_back(term.left.size(1) <= term.right.size(1) ? term : Mirrored(term));
     panels += outers.back().panels();
     work += outers.back().work();
   }
@@ -99,13 +127,26 @@ void AddAll(std::span<const OuterTerm> terms) {
 
 }  // namespace
 
+bool HasOuterProduct(const OuterTerm& term) {
+  const auto lies = [&](const at::Tensor& x) {
+    return x.scalar_type() == term.left.scalar_type() && (x.stride(1) == 1 || x.size(1) == 1);
+  };
+  return HasTiles(term.left) && lies(term.left) && lies(term.right);
+}
+
 void AddOuterProducts(std::span<const OuterTerm> terms) {
   if (terms.empty()) return;
-  DispatchTiles(terms.front().left, [&](auto tag) { AddAll<decltype(tag)>(terms); });
+  DispatchTiles(terms.front().left, [&](auto tag) { AddNarrow<decltype(tag)>(terms); });
+  for (const OuterTerm& term : terms) {
+    if (IsWide(term)) AddWide(term);
+  }
 }
 
 #else
 
+bool HasOuterProduct(const OuterTerm&) {
+  return false;
+}
 void AddOuterProducts(std::span<const OuterTerm>) {
   LATHE_CHECK(false, "no matrix products of our own on this processor");
 }

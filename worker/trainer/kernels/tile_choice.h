@@ -21,6 +21,14 @@ struct TileChoice {
 /// See cpu_kernels.h.
 const TileChoice& UsedTiles();
 
+/// Whether tiles are for tensors like this one.
+inline bool HasTiles(const at::Tensor& x) {
+  if (!x.is_cpu()) return false;
+  return x.scalar_type() == at::kFloat
+             ? UsedTiles().fp32 != nullptr
+             : x.scalar_type() == at::kBFloat16 && UsedTiles().bf16 != nullptr;
+}
+
 template <class T>
 const TileKernels<T>& Tiles();
 template <>

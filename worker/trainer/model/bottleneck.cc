@@ -1,14 +1,13 @@
 #include "worker/trainer/model/bottleneck.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/silu_backward.h>
 #include <ATen/ops/threshold_backward.h>
 
 #include "worker/trainer/model/gradient.h"
+#include "worker/trainer/model/product.h"
 
 namespace lathe::trainer::model {
 namespace {
@@ -40,20 +39,21 @@ at::Tensor InputOf(BottleneckInput input, const BottleneckReads& reads) {
 void AddBottleneck(const BottleneckSet& set, const Bottleneck& module, const BottleneckReads& reads,
                    at::Tensor& added, BottleneckTape* tape) {
   const at::Tensor input = InputOf(set.input, reads);
-  const at::Tensor inside = at::addmm(module.down_bias, input, module.down.t());
-  added.add_(at::addmm(module.up_bias, Activate(set.activation, inside), module.up.t()), set.scale);
+  const at::Tensor inside = Product(input, module.down, module.down_bias);
+  added.add_(Product(Activate(set.activation, inside), module.up, module.up_bias), set.scale);
   if (tape != nullptr) *tape = {input, inside};
 }
 
 BottleneckGradients BackwardBottleneck(const BottleneckSet& set, const Bottleneck& module,
                                        const BottleneckTape& tape, const at::Tensor& d) {
   const at::Tensor dout = set.scale == 1 ? d : d * set.scale;
-  AddProduct(module.up_gradient, dout.t(), Activate(set.activation, tape.inside));
+  AddGradient({dout, Activate(set.activation, tape.inside), 1, module.up_gradient});
   AddRows(module.up_bias_gradient, dout);
-  const at::Tensor dinside = ActivateBackward(set.activation, at::mm(dout, module.up), tape.inside);
-  AddProduct(module.down_gradient, dinside.t(), tape.input);
+  const at::Tensor dinside =
+      ActivateBackward(set.activation, Product(dout, module.up.t()), tape.inside);
+  AddGradient({dinside, tape.input, 1, module.down_gradient});
   AddRows(module.down_bias_gradient, dinside);
-  const at::Tensor with_input = at::addmm(d, dinside, module.down);
+  const at::Tensor with_input = Product(dinside, module.down.t()).add_(d);
   switch (set.input) {
     case BottleneckInput::kAdded:
       return {with_input, d};

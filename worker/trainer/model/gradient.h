@@ -5,9 +5,6 @@
 
 namespace lathe::trainer::model {
 
-/// gradient += left right.
-void AddProduct(const at::Tensor& gradient, const at::Tensor& left, const at::Tensor& right);
-
 /// gradient [H] += the sum of the rows of x [N, H].
 void AddRows(const at::Tensor& gradient, const at::Tensor& x);
 

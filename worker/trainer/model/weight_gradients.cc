@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "worker/trainer/model/gradient.h"
+#include "worker/trainer/model/product.h"
 
 namespace lathe::trainer::model {
 
@@ -13,7 +14,7 @@ at::Tensor WeightGradients::Of(const at::Tensor& weight) const {
 void WeightGradients::AddLinear(const FusedLinear& linear, const at::Tensor& dy,
                                 const at::Tensor& x) const {
   if (empty()) return;
-  AddProduct(Of(linear.weight), dy.t(), x);
+  AddGradient({dy, x, 1, Of(linear.weight)});
   if (linear.bias.defined()) AddRows(Of(linear.bias), dy);
 }
 

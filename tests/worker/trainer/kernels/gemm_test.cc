@@ -173,6 +173,67 @@ TEST_P(GemmTest, OuterProductsAreAdded) {
   }
 }
 
+/// Both ways round, of slices, and with as many rows as gradients of weights have: those of one
+/// token, of some, and of more than a product's depth is cut into.
+TEST_P(GemmTest, OuterProductsOfManyRowsAndColumns) {
+  for (const std::int64_t rows : {1, 3, 41, 3500}) {
+    for (const std::int64_t height : {33, 64, 100}) {
+      for (const std::int64_t width : {34, 131}) {
+        const at::Tensor left = Random(rows, height + 4).narrow(1, 2, height);
+        const at::Tensor right = Random(rows, width + 3).narrow(1, 3, width);
+        const at::Tensor start = at::randn({height, width}, at::kFloat);
+        const at::Tensor space = at::zeros({height, width + 5}, at::kFloat);
+        const at::Tensor gradient = space.narrow(1, 1, width).copy_(start);
+        const at::Tensor mirrored = start.t().contiguous();
+        const std::vector<OuterTerm> terms = {{left, right, 1, gradient},
+                                              {left, right, 1, mirrored.t()}};
+        ASSERT_TRUE(HasOuterProduct(terms[0]) && HasOuterProduct(terms[1]));
+        AddOuterProducts(terms);
+        const at::Tensor want = at::mm(Double(left).t(), Double(right)) + Double(start);
+        // Sums are fp32 whatever the type of the operands.
+        const double tolerance = 2e-5 * std::sqrt(static_cast<double>(rows + 1));
+        EXPECT_LT(Difference(gradient, want), tolerance) << rows << " " << height << " " << width;
+        EXPECT_LT(Difference(mirrored.t(), want), tolerance)
+            << rows << " " << height << " " << width;
+        EXPECT_EQ(space.narrow(1, 0, 1).abs().max().item<double>(), 0);
+        EXPECT_EQ(space.narrow(1, width + 1, 4).abs().max().item<double>(), 0);
+      }
+    }
+  }
+}
+
+TEST_P(GemmTest, OuterProductsAreTheSameOnAllThreads) {
+  const at::Tensor left = Random(130, 5000);
+  const at::Tensor right = Random(130, 70);
+  const at::Tensor few = Random(130, 9);
+  const auto sums = [&] {
+    const at::Tensor wide = at::zeros({5000, 70}, at::kFloat).add_(1);
+    const at::Tensor narrow = at::zeros({5000, 9}, at::kFloat).add_(1);
+    const std::vector<OuterTerm> terms = {{left, right, 1, wide}, {left, few, 1, narrow}};
+    AddOuterProducts(terms);
+    return at::cat({wide, narrow}, 1);
+  };
+  const at::Tensor want = sums();
+  const at::Tensor exact = at::mm(Double(left).t(), Double(at::cat({right, few}, 1))) + 1;
+  EXPECT_LT(Difference(want, exact), 1e-4);
+  const int threads = at::get_num_threads();
+  for (const int other : {1, 2, 3}) {
+    at::set_num_threads(other);
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(at::equal(sums(), want)) << other;
+  }
+  at::set_num_threads(threads);
+}
+
+TEST_P(GemmTest, OuterProductsWantTheirOperandsInRows) {
+  const at::Tensor x = Random(41, 50);
+  const at::Tensor gradient = at::zeros({50, 50}, at::kFloat);
+  EXPECT_TRUE(HasOuterProduct({x, x, 1, gradient}));
+  const at::Tensor across = Random(50, 41).t();
+  EXPECT_FALSE(HasOuterProduct({across, x, 1, gradient}));
+  EXPECT_FALSE(HasOuterProduct({x, across, 1, gradient}));
+  EXPECT_FALSE(HasOuterProduct({x, x.to(at::kHalf), 1, gradient}));
+}
+
 TEST_P(GemmTest, ProjectionsOfSomeColumns) {
   const at::Tensor x = Random(45, 60);
   const at::Tensor whole = Random(40, 60);

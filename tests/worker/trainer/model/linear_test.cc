@@ -1,5 +1,6 @@
-// Low-rank additions, forward and backward, against the formula in fp64: by kernels of our own
-// where the processor has them for the type, by torch's products for fp16, and on a GPU.
+// Low-rank additions, with DoRA and without, forward and backward, against the formula in fp64: by
+// kernels of our own where the processor has them for the type, for few rows and for more, by
+// torch's products for fp16, and on a GPU.
 
 #include "worker/trainer/model/linear.h"
 
@@ -24,7 +25,6 @@ at::Tensor There(const at::Tensor& x) {
   return x.to(kDevice);
 }
 
-constexpr std::int64_t kTokens = 19;
 constexpr std::int64_t kIn = 40;
 constexpr std::int64_t kOut = 48;
 
@@ -33,6 +33,8 @@ struct LinearCase {
   bool covers_all;
   bool bias;
   bool dropout;
+  bool dora;
+  std::int64_t tokens;
 };
 
 class LinearTest : public testing::TestWithParam<LinearCase> {
@@ -49,10 +51,17 @@ class LinearTest : public testing::TestWithParam<LinearCase> {
     group_.a_gradient = There(at::zeros({ranks, kIn}, at::kFloat));
     AddPart({0, 32, 0, 3, 0.5, {}, {}, {}});
     if (GetParam().covers_all) AddPart({32, 16, 3, 2, 2, {}, {}, {}});
-    x_ = Draw({kTokens, kIn});
-    dy_ = Draw({kTokens, kOut});
+    x_ = Draw({GetParam().tokens, kIn});
+    dy_ = Draw({GetParam().tokens, kOut});
+    if (GetParam().dora) {
+      const at::Tensor factor = There(at::ones({kOut}, at::kFloat));
+      for (const LowRankPart& part : group_.parts) {
+        factor.narrow(0, part.begin, part.size).add_(Draw({part.size}), 0.2);
+      }
+      group_.scales = RowScales{factor, factor + 0.5};
+    }
     if (!GetParam().dropout) return;
-    tape_.dropout_mask = ((Draw({kTokens, kIn}) > 0) * 2.0).to(GetParam().type);
+    tape_.dropout_mask = ((Draw({GetParam().tokens, kIn}) > 0) * 2.0).to(GetParam().type);
   }
   void SetUp() override {
     if (NoDevice()) GTEST_SKIP() << "this machine has no usable GPU";
@@ -67,12 +76,28 @@ class LinearTest : public testing::TestWithParam<LinearCase> {
     part.b = Draw({part.size, part.rank});
     // It is added to.
     part.b_gradient = There(at::ones({part.size, part.rank}, at::kFloat));
+    part.magnitude_gradient = There(at::ones({part.size}, at::kFloat));
     group_.parts.push_back(part);
   }
   static at::Tensor Wide(const at::Tensor& x) { return x.to(at::kCPU, at::kDouble); }
   at::Tensor Input() const {
     return tape_.dropout_mask.defined() ? Wide(x_) * Wide(tape_.dropout_mask) : Wide(x_);
   }
+  /// What DoRA multiplies rows by.
+  at::Tensor Factor() const {
+    return group_.scales ? Wide(group_.scales->factor) : at::ones({kOut}, at::kDouble);
+  }
+  /// What the low-rank matrices add, and what the factor multiplies besides.
+  at::Tensor LowRank() const {
+    const at::Tensor z = at::mm(Input(), Wide(group_.a).t());
+    at::Tensor y = at::zeros({GetParam().tokens, kOut}, at::kDouble);
+    for (const LowRankPart& part : group_.parts) {
+      y.narrow(1, part.begin, part.size)
+          .addmm_(z.narrow(1, part.offset, part.rank), Wide(part.b).t(), 1, part.scale);
+    }
+    return y;
+  }
+  at::Tensor Dropped() const { return at::mm(Input(), Wide(linear_.weight).t()); }
   static void ExpectNear(const at::Tensor& got, const at::Tensor& want) {
     ASSERT_EQ(got.sizes(), want.sizes());
     const double distance = (Wide(got) - want).abs().max().item<double>();
@@ -93,7 +118,13 @@ std::vector<LinearCase> Cases() {
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
     for (const bool covers : {true, false}) {
       for (const bool bias : {true, false}) {
-        for (const bool dropout : {true, false}) cases.push_back({type, covers, bias, dropout});
+        for (const bool dropout : {true, false}) {
+          for (const bool dora : {true, false}) {
+            for (const std::int64_t tokens : {19, 45}) {
+              cases.push_back({type, covers, bias, dropout, dora, tokens});
+            }
+          }
+        }
       }
     }
   }
@@ -105,31 +136,30 @@ TEST_P(LinearTest, ForwardIsTheFormula) {
   const at::Tensor y = Forward(linear_, &group_, x_, &tape_);
   at::Tensor want = at::mm(Wide(x_), Wide(linear_.weight).t());
   if (linear_.bias.defined()) want = want + Wide(linear_.bias);
-  const at::Tensor z = at::mm(Input(), Wide(group_.a).t());
-  for (const LowRankPart& part : group_.parts) {
-    want.narrow(1, part.begin, part.size)
-        .addmm_(z.narrow(1, part.offset, part.rank), Wide(part.b).t(), 1, part.scale);
-  }
-  ExpectNear(y, want);
+  ExpectNear(y, want + Dropped() * (Factor() - 1) + LowRank() * Factor());
 }
 
 TEST_P(LinearTest, BackwardIsItsDerivative) {
   Forward(linear_, &group_, x_, &tape_);
   const at::Tensor dx = Backward(linear_, &group_, {dy_, x_, tape_});
-  at::Tensor through_a = at::zeros({kTokens, kIn}, at::kDouble);
+  const at::Tensor factor = Factor();
+  at::Tensor beyond = at::mm(Wide(dy_) * (factor - 1), Wide(linear_.weight));
   at::Tensor a_gradient = at::zeros(group_.a.sizes(), at::kDouble);
   const at::Tensor z = at::mm(Input(), Wide(group_.a).t());
   for (const LowRankPart& part : group_.parts) {
-    const at::Tensor dy = Wide(dy_).narrow(1, part.begin, part.size);
+    const at::Tensor dy = (Wide(dy_) * factor).narrow(1, part.begin, part.size);
     const at::Tensor a = Wide(group_.a).narrow(0, part.offset, part.rank);
     const at::Tensor dz = at::mm(dy, Wide(part.b)) * part.scale;
-    through_a = through_a + at::mm(dz, a);
+    beyond = beyond + at::mm(dz, a);
     a_gradient.narrow(0, part.offset, part.rank).copy_(at::mm(dz.t(), Input()));
     const at::Tensor z_part = z.narrow(1, part.offset, part.rank);
     ExpectNear(part.b_gradient, at::mm(dy.t(), z_part) * part.scale + 1);
+    if (!GetParam().dora) continue;
+    const at::Tensor sum = (Wide(dy_) * (Dropped() + LowRank())).sum(0) * (factor + 0.5);
+    ExpectNear(part.magnitude_gradient, sum.narrow(0, part.begin, part.size) + 1);
   }
-  if (tape_.dropout_mask.defined()) through_a = through_a * Wide(tape_.dropout_mask);
-  ExpectNear(dx, at::mm(Wide(dy_), Wide(linear_.weight)) + through_a);
+  if (tape_.dropout_mask.defined()) beyond = beyond * Wide(tape_.dropout_mask);
+  ExpectNear(dx, at::mm(Wide(dy_), Wide(linear_.weight)) + beyond);
   ExpectNear(group_.a_gradient, a_gradient);
 }
 
