@@ -7,8 +7,9 @@
 //   thousands of page faults a step.
 // - MKL's products on two threads of an Intel processor differ in the last bits from run to run,
 //   except in its mode of most compatibility; and a run that goes on must be the one that never
-//   stopped. Slower where products are MKL's (full fine-tuning 0.6, DoRA 0.4 of the speed), no
-//   different where they are our own. Other processors have not shown it.
+//   stopped. A step's products are our own where there are kernels for the processor, but for those
+//   of fewer than 28 rows; where they are MKL's, that mode takes up to half of the speed. Other
+//   processors have not shown it.
 //
 // This runs before the constructors of any library (a fifth of a second in libtorch's case), which
 // then run only once. Nothing of the C library is ready yet: no allocation, no getenv, no errno.
