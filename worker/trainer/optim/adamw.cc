@@ -1,6 +1,7 @@
 // AdamW (https://arxiv.org/abs/1711.05101) as torch.optim.AdamW computes it: epsilon stands behind
 // the bias correction, and the decay comes before the update.
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -14,6 +15,18 @@ namespace {
 
 /// Elements of a moment that are on the device at once when it is paged: 64 MB each.
 constexpr std::int64_t kPageElements = std::int64_t{1} << 24;
+/// Of all tensors of an update, what stays in a core's second-level cache.
+constexpr std::int64_t kNearElements = std::int64_t{1} << 16;
+
+void UpdateTogether(const Factors& factors, const Slice& slice) {
+  slice.parameters.mul_(factors.decay);
+  slice.first_moment.lerp_(slice.gradient, 1 - factors.beta1);
+  slice.second_moment.mul_(factors.beta2)
+      .addcmul_(slice.gradient, slice.gradient, 1 - factors.beta2);
+  at::Tensor denominator = slice.second_moment.sqrt();
+  denominator.div_(factors.root_correction).add_(factors.epsilon);
+  slice.parameters.addcdiv_(slice.first_moment, denominator, -factors.step);
+}
 
 }  // namespace
 
@@ -31,13 +44,20 @@ void UpdateSlice(const Factors& factors, Slice slice) {
 #if defined(LATHE_CUDA_KERNELS)
   if (slice.parameters.is_cuda()) return UpdateSliceByKernel(factors, slice);
 #endif
-  slice.parameters.mul_(factors.decay);
-  slice.first_moment.lerp_(slice.gradient, 1 - factors.beta1);
-  slice.second_moment.mul_(factors.beta2)
-      .addcmul_(slice.gradient, slice.gradient, 1 - factors.beta2);
-  at::Tensor denominator = slice.second_moment.sqrt();
-  denominator.div_(factors.root_correction).add_(factors.epsilon);
-  slice.parameters.addcdiv_(slice.first_moment, denominator, -factors.step);
+  if (!slice.parameters.is_cpu()) return UpdateTogether(factors, slice);
+  // Some elements at a time, so that memory is read and written once, not by each operation.
+  const std::int64_t count = slice.parameters.numel();
+  const std::int64_t parts = (count + kNearElements - 1) / kNearElements;
+  at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = begin; part < end; ++part) {
+      const std::int64_t first = part * kNearElements;
+      const auto near = [&](const at::Tensor& tensor) {
+        return tensor.narrow(0, first, std::min(kNearElements, count - first));
+      };
+      UpdateTogether(factors, {near(slice.gradient), near(slice.parameters),
+                               near(slice.first_moment), near(slice.second_moment)});
+    }
+  });
 }
 
 at::Tensor MomentZeros(std::int64_t elements, at::ScalarType type, const at::Tensor& parameters,
