@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The Python side of the comparison: PEFT LoRA r=8 on every linear layer of the demo model.
+"""The Python side of the comparison: PEFT's LoRA r=8 on every linear layer of the demo model, with
+DoRA or without, or all of its weights by transformers alone.
 
-usage: peer_peft.py MODEL_DIR fp32|bf16 ROWS.jsonl THREADS BATCH STEPS
+usage: peer_peft.py MODEL_DIR fp32|bf16 ROWS.jsonl THREADS BATCH STEPS lora|dora|full
 
 ROWS has input_ids and labels; a batch is padded to its longest row. Prints one JSON line: seconds
 from process start until the first step begins and until it is done, tokens a second of each step
@@ -41,8 +42,10 @@ def main() -> None:
     torch.manual_seed(0)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
-    model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules="all-linear",
-                                             task_type="CAUSAL_LM"))
+    method = sys.argv[7]
+    if method != "full":
+        model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules="all-linear",
+                                                 use_dora=method == "dora", task_type="CAUSAL_LM"))
     model.train()
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-4)

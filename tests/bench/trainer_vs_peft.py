@@ -2,13 +2,15 @@
 """Lathe's trainer beside PEFT on the demo model, alternately in one run.
 
 usage: trainer_vs_peft.py --peer-python PYTHON --peer-model DIR [--rounds 3] [--threads 2]
-                          [--precision fp32] [--data random|chat] [--batch 4] [--length 128]
+                          [--precision fp32] [--method lora|dora|full] [--data random|chat]
+                          [--batch 4] [--length 128]
 
 PYTHON is an interpreter with torch, transformers and peft; DIR is the demo model as a Hugging Face
 folder (tests/golden/demo_adapter/make_reference.py --export DIR writes it). Both train LoRA r=8 on
-every linear layer on the same rows of random tokens: all of one length and all to be learnt, or, as
-chats are, most of them short, some as long as --length, and about a third to be learnt (the Python
-side pads a batch to its longest row, as its collators do). Tokens are counted without padding.
+every linear layer, with DoRA or without, or all weights, on the same rows of random tokens: all of
+one length and all to be learnt, or, as chats are, most of them short, some as long as --length, and
+about a third to be learnt (the Python side pads a batch to its longest row, as its collators do).
+Tokens are counted without padding.
 Prints each round, then the ratios of the medians: seconds from process start until the first step
 begins (model, data and adapter are there) and until it is done, tokens a second, peak memory.
 """
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import time
 
+import methods
 import pairs
 
 VOCABULARY = 49152
@@ -51,7 +54,7 @@ def plan(folder: pathlib.Path, options: argparse.Namespace) -> pathlib.Path:
         "configuration": {
             "model": {"baseModel": "demo", "precision": options.precision},
             "datasets": {"format": "tokenized", "shuffle": False, "trainSplit": 1.0},
-            "method": {"type": "lora", "loraConfig": {"rank": 8, "alpha": 16}},
+            "method": methods.METHODS[options.method],
             "schedule": {"maxSteps": options.steps, "batchSize": options.batch, "evaluations": 0,
                          "checkpoints": 0, "sequenceLength": max(512, options.length)},
             "optimizer": {"learningRate": 1e-4}},
@@ -91,7 +94,8 @@ def run_peer(options: argparse.Namespace) -> dict:
         write_rows(rows, options)
         command = [options.peer_python, str(pairs.ROOT / "tests/bench/peer_peft.py"), options.peer_model,
                    options.precision, str(rows),
-                   *(str(n) for n in (options.threads, options.batch, options.steps))]
+                   *(str(n) for n in (options.threads, options.batch, options.steps)),
+                   options.method]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
         answer = subprocess.run(command, capture_output=True, text=True, check=True,
                                 env=environment)
@@ -103,6 +107,7 @@ def run_peer(options: argparse.Namespace) -> dict:
 
 def main() -> None:
     parser = pairs.make_parser(__doc__)
+    parser.add_argument("--method", choices=["lora", "dora", "full"], default="lora")
     parser.add_argument("--data", choices=["random", "chat"], default="random")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--length", type=int, default=128)
@@ -114,7 +119,7 @@ def main() -> None:
         peers.append(run_peer(options))
         print(f"round {number}: lathe {ours[-1]}\n         peft  {peers[-1]}", flush=True)
 
-    print(f"\n{options.precision}, {options.threads} threads, {options.data} {options.batch} x "
+    print(f"\n{options.method}, {options.precision}, {options.threads} threads, {options.data} {options.batch} x "
           f"{options.length}: medians, and the ratio lathe : peft")
     pairs.print_medians(("startToFirstStep", "startToItsEnd", "tokensPerSecond", "peakRssMb"), ours,
                         peers)
