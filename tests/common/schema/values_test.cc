@@ -98,11 +98,13 @@ TEST(ValuesTest, EverythingWrongInACompositionIsFoundAtOnce) {
                           "error composition.adapters[3].weights[2] out_of_range",
                           "error composition.adapters[3].weights[3] not_finite",
                           "error composition.adapters[3].headWeight out_of_range"));
+  ASSERT_EQ(findings.size(), 6U);
   EXPECT_EQ(findings[1].given, "100.1");
   EXPECT_EQ(findings[1].expected, "-100 to 100");
   EXPECT_EQ(findings[3].given, "-101");
   EXPECT_EQ(findings[4].given, "null");
   for (int i = 0; i < 1024; ++i) gated.add_weights(1e9);
+  ASSERT_EQ(CheckValues(request).size(), 5U);
   EXPECT_EQ(Brief(CheckValues(request))[3], "error composition.adapters[3].weights out_of_range")
       << "one finding of them all";
   for (int i = 0; i < 32; ++i) composition.add_adapters();
