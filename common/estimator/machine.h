@@ -16,6 +16,8 @@ struct Machine {
   double efficiency = 0.7;
   /// What whole steps reach, of the same products, as measured; 0: matmul_flops * efficiency.
   double step_flops = 0;
+  /// Whether training in bf16 gains by a second copy of frozen weights, see AffordsPackedWeights.
+  bool packs_bf16_weights = false;
   /// From start to the first step: loading the program, and the weights at this rate.
   double start_seconds = 0.5;
   double load_bytes_per_second = 1e9;

@@ -118,6 +118,10 @@ double LargestMicroBatch(const Workload& workload) {
   return rows * (workload.packing ? limit : longest);
 }
 
+bool AffordsPackedWeights(double bytes, double memory_bytes) {
+  return 8 * bytes <= memory_bytes;
+}
+
 Memory EstimateMemory(const ModelShape& shape, const Workload& workload, const Machine& machine) {
   const bool full = workload.method.method == Method::kFull;
   const double value = workload.bytes_per_value;
@@ -132,6 +136,11 @@ Memory EstimateMemory(const ModelShape& shape, const Workload& workload, const M
   const auto linear = static_cast<double>(LinearParameters(shape));
   const double rest = static_cast<double>(Parameters(shape)) - linear;
   memory.weights = own_copy ? linear * BytesPerFrozenWeight(workload) + rest * value : 0;
+  const double packed = linear * value;
+  const bool packs = machine.packs_bf16_weights && value == 2 &&
+                     workload.method.method != Method::kFull &&
+                     workload.method.method != Method::kQlora;
+  if (packs && AffordsPackedWeights(packed, machine.memory_bytes)) memory.weights += packed;
   memory.trainable = trained * (4 + (full || value == 4 ? 0 : value));
   memory.gradients = trained * 4;
   memory.optimizer =

@@ -26,6 +26,10 @@ double TrainableParameters(const ModelShape& shape, const MethodSettings& method
 /// Tokens of the largest micro-batch.
 double LargestMicroBatch(const Workload& workload);
 
+/// Whether a process keeps frozen weights of so many bytes in a second order for its backward
+/// passes: where they are at most an eighth of the memory.
+bool AffordsPackedWeights(double bytes, double memory_bytes);
+
 Memory EstimateMemory(const ModelShape& shape, const Workload& workload, const Machine& machine);
 
 }  // namespace lathe::estimator

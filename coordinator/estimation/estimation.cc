@@ -49,6 +49,7 @@ estimator::Machine MachineOf(const Candidate* candidate, const Inputs& inputs,
     machine.step_flops = bytes_per_value <= 2 ? candidate->speed->bf16_step_flops()
                                               : candidate->speed->fp32_step_flops();
     machine.base_bytes = static_cast<double>(candidate->speed->process_bytes());
+    machine.packs_bf16_weights = !gpu && candidate->speed->packs_bf16_weights();
   }
   if (!gpu) return machine;
   machine.base_bytes = kCudaContextBytes;

@@ -106,6 +106,7 @@ Result<v1::MeasuredSpeed> ProbeSpeed(const TrainerProbe& probe, const std::strin
   v1::MeasuredSpeed speed;
   speed.set_fp32_flops(Value<double>(rates, "fp32"));
   speed.set_bf16_flops(Value<double>(rates, "bf16"));
+  speed.set_packs_bf16_weights(answer.value("packsBf16Weights", false));
   speed.set_process_bytes(Value<std::uint64_t>(answer, "processBytes"));
   return speed;
 }

@@ -55,6 +55,23 @@ TEST(Memory, LoraTrainsAFractionOfAPercent) {
   EXPECT_EQ(TrainableParameters(Llama3_8B(), {.method = Method::kFull}), 8030261248);
 }
 
+TEST(Memory, ASecondOrderOfFrozenWeightsIsCountedWhereItIsAffordable) {
+  Workload workload = Rows(100, 128);
+  workload.bytes_per_value = 2;
+  Machine machine{.memory_bytes = 64e9};
+  const double linear = 2.0 * static_cast<double>(LinearParameters(SmolLM2()));
+  const double once = EstimateMemory(SmolLM2(), workload, machine).weights;
+  machine.packs_bf16_weights = true;
+  EXPECT_DOUBLE_EQ(EstimateMemory(SmolLM2(), workload, machine).weights, once + linear);
+  machine.memory_bytes = 7.9 * linear;
+  EXPECT_DOUBLE_EQ(EstimateMemory(SmolLM2(), workload, machine).weights, once);
+  machine.memory_bytes = 64e9;
+  workload.method.method = Method::kFull;
+  const double trained = EstimateMemory(SmolLM2(), workload, machine).weights;
+  machine.packs_bf16_weights = false;
+  EXPECT_DOUBLE_EQ(EstimateMemory(SmolLM2(), workload, machine).weights, trained);
+}
+
 TEST(Memory, QloraStoresFourBitsAndAnEighth) {
   Workload workload = Rows(100, 512);
   workload.bytes_per_value = 2;

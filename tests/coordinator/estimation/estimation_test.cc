@@ -145,6 +145,28 @@ TEST(EstimateTest, TakesTheMeasuredSpeedAndThePrice) {
   EXPECT_GT(estimate.memory().total_bytes(), 600e6);
 }
 
+TEST(EstimateTest, CountsWeightsThatANodeKeepsTwice) {
+  const auto configuration = Resolved(R"({"model": {"precision": "bf16"}})");
+  const auto node = CpuNode(64e9);
+  domain::ResourceRequest cpu;
+  cpu.cpu_slots = 1;
+  const auto weights = [&](bool packs) {
+    v1::MeasuredSpeed speed;
+    speed.set_packs_bf16_weights(packs);
+    return MakeEstimate({.resolved = configuration,
+                         .shape = kModel,
+                         .resources = cpu,
+                         .candidates = {{&node, speed}},
+                         .training = Sample(1000, 840),
+                         .validation = std::nullopt,
+                         .prices = {}})
+        .memory()
+        .weights_bytes();
+  };
+  EXPECT_EQ(weights(true) - weights(false),
+            static_cast<std::uint64_t>(2 * estimator::LinearParameters(kModel)));
+}
+
 TEST(EstimateTest, SaysWhatDoesNotFitAndWhatIsNotKnown) {
   const auto configuration = Resolved(R"({"method": {"type": "full"},
     "schedule": {"batchSize": 64, "sequenceLength": 2048}})");

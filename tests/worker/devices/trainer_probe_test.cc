@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "common/base/file_io.h"
+
 namespace lathe::worker::devices {
 namespace {
 
@@ -34,6 +36,10 @@ TEST(TrainerProbe, TheSpeedOfProductsAndOfSteps) {
   EXPECT_GT(speed->fp32_flops(), 1e6);
   EXPECT_GT(speed->process_bytes(), 1000000U);
   EXPECT_EQ(speed->fp32_step_flops(), 0);
+  const auto processor = ReadFile("/proc/cpuinfo");
+  ASSERT_TRUE(processor) << processor.error().message;
+  EXPECT_EQ(speed->packs_bf16_weights(), processor->find("amx_bf16") != std::string::npos)
+      << "kept where there are matrix units";
   const Status steps = ProbeSteps(Probe(), "cpu", Golden("models/llama_tiny"), *speed);
   ASSERT_TRUE(steps) << steps.error().message;
   EXPECT_GT(speed->fp32_step_flops(), 0);

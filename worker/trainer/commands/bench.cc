@@ -13,6 +13,7 @@
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
 #include "worker/trainer/kernels/cpu_kernels.h"
+#include "worker/trainer/kernels/kept_panels.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
 namespace lathe::trainer::commands {
@@ -41,7 +42,10 @@ Result<Json> Measure(const BenchArguments& arguments) {
               {"threads", device.is_cpu() ? device::Threads() : 0},
               {"matmulFlops", rates},
               {"processBytes", process_bytes}};
-  if (device.is_cpu()) answer["cpuKernels"] = kernels::WordFor(kernels::UsedCpuKernels());
+  if (device.is_cpu()) {
+    answer["cpuKernels"] = kernels::WordFor(kernels::UsedCpuKernels());
+    answer["packsBf16Weights"] = kernels::GainsByKeptPanels(at::kBFloat16);
+  }
   if (arguments.model.empty()) return answer;
   for (const char* precision : {"fp32", "bf16"}) {
     LATHE_ASSIGN_OR_RETURN(answer["stepFlops"][precision],

@@ -24,8 +24,8 @@ struct BenchArguments {
 Result<double> MeasureMatmul(const std::string& device, const std::string& precision,
                              double seconds);
 
-/// {device, threads, matmulFlops: {fp32, bf16}, processBytes}, with a model also stepFlops: {fp32,
-/// bf16}.
+/// {device, threads, matmulFlops: {fp32, bf16}, processBytes}, on a CPU also cpuKernels and
+/// packsBf16Weights, with a model also stepFlops: {fp32, bf16}.
 int RunBench(const BenchArguments& arguments, std::ostream& out);
 
 }  // namespace lathe::trainer::commands

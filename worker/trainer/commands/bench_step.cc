@@ -12,6 +12,7 @@
 #include "worker/trainer/commands/timed_steps.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
+#include "worker/trainer/loop/base_weights.h"
 #include "worker/trainer/model/random_decoder.h"
 #include "worker/trainer_protocol/trainer_protocol.h"
 
@@ -67,11 +68,12 @@ StepTiming TimingOf(const BenchStepArguments& arguments) {
 Result<Json> Measure(const BenchStepArguments& arguments) {
   LATHE_ASSIGN_OR_RETURN(const auto description, model::DescribeModel(arguments.shape));
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(arguments.device));
-  const model::Decoder decoder =
+  model::Decoder decoder =
       model::RandomDecoder(description, {.dtype = TypeOf(arguments.precision),
                                          .device = device,
                                          .max_positions = arguments.sequence_length,
                                          .quantization = QuantizationOf(arguments.quantization)});
+  loop::KeepPackedWhereAffordable(decoder, 1);
   const std::int64_t weights = device::MemoryBytes(device);
   LATHE_ASSIGN_OR_RETURN(const StepTimes measured,
                          TimeSteps(decoder, RandomDocuments(arguments, description.vocabulary),

@@ -14,6 +14,7 @@
 #include "worker/trainer/commands/workload.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/device/guard.h"
+#include "worker/trainer/kernels/kept_panels.h"
 #include "worker/trainer/loop/dataset.h"
 #include "worker/trainer/model/loader.h"
 #include "worker/trainer/plan/plan.h"
@@ -33,6 +34,10 @@ Result<estimator::Estimate> Make(const plan::Plan& plan) {
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(plan.device));
   estimator::Machine machine{.name = plan.device, .gpu = !device.is_cpu()};
   machine.base_bytes = device.is_cpu() ? static_cast<double>(device::MemoryBytes(device)) : 0;
+  if (device.is_cpu()) {
+    machine.memory_bytes = static_cast<double>(device::AvailableBytes(device));
+    machine.packs_bf16_weights = kernels::GainsByKeptPanels(at::kBFloat16);
+  }
   auto description = model::DescribeModel(plan.paths.base_model);
   if (!description) return Failure(description.error().WithContext("paths.baseModel"));
   LATHE_ASSIGN_OR_RETURN(const auto data, loop::LoadDataset(plan, description->vocabulary));

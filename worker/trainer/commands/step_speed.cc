@@ -7,6 +7,7 @@
 #include "worker/trainer/commands/precision.h"
 #include "worker/trainer/commands/timed_steps.h"
 #include "worker/trainer/device/device.h"
+#include "worker/trainer/loop/base_weights.h"
 #include "worker/trainer/model/loader.h"
 
 namespace lathe::trainer::commands {
@@ -33,9 +34,10 @@ Result<double> MeasureSteps(const std::filesystem::path& model, const std::strin
                             const std::string& precision) {
   LATHE_ASSIGN_OR_RETURN(const at::Device device, device::Open(device_name));
   LATHE_ASSIGN_OR_RETURN(
-      const model::Decoder decoder,
+      model::Decoder decoder,
       model::LoadDecoder(model,
                          {.dtype = TypeOf(precision), .device = device, .max_positions = kTokens}));
+  loop::KeepPackedWhereAffordable(decoder, 1);
   LATHE_ASSIGN_OR_RETURN(
       const StepTimes times,
       TimeSteps(decoder, Rows(decoder.description.vocabulary), {{0, 1, 2, 3}}, {}));

@@ -61,11 +61,19 @@ class Gemm {
     std::int64_t units = 0;        ///< of the depth
     std::int64_t panel_units = 0;  ///< of a panel with its low-rank products
     std::int64_t together = 1;     ///< panels of a run
+    KeptPanels::Part* kept = nullptr;
     TileProduct<T> tile;
   };
 
   void RunPart(const RowBlocks& rows, const Depth& depth, bool last) {
-    Part part{rows, depth, last, UnitsOf<T>(depth.count), 0, 1, TileOf(depth.begin, last)};
+    Part part{.rows = rows,
+              .depth = depth,
+              .last = last,
+              .units = UnitsOf<T>(depth.count),
+              .tile = TileOf(depth.begin, last)};
+    if (options_.kept != nullptr) {
+      part.kept = &options_.kept->Of(depth.begin, std::ssize(panels_), part.units * kTileColumns);
+    }
     part.panel_units = (part.units + low_rank_.units()) * kTileColumns;
     part.together =
         std::clamp<std::int64_t>(Tiles<T>().shape.together / part.panel_units, 1, kMostTogether);
@@ -94,12 +102,21 @@ class Gemm {
 
   void PackRun(const Part& part, std::int64_t run, std::uint32_t* to) const {
     for (std::int64_t panel = First(part, run); panel < End(part, run); ++panel) {
-      if (!LiesReady<T>(weight_, At(panel), part.depth.count)) {
+      if (part.kept != nullptr) {
+        Keep(part, panel);
+      } else if (!LiesReady<T>(weight_, At(panel), part.depth.count)) {
         PackPanel<T>(weight_, At(panel), part.depth, to);
       }
       if (part.last) low_rank_.Pack(At(panel), to + part.units * kTileColumns);
       to += part.panel_units;
     }
+  }
+
+  void Keep(const Part& part, std::int64_t panel) const {
+    std::uint8_t& packed = part.kept->packed[static_cast<std::size_t>(panel)];
+    if (packed != 0) return;
+    PackPanel<T>(weight_, At(panel), part.depth, part.kept->At(panel));
+    packed = 1;
   }
 
   void MultiplyRun(const Part& part, std::int64_t group, const PanelShares::Place& place,
@@ -109,7 +126,9 @@ class Gemm {
     for (std::int64_t panel = first; panel < End(part, place.panel); ++panel) {
       TileSegment main{part.rows.data + block * part.rows.stride, columns, part.units};
       main.block_stride = part.rows.stride;
-      if (LiesReady<T>(weight_, At(panel), part.depth.count)) {
+      if (part.kept != nullptr) {
+        main.columns = part.kept->At(panel);
+      } else if (LiesReady<T>(weight_, At(panel), part.depth.count)) {
         main.column_stride = weight_.stride(1);
         main.columns =
             Data<std::uint32_t>(weight_) + part.depth.begin * main.column_stride + At(panel).begin;
@@ -128,8 +147,11 @@ class Gemm {
                         std::int64_t place) const {
     const std::int64_t from = std::max<std::int64_t>(0, groups_ - kFetchBlocks / Group());
     if (run < 0 || group < from || First(part, run) + place >= End(part, run)) return {};
-    return FetchOf<T>(weight_, At(First(part, run) + place), part.depth, group - from,
-                      groups_ - from);
+    const std::int64_t panel = First(part, run) + place;
+    if (part.kept != nullptr) {
+      return FetchOf(part.kept->At(panel), part.kept->panel_units, group - from, groups_ - from);
+    }
+    return FetchOf<T>(weight_, At(panel), part.depth, group - from, groups_ - from);
   }
 
   const Panel& At(std::int64_t panel) const { return panels_[static_cast<std::size_t>(panel)]; }

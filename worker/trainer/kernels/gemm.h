@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "worker/trainer/kernels/kept_panels.h"
+
 namespace lathe::trainer::kernels {
 
 /// Whether products with this left operand are computed here, and are worth it.
@@ -58,6 +60,7 @@ struct GemmOptions {
   at::Tensor bias = {};  ///< [N], or undefined
   std::span<const LowRankProduct> low_rank = {};
   std::int64_t first_column = 0;  ///< of x
+  KeptPanels* kept = nullptr;     ///< of a weight that never changes
 };
 
 /// out [M, N] = x weight^T + bias + low-rank products. weight [N, K] has contiguous rows or

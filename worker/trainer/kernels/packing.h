@@ -111,6 +111,17 @@ TileFetch FetchOf(const at::Tensor& right, const Panel& panel, const Depth& dept
   return {from, kPiece, CeilDivide(together * depth.count * kSize, kPiece)};
 }
 
+/// The same of a panel that is packed.
+inline TileFetch FetchOf(const std::uint32_t* panel, std::int64_t units, std::int64_t block,
+                         std::int64_t blocks) {
+  constexpr std::int64_t kPiece = 128;
+  const auto size = static_cast<std::int64_t>(sizeof(std::uint32_t));
+  const std::int64_t pieces = units * size / kPiece;
+  const std::int64_t piece = pieces * block / blocks;
+  return {reinterpret_cast<const char*>(panel) + piece * kPiece, kPiece,
+          pieces * (block + 1) / blocks - piece};
+}
+
 #endif
 
 }  // namespace lathe::trainer::kernels

@@ -1,5 +1,6 @@
 #include "worker/trainer/loop/base_weights.h"
 
+#include "common/estimator/memory.h"
 #include "worker/trainer/device/device.h"
 #include "worker/trainer/loop/method.h"
 #include "worker/trainer/model/loader.h"
@@ -53,6 +54,16 @@ Result<bool> ShardsBase(const plan::Plan& plan, const distributed::Group& group,
   if (!why_whole.empty()) return false;
   LATHE_ASSIGN_OR_RETURN(const bool too_large, TooLarge(plan, group, device));
   return group.Any(too_large);
+}
+
+void KeepPackedWhereAffordable(model::Decoder& decoder, std::int64_t processes) {
+  const std::int64_t bytes = model::PackableBytes(decoder);
+  if (bytes == 0) return;
+  if (estimator::AffordsPackedWeights(
+          static_cast<double>(bytes * processes),
+          static_cast<double>(device::AvailableBytes(decoder.device())))) {
+    model::KeepPacked(decoder);
+  }
 }
 
 }  // namespace lathe::trainer::loop

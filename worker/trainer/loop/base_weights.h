@@ -1,11 +1,11 @@
 #pragma once
-// Whether the processes of a job hold the frozen weights of its model in parts. Private to this
-// room.
+// How the processes of a job hold the frozen weights of its model.
 
 #include <ATen/core/Tensor.h>
 
 #include "common/base/result.h"
 #include "worker/trainer/distributed/group.h"
+#include "worker/trainer/model/decoder.h"
 #include "worker/trainer/plan/plan.h"
 
 namespace lathe::trainer::loop {
@@ -15,5 +15,9 @@ namespace lathe::trainer::loop {
 /// same in every process of the group.
 Result<bool> ShardsBase(const plan::Plan& plan, const distributed::Group& group,
                         const at::Device& device);
+
+/// Lets backward passes keep the weights in their own order, where that is faster and takes little
+/// of the memory that there is (estimator::AffordsPackedWeights). `processes` share it.
+void KeepPackedWhereAffordable(model::Decoder& decoder, std::int64_t processes);
 
 }  // namespace lathe::trainer::loop

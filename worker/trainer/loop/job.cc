@@ -102,6 +102,7 @@ Status LoadModel(Job& job) {
   auto decoder = model::LoadDecoder(plan.paths.base_model, options);
   if (!decoder) return Failure(decoder.error().WithContext("paths.baseModel"));
   job.decoder = std::make_unique<model::Decoder>(std::move(*decoder));
+  if (plan.method != "full") KeepPackedWhereAffordable(*job.decoder, job.group->size());
   if (shards) {
     parts->Serve(*job.decoder);
     job.decoder->source = parts;

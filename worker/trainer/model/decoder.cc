@@ -13,6 +13,10 @@
 namespace lathe::trainer::model {
 namespace {
 
+bool IsPackable(const FusedLinear& linear) {
+  return linear.quantized.empty() && kernels::GainsByKeptPanels(linear.weight.scalar_type());
+}
+
 LayerPass MakeLayerPass(const PassContext& pass) {
   LayerPass layers{pass.decoder, pass.additions, {}, pass.options.dropout_seed};
   if (pass.decoder.device().is_cuda()) {
@@ -100,6 +104,25 @@ const FusedLinear& LinearAt(const Decoder& decoder, std::size_t group) {
 
 void AwaitOthers(const Decoder& decoder) {
   if (decoder.source) decoder.source->AwaitOthers();
+}
+
+std::int64_t PackableBytes(const Decoder& decoder) {
+  if (!decoder.device().is_cpu() || decoder.source) return 0;
+  std::int64_t bytes = 0;
+  for (const LayerWeights& layer : decoder.layers) {
+    for (const FusedLinear* linear : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) {
+      if (IsPackable(*linear)) bytes += static_cast<std::int64_t>(linear->weight.nbytes());
+    }
+  }
+  return bytes;
+}
+
+void KeepPacked(Decoder& decoder) {
+  for (LayerWeights& layer : decoder.layers) {
+    for (FusedLinear* linear : {&layer.qkv, &layer.output, &layer.gate_up, &layer.down}) {
+      if (IsPackable(*linear)) linear->kept = std::make_shared<kernels::KeptPanels>();
+    }
+  }
 }
 
 at::Tensor Embed(const Decoder& decoder, const at::Tensor& tokens) {

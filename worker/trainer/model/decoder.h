@@ -63,6 +63,13 @@ inline std::size_t HeadGroupIndex(const Decoder& decoder) {
 }
 const FusedLinear& LinearAt(const Decoder& decoder, std::size_t group);
 
+/// Bytes of the layers' linear weights that backward passes would read faster in an order of their
+/// own, kept beside them (kernels/kept_panels.h); 0 where there is nothing to gain.
+std::int64_t PackableBytes(const Decoder& decoder);
+/// Lets backward passes keep them in that order from the first one on. The weights must not change
+/// any more, and passes can no longer share the decoder.
+void KeepPacked(Decoder& decoder);
+
 /// See LayerSource; does nothing where all weights are here.
 void AwaitOthers(const Decoder& decoder);
 

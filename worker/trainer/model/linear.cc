@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
+#include <span>
 #include <vector>
 
 #include "common/base/check.h"
@@ -44,6 +45,13 @@ at::Tensor WholeProduct(const FusedLinear& linear, kernels::PackedRows& x,
         .addmm_(product.left, product.right.t(), 1, product.scale);
   }
   return y;
+}
+
+/// dy W + low-rank products.
+at::Tensor ThroughWeight(const FusedLinear& linear, kernels::PackedRows& dy,
+                         std::span<const kernels::LowRankProduct> low_rank = {}) {
+  return Product(dy, DenseWeight(linear, dy.x().scalar_type()).t(),
+                 {.low_rank = low_rank, .kept = linear.kept.get()});
 }
 
 /// scale * z B^T, part by part.
@@ -159,14 +167,14 @@ at::Tensor BackwardAdded(const FusedLinear& linear, const LowRankGroup& group,
   kernels::PackedRows rows(inner);
   const at::Tensor dz = BackwardThroughB(group, arguments, rows);
   if (!arguments.input_gradient) return {};
-  const at::Tensor weight = DenseWeight(linear, dy.scalar_type()).t();
   const kernels::LowRankProduct through_a{dz, group.a.t()};
-  const kernels::GemmOptions with_a{.low_rank = {&through_a, 1}};
   const at::Tensor& mask = arguments.tape.dropout_mask;
-  if (!mask.defined()) return Product(rows, weight, with_a);
-  if (!scaled) return Product(rows, weight).add_(Product(dz, group.a.t()).mul_(mask));
+  if (!mask.defined()) return ThroughWeight(linear, rows, {&through_a, 1});
+  if (!scaled) return ThroughWeight(linear, rows).add_(Product(dz, group.a.t()).mul_(mask));
   kernels::PackedRows beyond((dy * (group.scales->factor - 1)).to(dy.scalar_type()));
-  return Product(dy, weight).add_(Product(beyond, weight, with_a).mul_(mask));
+  kernels::PackedRows whole(dy);
+  return ThroughWeight(linear, whole)
+      .add_(ThroughWeight(linear, beyond, {&through_a, 1}).mul_(mask));
 }
 
 }  // namespace
@@ -203,7 +211,8 @@ at::Tensor Backward(const FusedLinear& linear, const LowRankGroup* group,
   if (group != nullptr) AddBiasGradients(*group, arguments.dy);
   if (group != nullptr && group->a.defined()) return BackwardAdded(linear, *group, arguments);
   if (!arguments.input_gradient) return {};
-  return Product(arguments.dy, DenseWeight(linear, arguments.dy.scalar_type()).t());
+  kernels::PackedRows rows(arguments.dy);
+  return ThroughWeight(linear, rows);
 }
 
 void AddGradientOfA(const LowRankGroup& group, const at::Tensor& for_a, const at::Tensor& x,

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/trainer/kernels/kept_panels.h"
 #include "worker/trainer/quantization/matrix.h"
 #include "worker/trainer/quantization/scratch.h"
 
@@ -40,6 +41,8 @@ struct FusedLinear {
   std::vector<LinearPart> parts;
   std::vector<quantization::QuantizedMatrix> quantized;  ///< one a part; empty: dense
   std::shared_ptr<quantization::Scratch> scratch;        ///< of a quantised layer; a decoder's
+  /// Of the weight as the gradient of the input takes it; null: packed for each product.
+  std::shared_ptr<kernels::KeptPanels> kept;
 };
 
 /// The whole weight in a compute type: the stored one, or a quantised one's values in its scratch,

@@ -130,6 +130,29 @@ TEST_P(GemmTest, AWeightsOrderDoesNotMatter) {
   }
 }
 
+/// To the last bit, and without a look at the weight from the second product on.
+TEST_P(GemmTest, KeptPanelsGiveWhatPackedOnesGive) {
+  for (const std::int64_t depth : {70, 3100}) {
+    const at::Tensor weight = Random(depth, 90).t();
+    KeptPanels kept;
+    for (const std::int64_t rows : {40, 64, 40}) {
+      const at::Tensor x = Random(rows, depth);
+      const LowRankProduct low_rank{Random(rows, 5), Random(90, 5)};
+      PackedRows once(x);
+      PackedRows again(x);
+      const at::Tensor want = Multiply(once, weight, {.low_rank = {&low_rank, 1}});
+      const at::Tensor got = Multiply(again, weight, {.low_rank = {&low_rank, 1}, .kept = &kept});
+      EXPECT_TRUE(at::equal(got, want)) << rows << " rows, depth " << depth;
+    }
+    const at::Tensor x = Random(40, depth);
+    PackedRows once(x);
+    PackedRows again(x);
+    const at::Tensor want = Multiply(once, weight);
+    weight.zero_();
+    EXPECT_TRUE(at::equal(Multiply(again, weight, {.kept = &kept}), want)) << "depth " << depth;
+  }
+}
+
 TEST_P(GemmTest, ARowGetsWhatItGetsAlone) {
   const at::Tensor x = Random(100, 96);
   const at::Tensor weight = Random(64, 96);

@@ -81,6 +81,17 @@ TEST_P(GradientTest, ComputingLayersAgainChangesNothing) {
   EXPECT_TRUE(at::equal(kept.gradients, offloaded.gradients));
 }
 
+TEST_P(GradientTest, KeptPackedWeightsChangeNothing) {
+  Decoder decoder = Load(at::kBFloat16);
+  auto adapter = adapters::DrawnAdapter(decoder, {.rank = 3, .alpha = 1});
+  const Outcome packed_each_time = Run(decoder, adapter, {});
+  EXPECT_EQ(PackableBytes(decoder) > 0, kernels::GainsByKeptPanels(at::kBFloat16));
+  KeepPacked(decoder);
+  for (int pass = 0; pass < 2; ++pass) {
+    EXPECT_TRUE(at::equal(Run(decoder, adapter, {}).gradients, packed_each_time.gradients));
+  }
+}
+
 TEST_P(GradientTest, Bfloat16PointsTheSameWay) {
   const Decoder wide = Load(at::kFloat);
   const Decoder narrow = Load(at::kBFloat16);

@@ -26,10 +26,11 @@ inline constexpr std::int64_t kPackSlack = 16;
 
 struct TileShape {
   std::int64_t rows = 0;
-  std::int64_t step = 1;     ///< units of the depth that are taken together
-  std::int64_t values = 1;   ///< of a line, in these units
-  bool reads_lines = false;  ///< of columns that lie as they are, see TileSegment
-  std::int64_t group = 1;    ///< blocks of rows that can be multiplied with a panel at once
+  std::int64_t step = 1;      ///< units of the depth that are taken together
+  std::int64_t values = 1;    ///< of a line, in these units
+  bool reads_lines = false;   ///< of columns that lie as they are, see TileSegment
+  bool keeps_panels = false;  ///< it is worth the memory, see kept_panels.h
+  std::int64_t group = 1;     ///< blocks of rows that can be multiplied with a panel at once
   /// What stays in a core's second-level cache while rows go by: values of the depth of a panel,
   /// and units in all of panels that are multiplied with a group of blocks one after another.
   std::int64_t depth = 0;

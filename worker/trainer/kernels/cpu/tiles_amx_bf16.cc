@@ -90,6 +90,7 @@ void PackTileRowsAcross(const Lines<Bfloat16>& lines, std::int64_t rows, std::ui
 const TileKernels<Bfloat16> kMatrixUnitTiles = {{.rows = kTileRows,
                                                  .step = PairStep::kUnits,
                                                  .values = kStepValues,
+                                                 .keeps_panels = true,
                                                  .group = PairStep::kGroup,
                                                  .depth = 1536,
                                                  .together = 150 << 10},
