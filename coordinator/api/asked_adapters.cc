@@ -141,8 +141,8 @@ class CompositionFinder {
     for (int i = 0; layers && i < composition_.adapters_size(); ++i) {
       const int given = composition_.adapters(i).weights_size();
       if (given <= 1 || given == *layers) continue;
-      Wrong(PathOf(i) + ".weights", "wrong_count", "has " + std::to_string(given) + " values", "",
-            std::to_string(*layers) + " values, one for each layer of " + model +
+      Wrong(PathOf(i) + ".weights", "wrong_count", "has " + std::to_string(given) + " weights", "",
+            std::to_string(*layers) + " weights, one for each layer of " + model +
                 ", or a single one");
     }
   }

@@ -160,7 +160,7 @@ TEST_F(AskedAdaptersTest, WeightsOfLayersAreForAGateAndAsManyAsThereAreLayers) {
   EXPECT_THAT(Findings(), IsEmpty());
   gated.add_weights(0.5);
   EXPECT_THAT(Findings(), ElementsAre("composition.adapters[0].weights wrong_count"));
-  EXPECT_THAT(error_.findings[0].expected, HasSubstr("2 values, one for each layer of tiny"));
+  EXPECT_THAT(error_.findings[0].expected, HasSubstr("2 weights, one for each layer of tiny"));
   request_.set_model("never seen");
   EXPECT_THAT(Findings(), IsEmpty()) << "nobody knows how many it has";
   gated.set_weight(1);
