@@ -1,5 +1,5 @@
 """A service that fine-tunes, on loopback: answers as the engines' public references say, and holds each
-request that creates a job against the type of the engine's own Python client, where that is installed.
+request that creates a job against the type of the engine's own Python client.
 
     fake_service.py ADDRESS_FILE LOG_FILE [STEERING_FOLDER]
 
@@ -24,7 +24,6 @@ import urllib.parse
 
 import client_types
 
-CLIENTS_MISSING = client_types.use()
 KEY = "test-key"
 
 
@@ -180,10 +179,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.scenario == "busy-for-long":
             return self.answer(429, {"error": {"message": "Quota"}}, {"Retry-After": "3600"})
         body = json.loads(self.body)
-        if not CLIENTS_MISSING:
-            found = client_types.problems(body, client_types.request_type(self.engine, self.place))
-            if found:
-                return self.answer(PROBLEM_STATUS, {"error": {"message": "; ".join(found)}})
+        found = client_types.problems(body, client_types.request_type(self.engine, self.place))
+        if found:
+            return self.answer(PROBLEM_STATUS, {"error": {"message": "; ".join(found)}})
         if self.steering().get("create") == "drop":
             return self.drop()
         if self.scenario == "refused" or self.steering().get("create") == "refuse":
@@ -369,10 +367,9 @@ class Server(http.server.ThreadingHTTPServer):
 
 def main() -> None:
     # Importing the clients takes seconds: before anybody waits for an answer.
-    if not CLIENTS_MISSING:
-        for engine in STATES:
-            client_types.request_type(engine, "")
-        client_types.request_type("fireworks", "dpoJobs")
+    for engine in STATES:
+        client_types.request_type(engine, "")
+    client_types.request_type("fireworks", "dpoJobs")
     server = Server(("127.0.0.1", 0), Handler)
     with open(sys.argv[1] + ".new", "w", encoding="utf-8") as file:
         file.write(f"http://127.0.0.1:{server.server_port}")

@@ -39,7 +39,7 @@ class FakeService {
     for (int i = 0; i < 3000 && !std::filesystem::exists(address); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
-    address_ = *ReadFile(address);
+    address_ = ReadFile(address).value();  // Fails where the service did not start.
   }
   ~FakeService() {
     process_->Signal(9);
