@@ -2,11 +2,12 @@
 """The Python packages that tests hold Lathe against, in virtual environments with pinned versions.
 
 usage: environments.py missing TORCH         prints the names of those that are not as they should be
-       environments.py install NAME TORCH    makes one anew
+       environments.py install NAME TORCH    makes such a one, anew
 
 requirements/NAME.txt says what an environment has. One that asks for `torch` sees the wheel whose folder is
 TORCH and does not install another. They lie in ~/.cache/lathe/tests, below XDG_CACHE_HOME where that is set.
 """
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -63,8 +64,13 @@ def is_missing(name: str, torch: pathlib.Path) -> bool:
 
 
 def install(name: str, torch: pathlib.Path) -> None:
-    """SystemExit, with what can be done, where it fails."""
+    """SystemExit, with what can be done, where it fails. Of two at once the second waits, and finds it done."""
     folder = FOLDER / name
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lock = open(FOLDER / "lock", "w", encoding="utf-8")  # Until the process ends.
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not is_missing(name, torch):
+        return
     venv.create(folder, clear=True, symlinks=True)
     python = folder / "bin/python"
     if "torch" in requirements(name):

@@ -1,4 +1,5 @@
 """Environments are made by the real pip, without an index, from wheels and a torch that are made here."""
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -77,6 +78,13 @@ class Environments(unittest.TestCase):
         self.assertEqual(self.missing(), [])
         self.assertEqual(self.imported("small", "small.version"), "1.0")
         self.assertEqual(self.imported("torch", "torch.__file__"), str(self.torch / "__init__.py"))
+
+    def test_two_at_once_make_one(self):
+        with concurrent.futures.ThreadPoolExecutor() as both:
+            for done in [both.submit(self.install) for _ in range(2)]:
+                done.result()
+        self.assertEqual(self.missing(), [])
+        self.assertEqual(self.imported("small", "small.version"), "1.0")
 
     def test_another_version_is_installed_anew(self):
         self.install()
