@@ -174,7 +174,7 @@ TEST_F(GenerateTest, ABoundedNumberRunsAndCancelMakesRoom) {
   coordinator_.Send(cancel);
   std::optional<v1::GenerateChunk> answer;
   for (int i = 0; i < 20 && (!answer || answer->has_error()); ++i) {
-    ::usleep(100'000);
+    ::usleep(100'000);  // A cancelled answer's process goes in its own time; nothing tells of it.
     const std::string id = "g-again-" + std::to_string(i);
     Ask(id, "hello");
     answer = LastChunk(id);

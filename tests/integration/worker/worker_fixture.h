@@ -113,7 +113,8 @@ class WorkerTest : public testing::Test {
     for (const auto& other : record.at("otherRanks")) pids.push_back(other.at("pid"));
     return pids;
   }
-  // Whether the process is there and no zombie within ten seconds of looking for its death.
+  // Whether the process ends within ten seconds, as a zombie or for good. It is not our child, so
+  // that there is nothing to wait on but another look.
   static bool Dies(pid_t pid) {
     for (int i = 0; i < 1000; ++i) {
       const auto stat = ReadFile("/proc/" + std::to_string(pid) + "/stat", 4096);
@@ -122,7 +123,7 @@ class WorkerTest : public testing::Test {
     }
     return false;
   }
-  // Whether it is gone within ten seconds.
+  // Whether it is gone within ten seconds: another program removes it, and tells nobody.
   static bool Goes(const fs::path& path) {
     for (int i = 0; i < 1000; ++i) {
       if (!fs::exists(path)) return true;
