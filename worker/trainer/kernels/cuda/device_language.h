@@ -45,6 +45,50 @@ LATHE_DEVICE T ShuffleXor(T value, int mask) {
   return __shfl_xor_sync(0xffffffffU, value, mask);
 }
 
+/// A warp's product on its matrix unit: d [16, 8] += a [16, 16] b [16, 8], sums in fp32. Lane l
+/// holds, with g = l / 4 and t = l % 4, pairs of 16-bit values side by side in a word, the first in
+/// the low half:
+///
+///   a[0], a[1]: row g, g + 8, columns 2t and 2t + 1;  a[2], a[3]: the same, eight columns further
+///   b[0], b[1]: column g, rows 2t and 2t + 1; eight rows further
+///   d[0], d[1]: row g, columns 2t and 2t + 1;  d[2], d[3]: row g + 8
+///
+/// (PTX ISA, "Matrix Fragments for mma.m16n8k16"). Every lane of the warp calls it.
+LATHE_DEVICE void MultiplyBf16Tiles(float (&d)[4], const std::uint32_t (&a)[4],
+                                    const std::uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+LATHE_DEVICE void MultiplyFp16Tiles(float (&d)[4], const std::uint32_t (&a)[4],
+                                    const std::uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+/// Four tiles of 8 x 8 16-bit values from what a block shares. Lane 8 i + r gives where row r of
+/// tile i lies, on 16 bytes; lane l gets of each tile the values 2t and 2t + 1 of row g. Every lane
+/// of the warp calls it.
+LATHE_DEVICE void LoadTiles(std::uint32_t (&tiles)[4], const void* row) {
+  const auto address = static_cast<std::uint32_t>(__cvta_generic_to_shared(row));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(tiles[0]), "=r"(tiles[1]), "=r"(tiles[2]), "=r"(tiles[3])
+               : "r"(address)
+               : "memory");
+}
+/// Lane l gets of each tile value g of rows 2t and 2t + 1.
+LATHE_DEVICE void LoadTilesTransposed(std::uint32_t (&tiles)[4], const void* row) {
+  const auto address = static_cast<std::uint32_t>(__cvta_generic_to_shared(row));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(tiles[0]), "=r"(tiles[1]), "=r"(tiles[2]), "=r"(tiles[3])
+               : "r"(address)
+               : "memory");
+}
+
 /// To and from the 16 bits of a bf16 and an fp16 number, to the nearest, halves to even: one
 /// instruction each.
 LATHE_DEVICE std::uint16_t Bf16BitsOf(float value) {

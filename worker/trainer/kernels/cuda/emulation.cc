@@ -14,13 +14,13 @@ namespace {
 constexpr unsigned kWarpThreads = 32;
 constexpr std::size_t kStackBytes = 64 * 1024;
 
-enum class State { kReady, kAtShuffle, kAtBarrier, kDone };
+enum class State { kReady, kWithWarp, kAtBarrier, kDone };
 
 struct Fiber {
   ucontext_t context{};
   std::unique_ptr<char[]> stack;
   State state = State::kReady;
-  std::uint64_t exchanged = 0;
+  const void* shown = nullptr;
 };
 
 /// One block at a time.
@@ -73,12 +73,13 @@ class Machine {
         thread = begin + (order == emulation::Order::kRising ? i : count - 1 - i);
         if (current().state == State::kReady) swapcontext(&runner_, &current().context);
       }
-      unsigned shuffling = 0;
+      unsigned together = 0;
       for (unsigned i = 0; i < count; ++i) {
-        shuffling += fibers_[begin + i].state == State::kAtShuffle;
+        together += fibers_[begin + i].state == State::kWithWarp;
       }
-      if (shuffling == 0) return;
-      LATHE_CHECK(shuffling == kWarpThreads, "every thread of a warp takes part in a shuffle");
+      if (together == 0) return;
+      LATHE_CHECK(together == kWarpThreads,
+                  "every thread of a warp takes part in what it does together");
       for (unsigned i = 0; i < count; ++i) fibers_[begin + i].state = State::kReady;
     }
   }
@@ -134,13 +135,19 @@ void SetOrder(Order order) {
   TheMachine().order = order;
 }
 
-std::uint64_t Exchange(std::uint64_t value, int mask) {
+void Show(const void* shown) {
   Machine& machine = TheMachine();
-  machine.current().exchanged = value;
-  machine.Wait(State::kAtShuffle);
-  const std::uint64_t other = machine.At(machine.thread ^ static_cast<unsigned>(mask)).exchanged;
-  machine.Wait(State::kAtShuffle);  // Nobody overwrites what a neighbour has yet to read.
-  return other;
+  machine.current().shown = shown;
+  machine.Wait(State::kWithWarp);
+}
+
+const void* ShownBy(unsigned lane) {
+  Machine& machine = TheMachine();
+  return machine.At(machine.thread / kWarpThreads * kWarpThreads + lane).shown;
+}
+
+void EndShowing() {
+  TheMachine().Wait(State::kWithWarp);
 }
 
 void Run(std::int64_t blocks, int threads, const std::function<void()>& kernel) {
