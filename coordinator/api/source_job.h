@@ -15,8 +15,8 @@ struct SourceJob {
   std::vector<Finding> warnings;
 };
 
-/// For `user`: secrets are only for whoever submitted them. kNotFound; kFailedPrecondition when the
-/// key of its secrets is gone.
+/// For `user`, empty for a caller without a name: secrets are only for whoever submitted them and
+/// has one. kNotFound; kFailedPrecondition when the key of its secrets is gone.
 Result<SourceJob> ReadSourceJob(const Context& context, const std::string& id,
                                 const std::string& user);
 

@@ -23,13 +23,14 @@ class Authority:
                       "-nodes", "-days", "2", "-subj", "/CN=lathe test authority",
                       "-keyout", self._key, "-out", self.certificate)
 
-    def issue(self, name: str) -> Identity:
-        """A certificate for a program on this machine, valid as server and as client."""
+    def issue(self, name: str, field: str = "CN") -> Identity:
+        """A certificate for a program on this machine, valid as server and as client; its subject has the name in
+        this field."""
         request, certificate, key = (self.folder / f"{name}.{end}" for end in ("csr", "crt", "key"))
         extensions = self.folder / f"{name}.ext"
         extensions.write_text("subjectAltName = IP:127.0.0.1, DNS:localhost\n")
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                      "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+                      "-subj", f"/{field}={name}", "-keyout", key, "-out", request)
         self._openssl("x509", "-req", "-days", "2", "-in", request, "-CA", self.certificate,
                       "-CAkey", self._key, "-CAcreateserial", "-extfile", extensions,
                       "-out", certificate)

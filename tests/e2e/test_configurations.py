@@ -4,7 +4,7 @@ import os
 import unittest
 from unittest import mock
 
-from cluster import Cluster, run_lathe, tiny_configuration, write_tokenized
+from cluster import Cluster, run_lathe, tiny_configuration, tls_options, write_tokenized
 
 KEYS = "k1 " + "ab" * 32 + "\n"
 SECRET = "a-secret-of-anns"
@@ -166,6 +166,30 @@ class IdentityTest(unittest.TestCase):
             saved = cluster.lathe_json("config", "save", "mine", "-f", str(path))
             self.assertEqual(saved["owner"], "client")
             self.assertEqual(cluster.lathe("config", "list", "--all").returncode, 4)
+
+    def test_secrets_go_along_only_with_a_name_and_only_with_the_same(self):
+        cluster = Cluster(tls=True, secrets_keys=KEYS)
+        self.addCleanup(cluster.close)
+        for name, field in (("ann", "CN"), ("bob", "CN"), ("carol", "O"), ("dave", "O")):
+            cluster.identities[name] = cluster.authority.issue(name, field)
+        configuration = tiny_configuration(5)
+        configuration["integrations"] = {"wandb": {"project": "p", "apiKey": SECRET}}
+        path = cluster.folder / "configuration.json"
+        path.write_text(json.dumps(configuration))
+        dataset = write_tokenized(cluster.folder / "train.jsonl")
+
+        def lathe(user: str, *arguments: str):
+            answer = run_lathe("--address", cluster.address, *tls_options(cluster.identity(user)), *arguments)
+            self.assertEqual(answer.returncode, 0, answer.stderr)
+            return answer
+
+        for first, second, goes_along in (("ann", "ann", True), ("ann", "bob", False), ("carol", "dave", False)):
+            with self.subTest(first=first, second=second):
+                job = lathe(first, "submit", "-f", str(path), "--dataset", str(dataset)).stdout.strip()
+                again = lathe(second, "restart", job)
+                self.assertEqual("stay with whoever submitted it" not in again.stderr, goes_along, again.stderr)
+                shown = cluster.job(again.stdout.strip())["configuration"]
+                self.assertEqual("apiKey" in shown["integrations"]["wandb"], goes_along)
 
 
 class SchemaTest(unittest.TestCase):

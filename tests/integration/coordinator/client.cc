@@ -1,6 +1,5 @@
 #include "tests/integration/coordinator/client.h"
 
-#include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -21,14 +20,17 @@ Result<Response> Answer(const grpc::Status& status, Response response) {
   return response;
 }
 
-void Limit(grpc::ClientContext& context) {
-  rpc::SetTimeout(context, std::chrono::seconds(20));
-}
-
 }  // namespace
 
-TestClient::TestClient(std::shared_ptr<grpc::Channel> channel)
-    : channel_(std::move(channel)), jobs_(v1::JobService::NewStub(channel_)) {}
+TestClient::TestClient(std::shared_ptr<grpc::Channel> channel, std::string user)
+    : channel_(std::move(channel)),
+      user_(std::move(user)),
+      jobs_(v1::JobService::NewStub(channel_)) {}
+
+void TestClient::Prepare(grpc::ClientContext& context) const {
+  rpc::SetTimeout(context, std::chrono::seconds(20));
+  if (!user_.empty()) context.AddMetadata("lathe-user", user_);
+}
 
 std::string TestClient::Upload(const std::string& bytes) {
   const TempDir dir = TempDir::Create().value();
@@ -52,7 +54,7 @@ v1::CreateJobRequest TestClient::Request() {
 
 Result<v1::CreateJobResponse> TestClient::Create(const v1::CreateJobRequest& request) {
   grpc::ClientContext context;
-  Limit(context);
+  Prepare(context);
   v1::CreateJobResponse response;
   const grpc::Status status = jobs_->CreateJob(&context, request, &response);
   return Answer(status, response);
@@ -60,7 +62,7 @@ Result<v1::CreateJobResponse> TestClient::Create(const v1::CreateJobRequest& req
 
 Result<v1::Job> TestClient::Get(const std::string& id) {
   grpc::ClientContext context;
-  Limit(context);
+  Prepare(context);
   v1::GetJobRequest request;
   request.set_id(id);
   v1::Job job;
@@ -70,7 +72,7 @@ Result<v1::Job> TestClient::Get(const std::string& id) {
 
 Result<v1::Job> TestClient::Cancel(const std::string& id) {
   grpc::ClientContext context;
-  Limit(context);
+  Prepare(context);
   v1::CancelJobRequest request;
   request.set_id(id);
   v1::Job job;
@@ -80,7 +82,7 @@ Result<v1::Job> TestClient::Cancel(const std::string& id) {
 
 Result<v1::ListJobsResponse> TestClient::List(const v1::ListJobsRequest& request) {
   grpc::ClientContext context;
-  Limit(context);
+  Prepare(context);
   v1::ListJobsResponse response;
   const grpc::Status status = jobs_->ListJobs(&context, request, &response);
   return Answer(status, response);
@@ -89,7 +91,7 @@ Result<v1::ListJobsResponse> TestClient::List(const v1::ListJobsRequest& request
 std::vector<std::string> TestClient::EventIds(const std::string& id, const std::string& after_id,
                                               const std::vector<std::string>& types) {
   grpc::ClientContext context;
-  Limit(context);
+  Prepare(context);
   v1::StreamJobEventsRequest request;
   request.set_id(id);
   request.set_after_id(after_id);

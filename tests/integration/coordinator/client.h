@@ -2,6 +2,7 @@
 // What a user's tool does, in one line each, for tests.
 
 #include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
 
 #include <memory>
 #include <string>
@@ -14,7 +15,8 @@ namespace lathe::testing {
 
 class TestClient {
  public:
-  explicit TestClient(std::shared_ptr<grpc::Channel> channel);
+  /// Without a `user` its calls do not say who makes them.
+  explicit TestClient(std::shared_ptr<grpc::Channel> channel, std::string user = {});
 
   /// Stores bytes as a blob; its id as a data set.
   std::string Upload(const std::string& bytes);
@@ -36,7 +38,10 @@ class TestClient {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
+  void Prepare(grpc::ClientContext& context) const;
+
   std::shared_ptr<grpc::Channel> channel_;
+  std::string user_;
   std::unique_ptr<v1::JobService::Stub> jobs_;
 };
 

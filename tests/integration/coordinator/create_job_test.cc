@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "common/secrets/keyring.h"
 #include "tests/integration/coordinator/client.h"
 #include "tests/integration/coordinator/coordinator_process.h"
@@ -122,6 +124,38 @@ TEST_F(CreateJobTest, RequestsWithSecretsRepeat) {
   EXPECT_EQ(client_->Create(request).value().job().id(), first);
   request.set_configuration_json(json + R"(,"integrations":{"wandb":{"apiKey":"other"}}})");
   EXPECT_EQ(client_->Create(request).error().code, ErrorCode::kAlreadyExists);
+}
+
+TEST_F(CreateJobTest, SecretsOfAnEarlierJobAreForTheUserWhoSubmittedIt) {
+  constexpr char kNobody[] = "";
+  struct {
+    const char* submitted;
+    const char* again;
+    bool goes_along;
+  } const cases[] = {
+      {"ann", "ann", true},    {"ann", "bob", false},   {"ann", "service:console", false},
+      {"ann", kNobody, false}, {kNobody, "ann", false}, {kNobody, kNobody, false}};
+  for (const auto& [submitted, again, goes_along] : cases) {
+    SCOPED_TRACE(std::string("submitted by \"") + submitted + "\", again by \"" + again + '"');
+    auto request = client_->Request();
+    std::string json = request.configuration_json();
+    json.pop_back();
+    request.set_configuration_json(json + R"(,"integrations":{"wandb":{"apiKey":"s3cret"}}})");
+    TestClient first(coordinator_.Connect(), submitted);
+    const std::string id = first.Create(request).value().job().id();
+    v1::CreateJobRequest copy;
+    copy.set_source_job(id);
+    TestClient second(coordinator_.Connect(), again);
+    const auto created = second.Create(copy);
+    ASSERT_TRUE(created) << ToString(created.error());
+    const std::string& resolved = created->resolved_configuration_json();
+    EXPECT_EQ(resolved.find("<redacted>") != std::string::npos, goes_along) << resolved;
+    const auto& findings = created->findings();
+    const bool told = std::any_of(findings.begin(), findings.end(), [&](const v1::Finding& each) {
+      return each.code() == "left_out" && each.message().find(id) != std::string::npos;
+    });
+    EXPECT_EQ(told, !goes_along);
+  }
 }
 
 TEST_F(CreateJobTest, ListsInPagesNewestFirst) {
