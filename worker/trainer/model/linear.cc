@@ -3,12 +3,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
 #include "common/base/check.h"
 #include "worker/trainer/model/product.h"
-#include "worker/trainer/quantization/few_rows.h"
+#include "worker/trainer/quantization/stored_product.h"
 
 namespace lathe::trainer::model {
 namespace {
@@ -17,41 +18,68 @@ at::Tensor Dropped(const at::Tensor& x, const LinearTape& tape) {
   return tape.dropout_mask.defined() ? x * tape.dropout_mask : x;
 }
 
-/// Whether the weight is read as it is stored.
-bool MultipliesRows(const FusedLinear& linear, const at::Tensor& x) {
-  return !linear.quantized.empty() && quantization::MultipliesRows(linear.quantized[0], x);
+/// Whether every part of the weight is read as it is stored.
+bool MultipliesStored(const FusedLinear& linear, const at::Tensor& x) {
+  return !linear.quantized.empty() &&
+         std::all_of(linear.quantized.begin(), linear.quantized.end(),
+                     [&](const auto& part) { return quantization::MultipliesStored(part, x); });
 }
 
-/// x W^T, part by part, of a weight that is read as it is stored.
-at::Tensor StoredProduct(const FusedLinear& linear, const at::Tensor& x) {
-  at::Tensor y = at::empty({x.size(0), linear.weight.size(0)}, x.options());
-  for (std::size_t i = 0; i < linear.parts.size(); ++i) {
-    at::Tensor columns = y.narrow(1, linear.parts[i].begin, linear.parts[i].size);
-    quantization::MultiplyRows(linear.quantized[i], x, columns);
+/// Those of the low-rank products that reach this part: none, or one.
+const kernels::LowRankProduct* ProductOf(const LinearPart& part,
+                                         std::span<const kernels::LowRankProduct> products) {
+  for (const kernels::LowRankProduct& product : products) {
+    if (product.begin == part.begin) return &product;
   }
+  return nullptr;
+}
+
+/// x W^T + bias + low-rank products, part by part, of a weight that is read as it is stored.
+at::Tensor StoredProduct(const FusedLinear& linear, const at::Tensor& x,
+                         const kernels::GemmOptions& options) {
+  at::Tensor y = at::empty({x.size(0), linear.weight.size(0)}, x.options());
+  std::size_t reached = 0;
+  for (std::size_t i = 0; i < linear.parts.size(); ++i) {
+    const LinearPart& part = linear.parts[i];
+    quantization::Added added;
+    if (options.bias.defined()) added.bias = options.bias.narrow(0, part.begin, part.size);
+    if (const auto* product = ProductOf(part, options.low_rank); product != nullptr) {
+      ++reached;
+      added.left = product->left;
+      added.right = product->right;
+      added.scale = product->scale;
+    }
+    at::Tensor columns = y.narrow(1, part.begin, part.size);
+    quantization::MultiplyStored(linear.quantized[i], x, added, columns);
+  }
+  LATHE_CHECK(reached == options.low_rank.size(), "low-rank products are those of parts");
   return y;
 }
 
 /// x W^T + bias + low-rank products.
 at::Tensor WholeProduct(const FusedLinear& linear, kernels::PackedRows& x,
                         const kernels::GemmOptions& options) {
-  if (!MultipliesRows(linear, x.x())) {
-    return Product(x, DenseWeight(linear, x.x().scalar_type()), options);
-  }
-  at::Tensor y = StoredProduct(linear, x.x());
-  if (options.bias.defined()) y.add_(options.bias);
-  for (const kernels::LowRankProduct& product : options.low_rank) {
-    y.narrow(1, product.begin, product.right.size(0))
-        .addmm_(product.left, product.right.t(), 1, product.scale);
-  }
-  return y;
+  if (MultipliesStored(linear, x.x())) return StoredProduct(linear, x.x(), options);
+  return Product(x, DenseWeight(linear, x.x().scalar_type()), options);
 }
 
-/// dy W + low-rank products.
+/// dy W + a low-rank product, if there is one.
 at::Tensor ThroughWeight(const FusedLinear& linear, kernels::PackedRows& dy,
-                         std::span<const kernels::LowRankProduct> low_rank = {}) {
+                         const kernels::LowRankProduct* low_rank = nullptr) {
+  if (!linear.quantized.empty() &&
+      quantization::MultipliesThroughStored(linear.quantized, dy.x())) {
+    quantization::Added added;
+    if (low_rank != nullptr) {
+      added.left = low_rank->left;
+      added.right = low_rank->right;
+      added.scale = low_rank->scale;
+    }
+    return quantization::MultiplyThroughStored(linear.quantized, dy.x(), added);
+  }
+  std::span<const kernels::LowRankProduct> products;
+  if (low_rank != nullptr) products = {low_rank, 1};
   return Product(dy, DenseWeight(linear, dy.x().scalar_type()).t(),
-                 {.low_rank = low_rank, .kept = linear.kept.get()});
+                 {.low_rank = products, .kept = linear.kept.get()});
 }
 
 /// scale * z B^T, part by part.
@@ -169,12 +197,11 @@ at::Tensor BackwardAdded(const FusedLinear& linear, const LowRankGroup& group,
   if (!arguments.input_gradient) return {};
   const kernels::LowRankProduct through_a{dz, group.a.t()};
   const at::Tensor& mask = arguments.tape.dropout_mask;
-  if (!mask.defined()) return ThroughWeight(linear, rows, {&through_a, 1});
+  if (!mask.defined()) return ThroughWeight(linear, rows, &through_a);
   if (!scaled) return ThroughWeight(linear, rows).add_(Product(dz, group.a.t()).mul_(mask));
   kernels::PackedRows beyond((dy * (group.scales->factor - 1)).to(dy.scalar_type()));
   kernels::PackedRows whole(dy);
-  return ThroughWeight(linear, whole)
-      .add_(ThroughWeight(linear, beyond, {&through_a, 1}).mul_(mask));
+  return ThroughWeight(linear, whole).add_(ThroughWeight(linear, beyond, &through_a).mul_(mask));
 }
 
 }  // namespace

@@ -1,12 +1,11 @@
 #include "worker/trainer/quantization/dequantize_cuda.h"
 
 #include "worker/trainer/kernels/cuda/tensor.h"
+#include "worker/trainer/quantization/four_bit_weight.h"
 
 namespace lathe::trainer::quantization {
 
 namespace cuda = kernels::cuda;
-
-namespace {
 
 cuda::FourBitWeight FourBitWeightOf(const QuantizedMatrix& matrix) {
   return {.count = matrix.rows * matrix.columns,
@@ -18,8 +17,6 @@ cuda::FourBitWeight FourBitWeightOf(const QuantizedMatrix& matrix) {
           .map = DynamicMap().data(),
           .offset = matrix.offset};
 }
-
-}  // namespace
 
 void DequantizeByKernels(const QuantizedMatrix& matrix, at::Tensor& out) {
   if (matrix.type == QuantizationType::kInt8) {
@@ -34,35 +31,6 @@ void DequantizeByKernels(const QuantizedMatrix& matrix, at::Tensor& out) {
   const cuda::FourBitCall call{
       .element = cuda::ElementOf(out), .weight = FourBitWeightOf(matrix), .out = out.data_ptr()};
   cuda::Enqueue(out, &cuda::DequantizeFourBit, call);
-}
-
-bool FitsRowKernels(const QuantizedMatrix& matrix, const at::Tensor& x) {
-  const auto on = [](const at::Tensor& tensor, std::int64_t bytes) {
-    return reinterpret_cast<std::uintptr_t>(tensor.data_ptr()) %
-               static_cast<std::uintptr_t>(bytes) ==
-           0;
-  };
-  return x.size(0) > 0 && x.size(0) <= cuda::kMostRows && x.is_contiguous() &&
-         matrix.columns % cuda::kFewRowsStep == 0 && on(x, cuda::kFewRowsAlignment) &&
-         on(matrix.codes, cuda::kFewRowsAlignment);
-}
-
-void MultiplyRowsByKernels(const QuantizedMatrix& matrix, const at::Tensor& x, at::Tensor& y) {
-  const cuda::FewRowsCall call{.element = cuda::ElementOf(x),
-                               .rows = x.size(0),
-                               .in = matrix.columns,
-                               .out = matrix.rows,
-                               .x = x.data_ptr(),
-                               .y = y.data_ptr(),
-                               .y_stride = y.stride(0)};
-  const c10::DeviceGuard guard(x.device());
-  if (matrix.type == QuantizationType::kInt8) {
-    cuda::MultiplyInt8(call, cuda::Pointer<std::int8_t>(matrix.codes),
-                       cuda::Pointer<float>(matrix.absmax), cuda::StreamOf(x));
-  } else {
-    cuda::MultiplyFourBit(call, FourBitWeightOf(matrix), cuda::StreamOf(x));
-  }
-  cuda::CheckLaunch();
 }
 
 }  // namespace lathe::trainer::quantization

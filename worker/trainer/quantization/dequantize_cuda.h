@@ -9,8 +9,4 @@ namespace lathe::trainer::quantization {
 /// As Dequantize. Nothing is allocated or waited for.
 void DequantizeByKernels(const QuantizedMatrix& matrix, at::Tensor& out);
 
-/// As MultiplyRows, of what fits: few rows, and lengths and places that are read in whole pieces.
-bool FitsRowKernels(const QuantizedMatrix& matrix, const at::Tensor& x);
-void MultiplyRowsByKernels(const QuantizedMatrix& matrix, const at::Tensor& x, at::Tensor& y);
-
 }  // namespace lathe::trainer::quantization

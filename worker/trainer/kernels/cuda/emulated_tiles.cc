@@ -18,25 +18,11 @@ struct Operands {
   std::uint32_t a[4];
   std::uint32_t b[2];
 };
+static_assert(sizeof(Operands) <= emulation::kMostShown);
 
 template <class T>
 float Half(std::uint32_t word, unsigned index) {
   return ToFloat(T{static_cast<std::uint16_t>(word >> (16 * index))});
-}
-
-/// The value of a that lies in this row and column.
-template <class T>
-float Left(unsigned row, unsigned k) {
-  const unsigned lane = row % 8 * kTileColumns + k % 8 / 2;
-  const auto* shown = static_cast<const Operands*>(emulation::ShownBy(lane));
-  return Half<T>(shown->a[row / 8 + k / 8 * 2], k % 2);
-}
-
-template <class T>
-float Right(unsigned k, unsigned column) {
-  const unsigned lane = column * kTileColumns + k % 8 / 2;
-  const auto* shown = static_cast<const Operands*>(emulation::ShownBy(lane));
-  return Half<T>(shown->b[k / 8], k % 2);
 }
 
 template <class T>
@@ -44,14 +30,23 @@ void Multiply(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&
   Operands mine{};
   std::memcpy(mine.a, a, sizeof(mine.a));
   std::memcpy(mine.b, b, sizeof(mine.b));
-  emulation::Show(&mine);
+  emulation::Show(&mine, sizeof(mine));
   const unsigned lane = ThreadIndex() % kWarp;
   for (unsigned i = 0; i < 4; ++i) {
     const unsigned row = lane / kTileColumns + i / 2 * 8;
     const unsigned column = lane % kTileColumns * 2 + i % 2;
-    for (unsigned k = 0; k < kDepth; ++k) d[i] += Left<T>(row, k) * Right<T>(k, column);
+    for (unsigned k = 0; k < kDepth; k += 2) {
+      const unsigned pair = k % 8 / 2;
+      const auto* left =
+          static_cast<const Operands*>(emulation::ShownBy(row % 8 * kTileColumns + pair));
+      const auto* right =
+          static_cast<const Operands*>(emulation::ShownBy(column * kTileColumns + pair));
+      const std::uint32_t of_row = left->a[row / 8 + k / 8 * 2];
+      const std::uint32_t of_column = right->b[k / 8];
+      d[i] += Half<T>(of_row, 0) * Half<T>(of_column, 0);
+      d[i] += Half<T>(of_row, 1) * Half<T>(of_column, 1);
+    }
   }
-  emulation::EndShowing();
 }
 
 std::uint16_t Value(unsigned tile, unsigned row, unsigned column) {
@@ -64,7 +59,7 @@ std::uint16_t Value(unsigned tile, unsigned row, unsigned column) {
 void Load(std::uint32_t (&tiles)[4], const void* row, bool transposed) {
   LATHE_CHECK(reinterpret_cast<std::uintptr_t>(row) % kRowBytes == 0,
               "each row of a tile lies on 16 bytes");
-  emulation::Show(row);
+  emulation::Show(row, kRowBytes);
   const unsigned lane = ThreadIndex() % kWarp;
   const unsigned one = lane / kTileColumns;
   const unsigned two = lane % kTileColumns * 2;
@@ -73,7 +68,6 @@ void Load(std::uint32_t (&tiles)[4], const void* row, bool transposed) {
     const std::uint32_t high = transposed ? Value(tile, two + 1, one) : Value(tile, one, two + 1);
     tiles[tile] = low | high << 16;
   }
-  emulation::EndShowing();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -20,7 +21,9 @@ struct Fiber {
   ucontext_t context{};
   std::unique_ptr<char[]> stack;
   State state = State::kReady;
-  const void* shown = nullptr;
+  /// By turns: a thread can be one turn ahead of those that still look, and no more.
+  char shown[2][emulation::kMostShown] = {};
+  unsigned turn = 0;
 };
 
 /// One block at a time.
@@ -87,6 +90,7 @@ class Machine {
   void Prepare(Fiber& fiber) {
     if (!fiber.stack) fiber.stack = std::make_unique<char[]>(kStackBytes);
     fiber.state = State::kReady;
+    fiber.turn = 0;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.get();
     fiber.context.uc_stack.ss_size = kStackBytes;
@@ -135,19 +139,18 @@ void SetOrder(Order order) {
   TheMachine().order = order;
 }
 
-void Show(const void* shown) {
+void Show(const void* bytes, std::size_t size) {
   Machine& machine = TheMachine();
-  machine.current().shown = shown;
+  Fiber& fiber = machine.current();
+  ++fiber.turn;
+  std::memcpy(fiber.shown[fiber.turn % 2], bytes, size);
   machine.Wait(State::kWithWarp);
 }
 
 const void* ShownBy(unsigned lane) {
   Machine& machine = TheMachine();
-  return machine.At(machine.thread / kWarpThreads * kWarpThreads + lane).shown;
-}
-
-void EndShowing() {
-  TheMachine().Wait(State::kWithWarp);
+  const unsigned turn = machine.current().turn;
+  return machine.At(machine.thread / kWarpThreads * kWarpThreads + lane).shown[turn % 2];
 }
 
 void Run(std::int64_t blocks, int threads, const std::function<void()>& kernel) {

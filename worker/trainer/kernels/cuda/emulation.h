@@ -5,6 +5,7 @@
 // together (shuffles, matrix tiles) in an incomplete warp. For one calling thread at a time: what a
 // block shares is static.
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -22,21 +23,21 @@ namespace emulation {
 enum class Order { kRising, kFalling };
 void SetOrder(Order order);
 
-/// What the calling thread shows to its warp until EndShowing. Every thread of the warp calls both;
-/// in between each may look at what the others show.
-void Show(const void* shown);
+/// Copies what the calling thread shows to its warp, and waits until every thread of the warp shows
+/// something. What each shows can be looked at until the calling thread shows something else.
+void Show(const void* bytes, std::size_t size);
 const void* ShownBy(unsigned lane);
-void EndShowing();
+inline constexpr std::size_t kMostShown = 32;
 void Run(std::int64_t blocks, int threads, const std::function<void()>& kernel);
 }  // namespace emulation
 
 template <class T>
 T ShuffleXor(T value, int mask) {
-  emulation::Show(&value);
+  static_assert(sizeof(T) <= emulation::kMostShown);
+  emulation::Show(&value, sizeof(T));
   T other;
   std::memcpy(&other, emulation::ShownBy((ThreadIndex() % 32) ^ static_cast<unsigned>(mask)),
               sizeof(T));
-  emulation::EndShowing();
   return other;
 }
 

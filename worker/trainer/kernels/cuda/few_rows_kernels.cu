@@ -3,8 +3,8 @@
 // what it reads of them serves several.
 
 #include "worker/trainer/kernels/cuda/dispatch.h"
-#include "worker/trainer/kernels/cuda/four_bit.h"
 #include "worker/trainer/kernels/cuda/reduce.h"
+#include "worker/trainer/kernels/cuda/weight_steps.h"
 
 namespace lathe::trainer::kernels::cuda {
 namespace {
@@ -12,8 +12,8 @@ namespace {
 constexpr int kThreads = 128;
 /// Blocks that wait for memory together on a multiprocessor.
 constexpr int kBlocks = 4;
-/// Values of the weight that a thread reads at once, 16 bytes of 4-bit codes, and of x.
-constexpr int kStep = static_cast<int>(kFewRowsStep);
+/// Values of the weight that a thread reads at once, and of x.
+constexpr int kStep = kWeightStep;
 constexpr int kPiece = 8;
 
 /// Outputs of a warp: as many as registers hold the sums of.
@@ -21,42 +21,17 @@ LATHE_HOST_DEVICE constexpr int OutputsFor(int rows) {
   return rows == 4 ? 4 : 2;
 }
 
-/// kStep values of the weight, from some element on.
-struct FourBitStep {
-  Pack<std::uint8_t, kStep / 2> codes;
-  float scale;
-  const float* values;
-
-  LATHE_DEVICE float At(int k) const {
-    const std::uint8_t both = codes.values[k / 2];
-    return values[k % 2 == 0 ? both >> 4 : both & 15] * scale;
+/// The share of this lane in what the low-rank product adds to an output of a row.
+template <class T>
+LATHE_DEVICE float AddedBy(const Addition& addition, std::int64_t row, std::int64_t output) {
+  const T* left = static_cast<const T*>(addition.left) + row * addition.left_stride;
+  const T* right = static_cast<const T*>(addition.right) + output * addition.right_stride;
+  float sum = 0;
+  for (std::int64_t k = ThreadIndex() % kWarp; k < addition.rank; k += kWarp) {
+    sum += ToFloat(left[k]) * ToFloat(right[k * addition.right_step]);
   }
-};
-struct FourBitReader {
-  FourBit matrix;
-  const Tables* tables;
-
-  LATHE_DEVICE FourBitStep Read(std::int64_t row, std::int64_t column, std::int64_t in) const {
-    const std::int64_t element = row * in + column;
-    return {LoadPack<std::uint8_t, kStep / 2>(matrix.codes + element / 2),
-            ScaleOf(matrix, tables->map, element / kFourBitBlock), tables->values};
-  }
-};
-
-struct Int8Step {
-  Pack<std::int8_t, kStep> codes;
-  float scale;
-
-  LATHE_DEVICE float At(int k) const { return static_cast<float>(codes.values[k]) * scale; }
-};
-struct Int8Reader {
-  const std::int8_t* codes;
-  const float* absmax;
-
-  LATHE_DEVICE Int8Step Read(std::int64_t row, std::int64_t column, std::int64_t in) const {
-    return {LoadPack<std::int8_t, kStep>(codes + row * in + column), absmax[row] / 127.0F};
-  }
-};
+  return addition.scale * sum;
+}
 
 template <class T, int kRows, class Reader>
 LATHE_DEVICE void MultiplyRows(const FewRowsCall& call, const Reader& reader) {
@@ -67,12 +42,12 @@ LATHE_DEVICE void MultiplyRows(const FewRowsCall& call, const Reader& reader) {
   const std::int64_t first = warp * kOutputs;
   if (first >= call.out) return;
   float sums[kOutputs][kRows] = {};
-  using Step = decltype(reader.Read(0, 0, 0));
   for (std::int64_t i = lane * kStep; i < call.in; i += kWarp * kStep) {
-    Step steps[kOutputs];
+    decltype(reader.ValuesOf({})) steps[kOutputs];
     // What is too much is computed of the last output or row, and not written.
     LATHE_UNROLL for (int o = 0; o < kOutputs; ++o) {
-      steps[o] = reader.Read(first + o < call.out ? first + o : call.out - 1, i, call.in);
+      const std::int64_t row = first + o < call.out ? first + o : call.out - 1;
+      steps[o] = reader.ValuesOf(reader.Read(row, i, call.in));
     }
     LATHE_UNROLL for (int piece = 0; piece < kStep; piece += kPiece) {
       Pack<T, kPiece> x[kRows];
@@ -90,12 +65,17 @@ LATHE_DEVICE void MultiplyRows(const FewRowsCall& call, const Reader& reader) {
       }
     }
   }
+  const T* bias = static_cast<const T*>(call.addition.bias);
   LATHE_UNROLL for (int o = 0; o < kOutputs; ++o) {
     LATHE_UNROLL for (int r = 0; r < kRows; ++r) {
-      const float sum = WarpReduce<Sum>(sums[o][r]);
-      if (lane == 0 && r < call.rows && first + o < call.out) {
-        static_cast<T*>(call.y)[r * call.y_stride + first + o] = FromFloat<T>(sum);
+      const bool written = r < call.rows && first + o < call.out;
+      if (written && call.addition.left != nullptr) {
+        sums[o][r] += AddedBy<T>(call.addition, r, first + o);
       }
+      const float sum = WarpReduce<Sum>(sums[o][r]);
+      if (lane != 0 || !written) continue;
+      static_cast<T*>(call.y)[r * call.y_stride + first + o] =
+          FromFloat<T>(bias == nullptr ? sum : sum + ToFloat(bias[first + o]));
     }
   }
 }

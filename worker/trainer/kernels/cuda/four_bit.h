@@ -49,10 +49,19 @@ LATHE_DEVICE void ShareTables(const Tables& tables, Tables& shared) {
   SyncBlock();
 }
 
-LATHE_DEVICE float ScaleOf(const FourBit& matrix, const float* map, std::int64_t block) {
-  if (matrix.absmax != nullptr) return matrix.absmax[block];
-  return MultiplyThenAdd(map[matrix.absmax_codes[block]],
-                         matrix.nested_absmax[block / kNestedBlock], matrix.offset);
+/// The scale of a block as it lies in memory. To fetch it is one thing and to work it out another:
+/// who fetches ahead does not wait for it.
+struct StoredScale {
+  float factor;
+  std::uint8_t code;
+};
+LATHE_DEVICE StoredScale ReadScale(const FourBit& matrix, std::int64_t block) {
+  if (matrix.absmax != nullptr) return {matrix.absmax[block], 0};
+  return {matrix.nested_absmax[block / kNestedBlock], matrix.absmax_codes[block]};
+}
+LATHE_DEVICE float ScaleOf(const FourBit& matrix, const float* map, const StoredScale& stored) {
+  if (matrix.absmax != nullptr) return stored.factor;
+  return MultiplyThenAdd(map[stored.code], stored.factor, matrix.offset);
 }
 
 }  // namespace lathe::trainer::kernels::cuda

@@ -164,24 +164,77 @@ struct Int8Call {
 };
 void DequantizeInt8(const Int8Call& call, void* stream);
 
+/// What is added to each value of a product before it is rounded: scale * left right^T and a bias.
+struct Addition {
+  const void* left;           ///< [rows, rank]; nullptr: no low-rank product
+  std::int64_t left_stride;   ///< from row to row
+  const void* right;          ///< [columns, rank]
+  std::int64_t right_stride;  ///< from column to column
+  std::int64_t right_step;    ///< from one of the rank to the next
+  std::int64_t rank;
+  float scale;
+  const void* bias;  ///< [columns]; nullptr: none
+};
+
+/// Products with weights as they are stored. Values of the weight are rounded to the element type
+/// before the product, as those are that are dequantised first. Codes lie on kStoredStep bytes, and
+/// rows of a weight are multiples of kStoredStep long.
+inline constexpr std::int64_t kStoredStep = 32;
+
 /// x [rows, in] times the transpose of a weight [out, in].
 struct FewRowsCall {
   Element element;
   std::int64_t rows;  ///< kMostRows at most
-  std::int64_t in;    ///< a multiple of kFewRowsStep
+  std::int64_t in;
   std::int64_t out;
   const void* x;  ///< on kFewRowsAlignment bytes
+  Addition addition;
   void* y;
   std::int64_t y_stride;  ///< from row to row
 };
 inline constexpr std::int64_t kMostRows = 8;
-inline constexpr std::int64_t kFewRowsStep = 32;
 inline constexpr std::int64_t kFewRowsAlignment = 32;
-/// Codes lie on 16 bytes. The weight's values are rounded to the element type before the product,
-/// as those are that are dequantised first.
 void MultiplyFourBit(const FewRowsCall& call, const FourBitWeight& weight, void* stream);
 void MultiplyInt8(const FewRowsCall& call, const std::int8_t* codes, const float* absmax,
                   void* stream);
+
+/// x [rows, depth] times the transpose of a weight [columns, depth] or, through it, times a weight
+/// [depth, columns]: on matrix units, of 16-bit elements, in tiles whose part of the weight becomes
+/// values on the way. Long sums are split among blocks, which write sums of parts to be added up.
+struct TilesCall {
+  Element element;  ///< kBfloat16 or kFloat16
+  bool through;
+  std::int64_t rows;
+  std::int64_t depth;  ///< a multiple of kTilesStep
+  std::int64_t columns;
+  const void* x;          ///< on kTilesAlignment bytes
+  std::int64_t x_stride;  ///< from row to row, a multiple of kTilesStep
+  Addition addition;
+  std::int64_t splits;    ///< of the sum
+  float* partial;         ///< [splits, rows, columns], without the bias; nullptr: y is written
+  void* y;                ///< with one split
+  std::int64_t y_stride;  ///< from row to row
+};
+inline constexpr std::int64_t kTilesStep = 8;
+inline constexpr std::int64_t kTilesAlignment = 16;
+/// How many blocks should share a sum, by the shape alone: results do not depend on the device.
+std::int64_t SplitsFor(std::int64_t rows, std::int64_t depth, std::int64_t columns);
+void MultiplyFourBitTiles(const TilesCall& call, const FourBitWeight& weight, void* stream);
+void MultiplyInt8Tiles(const TilesCall& call, const std::int8_t* codes, const float* absmax,
+                       void* stream);
+
+/// y = the sum of partial products, one after another, + bias.
+struct PartialsCall {
+  Element element;
+  std::int64_t count;
+  std::int64_t rows;
+  std::int64_t columns;
+  const float* partial;  ///< [count, rows, columns]
+  const void* bias;      ///< [columns], or nullptr
+  void* y;
+  std::int64_t y_stride;  ///< from row to row
+};
+void AddPartials(const PartialsCall& call, void* stream);
 
 /// What is the same for every element of an update, see optim/kinds.h.
 struct AdamWFactors {

@@ -16,7 +16,7 @@ template <class T, bool kAligned>
 LATHE_DEVICE void DequantizePiece(const FourBit& matrix, const Tables& tables, std::int64_t begin,
                                   T* all) {
   T* out = all + begin;
-  const float scale = ScaleOf(matrix, tables.map, begin / kFourBitBlock);
+  const float scale = ScaleOf(matrix, tables.map, ReadScale(matrix, begin / kFourBitBlock));
   if (!kAligned || begin + kPiece > matrix.count) {
     for (int k = 0; k < kPiece && begin + k < matrix.count; ++k) {
       const std::uint8_t packed = matrix.codes[(begin + k) / 2];
