@@ -1,7 +1,14 @@
 #include "worker/trainer/tokenizer/gguf_to_json.h"
 
+#include <cstddef>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "worker/trainer/tokenizer/gguf_words.h"
 #include "worker/trainer/tokenizer/sentencepiece.h"
@@ -76,9 +83,26 @@ Json AddedTokens(const Gguf& gguf, const Strings& tokens) {
   return added;
 }
 
+/// Tokens and their ids, of equal tokens the last one's. Looked up beside the object: its own
+/// search goes through all keys, and a vocabulary of 128k tokens would take as long as loading the
+/// model.
+Json VocabularyJson(const Strings& tokens) {
+  Json::object_t vocabulary;
+  vocabulary.reserve(tokens.size());
+  std::unordered_map<std::string_view, std::size_t> places;
+  places.reserve(tokens.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const auto [place, added] = places.emplace(tokens[i], vocabulary.size());
+    if (added) {
+      vocabulary.emplace_back(std::string(tokens[i]), i);
+    } else {
+      std::next(vocabulary.begin(), static_cast<std::ptrdiff_t>(place->second))->second = i;
+    }
+  }
+  return vocabulary;
+}
+
 Result<Json> ModelJson(const Strings& tokens, const Strings& merges, bool ignore_merges) {
-  Json vocabulary = Json::object();
-  for (std::size_t i = 0; i < tokens.size(); ++i) vocabulary[std::string(tokens[i])] = i;
   Json pairs = Json::array();
   for (const std::string_view merge : merges) {
     const std::size_t space = merge.find(' ', 1);
@@ -95,7 +119,7 @@ Result<Json> ModelJson(const Strings& tokens, const Strings& merges, bool ignore
               {"fuse_unk", false},
               {"byte_fallback", false},
               {"ignore_merges", ignore_merges},
-              {"vocab", std::move(vocabulary)},
+              {"vocab", VocabularyJson(tokens)},
               {"merges", std::move(pairs)}};
 }
 
@@ -170,8 +194,6 @@ Json PiecesDecoder(bool add_space_prefix) {
 Result<Json> PiecesJson(const Gguf& gguf, const Strings& tokens) {
   LATHE_ASSIGN_OR_RETURN(const SentencePieceModel pieces, ReadPieces(gguf));
   LATHE_ASSIGN_OR_RETURN(const TokenizerParts parts, PartsOf(pieces));
-  Json vocabulary = Json::object();
-  for (std::size_t i = 0; i < tokens.size(); ++i) vocabulary[std::string(tokens[i])] = i;
   Json merges = Json::array();
   for (const auto& [left, right] : parts.model.merges) merges.push_back({left, right});
   Json added = Json::array();
@@ -203,7 +225,7 @@ Result<Json> PiecesJson(const Gguf& gguf, const Strings& tokens) {
                 {"fuse_unk", true},
                 {"byte_fallback", parts.model.byte_fallback},
                 {"ignore_merges", false},
-                {"vocab", std::move(vocabulary)},
+                {"vocab", VocabularyJson(tokens)},
                 {"merges", std::move(merges)}}}};
 }
 
