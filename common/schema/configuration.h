@@ -45,6 +45,16 @@ inline constexpr std::string_view kRedacted = "<redacted>";
 /// The same configuration always gives the same bytes. Anything a user can see uses kRedact.
 std::string ToJson(const v1::JobConfiguration& configuration, Secrets secrets = Secrets::kKeep);
 
+/// Paths of the parameters outside of lists that are set, in the order of the schema.
+std::vector<std::string> SetPaths(const v1::JobConfiguration& configuration);
+
+/// The value of such a parameter as JSON; nothing when it is not set or there is none of this path.
+std::optional<std::string> JsonAt(const v1::JobConfiguration& configuration, std::string_view path,
+                                  Secrets secrets = Secrets::kKeep);
+
+/// The configuration with its secrets redacted.
+v1::JobConfiguration Redacted(v1::JobConfiguration configuration);
+
 /// Hard ranges, required parameters, what belongs together, and warnings, on a configuration as it
 /// was given (defaults are taken into account). Without an error among the findings it can run.
 std::vector<Finding> Validate(const v1::JobConfiguration& configuration);

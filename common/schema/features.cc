@@ -46,10 +46,11 @@ void Finish(std::vector<std::string>& features) {
 std::vector<std::string> RequiredFeatures(const v1::JobConfiguration& configuration,
                                           std::string_view device) {
   std::vector<std::string> features;
+  const Sections sections(configuration);
   for (const AccessibleParameter& accessible : AccessibleParameters()) {
-    if (!IsFeature(accessible) || !IsSet(configuration, accessible.chain)) continue;
+    if (!IsFeature(accessible) || !sections.IsSet(accessible)) continue;
     if (!Holds(configuration, accessible.condition)) continue;
-    const Message* owner = OwnerOf(configuration, accessible.chain);
+    const Message* owner = sections.OwnerOf(accessible);
     for (const std::string& token : TokensIn(*owner, *accessible.chain.back())) {
       const bool is_default = accessible.parameter->spec->default_value() == '"' + token + '"';
       if (!is_default) features.push_back(Feature(device, accessible.parameter->path, token));

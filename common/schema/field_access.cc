@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "common/base/check.h"
 #include "common/schema/field_access_internal.h"
@@ -76,19 +77,72 @@ void CopyWhole(const Message& from, Message& to, const FieldDescriptor& field) {
   to.MergeFrom(*alone);
 }
 
-}  // namespace
+bool HasField(const Message& owner, const FieldDescriptor& field) {
+  const auto& reflection = *owner.GetReflection();
+  return field.is_repeated() ? reflection.FieldSize(owner, &field) > 0
+                             : reflection.HasField(owner, &field);
+}
 
-const std::vector<AccessibleParameter>& AccessibleParameters() {
-  static const std::vector<AccessibleParameter> accessible = [] {
-    std::vector<AccessibleParameter> all;
+/// A section and the one around it; the first is the configuration itself.
+struct Section {
+  std::size_t parent = 0;
+  const FieldDescriptor* field = nullptr;
+};
+
+struct Accessible {
+  std::vector<AccessibleParameter> parameters;
+  std::vector<Section> sections = {{}};  ///< parents come first
+};
+
+std::size_t SectionOf(const FieldChain& chain, std::vector<Section>& sections) {
+  std::size_t at = 0;
+  for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
+    const auto known = std::find_if(sections.begin(), sections.end(), [&](const Section& section) {
+      return section.parent == at && section.field == chain[i];
+    });
+    const auto number = static_cast<std::size_t>(known - sections.begin());
+    if (known == sections.end()) sections.push_back({at, chain[i]});
+    at = number;
+  }
+  return at;
+}
+
+const Accessible& All() {
+  static const Accessible accessible = [] {
+    Accessible all;
     for (const Parameter& parameter : ParameterPaths()) {
       if (parameter.path.find('[') == std::string::npos) {
-        all.push_back({&parameter, ChainOf(parameter.path), ConditionOf(parameter.depends_on)});
+        FieldChain chain = ChainOf(parameter.path);
+        const std::size_t section = SectionOf(chain, all.sections);
+        all.parameters.push_back(
+            {&parameter, std::move(chain), ConditionOf(parameter.depends_on), section});
       }
     }
     return all;
   }();
   return accessible;
+}
+
+}  // namespace
+
+const std::vector<AccessibleParameter>& AccessibleParameters() {
+  return All().parameters;
+}
+
+Sections::Sections(const Message& root) : messages_{&root} {
+  const std::vector<Section>& sections = All().sections;
+  messages_.reserve(sections.size());
+  for (std::size_t i = 1; i < sections.size(); ++i) {
+    const Message* parent = messages_[sections[i].parent];
+    const FieldDescriptor* field = sections[i].field;
+    const bool set = parent != nullptr && parent->GetReflection()->HasField(*parent, field);
+    messages_.push_back(set ? &parent->GetReflection()->GetMessage(*parent, field) : nullptr);
+  }
+}
+
+bool Sections::IsSet(const AccessibleParameter& parameter) const {
+  const Message* owner = OwnerOf(parameter);
+  return owner != nullptr && HasField(*owner, *parameter.chain.back());
 }
 
 const AccessibleParameter* FindAccessible(std::string_view path) {
@@ -125,13 +179,7 @@ Message& MutableOwner(Message& root, const FieldChain& chain) {
 
 bool IsSet(const Message& root, const FieldChain& chain) {
   const Message* owner = OwnerOf(root, chain);
-  if (owner == nullptr) {
-    return false;
-  }
-  const FieldDescriptor* field = chain.back();
-  const auto& reflection = *owner->GetReflection();
-  return field->is_repeated() ? reflection.FieldSize(*owner, field) > 0
-                              : reflection.HasField(*owner, field);
+  return owner != nullptr && HasField(*owner, *chain.back());
 }
 
 void CopyField(const Message& from, Message& to, const FieldDescriptor& field) {

@@ -26,6 +26,7 @@ struct AccessibleParameter {
   const Parameter* parameter = nullptr;
   FieldChain chain;
   std::optional<Condition> condition;
+  std::size_t section = 0;  ///< the message that holds it, numbered for Sections
 };
 
 /// ParameterPaths without what is inside of lists, in the same order.
@@ -33,6 +34,22 @@ const std::vector<AccessibleParameter>& AccessibleParameters();
 
 /// The one of a path, or null.
 const AccessibleParameter* FindAccessible(std::string_view path);
+
+/// The sections of one configuration, looked up once for walks over many parameters. The
+/// configuration must stay as it is.
+class Sections {
+ public:
+  explicit Sections(const google::protobuf::Message& root);
+
+  /// The message that holds the parameter, or null when its section is not set.
+  const google::protobuf::Message* OwnerOf(const AccessibleParameter& parameter) const {
+    return messages_[parameter.section];
+  }
+  bool IsSet(const AccessibleParameter& parameter) const;
+
+ private:
+  std::vector<const google::protobuf::Message*> messages_;
+};
 
 /// The message that holds the chain's last field, or null when a section on the way is not set.
 const google::protobuf::Message* OwnerOf(const google::protobuf::Message& root,

@@ -1,8 +1,11 @@
 #include <map>
+#include <optional>
 
+#include "common/base/check.h"
 #include "common/schema/configuration.h"
 #include "common/schema/field_access_internal.h"
 #include "common/schema/read_internal.h"
+#include "common/schema/reflection_internal.h"
 #include "common/schema/tree_internal.h"
 #include "common/schema/write_internal.h"
 
@@ -12,44 +15,73 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-/// Every default of the schema, whether it applies or not: parsed once, copied from then on.
-const v1::JobConfiguration& Defaults() {
-  static const v1::JobConfiguration defaults = [] {
-    v1::JobConfiguration all;
+/// The defaults that apply under one condition.
+struct ConditionalDefaults {
+  const std::optional<Condition>* condition;
+  v1::JobConfiguration values;
+};
+
+/// The schema's defaults, parsed once. They are laid below what was given by merging messages,
+/// which takes a single value from the upper one; a list would become both.
+struct DefaultTable {
+  v1::JobConfiguration plain;
+  std::vector<ConditionalDefaults> conditional;
+  std::vector<std::string> json;  ///< of each accessible parameter; empty: none
+};
+
+v1::JobConfiguration& ValuesUnder(const AccessibleParameter& parameter, DefaultTable& table,
+                                  std::map<std::string_view, std::size_t>& places) {
+  if (!parameter.condition) {
+    return table.plain;
+  }
+  const auto [place, added] =
+      places.try_emplace(parameter.parameter->depends_on, table.conditional.size());
+  if (added) {
+    table.conditional.push_back({&parameter.condition, {}});
+  }
+  return table.conditional[place->second].values;
+}
+
+const DefaultTable& Defaults() {
+  static const DefaultTable defaults = [] {
+    DefaultTable table;
+    std::map<std::string_view, std::size_t> places;
     for (const AccessibleParameter& accessible : AccessibleParameters()) {
-      if (const auto& literal = accessible.parameter->spec->default_value(); !literal.empty()) {
-        ReadDefault(literal, MutableOwner(all, accessible.chain), *accessible.chain.back());
+      table.json.emplace_back();
+      const auto& literal = accessible.parameter->spec->default_value();
+      if (literal.empty()) {
+        continue;
       }
+      const FieldDescriptor& field = *accessible.chain.back();
+      LATHE_CHECK(!field.is_repeated() && field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE,
+                  "only a single value has a default: " + accessible.parameter->path);
+      Message& owner = MutableOwner(ValuesUnder(accessible, table, places), accessible.chain);
+      ReadDefault(literal, owner, field);
+      table.json.back() = FieldToJson(owner, field);
     }
-    return all;
+    return table;
   }();
   return defaults;
 }
 
-/// The parameters with a default; `conditional` chooses those with a depends_on.
-std::vector<const AccessibleParameter*> WithDefault(bool conditional) {
-  std::vector<const AccessibleParameter*> chosen;
-  for (const AccessibleParameter& accessible : AccessibleParameters()) {
-    if (!accessible.parameter->spec->default_value().empty() &&
-        accessible.condition.has_value() == conditional) {
-      chosen.push_back(&accessible);
+/// Lays the conditional defaults that apply below the configuration.
+void FillConditional(v1::JobConfiguration& configuration) {
+  const std::vector<ConditionalDefaults>& all = Defaults().conditional;
+  std::vector<bool> done(all.size());
+  for (bool again = true; again;) {
+    again = false;  // a default may make another one apply
+    v1::JobConfiguration below;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (!done[i] && Holds(configuration, *all[i].condition)) {
+        below.MergeFrom(all[i].values);
+        done[i] = again = true;
+      }
+    }
+    if (again) {
+      below.MergeFrom(configuration);
+      configuration.Swap(&below);
     }
   }
-  return chosen;
-}
-
-/// True when anything was filled in.
-bool FillDefaults(const std::vector<const AccessibleParameter*>& parameters,
-                  v1::JobConfiguration& configuration) {
-  bool filled = false;
-  for (const AccessibleParameter* accessible : parameters) {
-    if (!IsSet(configuration, accessible->chain) && Holds(configuration, accessible->condition)) {
-      CopyField(*OwnerOf(Defaults(), accessible->chain),
-                MutableOwner(configuration, accessible->chain), *accessible->chain.back());
-      filled = true;
-    }
-  }
-  return filled;
 }
 
 /// A default that follows from other values.
@@ -83,7 +115,7 @@ constexpr Derivation kDerivations[] = {
 constexpr char kSeedPath[] = "datasets.seed";
 constexpr char kSeedReason[] = "the job's seed";
 
-/// First, so that the plain defaults leave them alone.
+/// In the place of plain defaults.
 void FillDerived(const v1::JobConfiguration& given, v1::JobConfiguration& configuration) {
   static const std::vector<FieldChain> chains = [] {
     std::vector<FieldChain> all;
@@ -108,15 +140,11 @@ std::string ReasonOf(const std::string& path) {
   return path == kSeedPath ? kSeedReason : "";
 }
 
-v1::JobConfiguration FillIn(v1::JobConfiguration given) {
-  static const std::vector<const AccessibleParameter*> plain = WithDefault(false);
-  static const std::vector<const AccessibleParameter*> conditional = WithDefault(true);
-  v1::JobConfiguration resolved = given;
+v1::JobConfiguration FillIn(const v1::JobConfiguration& given) {
+  v1::JobConfiguration resolved = Defaults().plain;
   FillDerived(given, resolved);
-  FillDefaults(plain, resolved);
-  while (FillDefaults(conditional, resolved)) {
-    // a default may make another one apply
-  }
+  resolved.MergeFrom(given);
+  FillConditional(resolved);
   if (!given.datasets().has_seed()) {
     resolved.mutable_datasets()->set_seed(resolved.seed());
   }
@@ -162,37 +190,56 @@ bool Apply(const Adjustment& adjustment, v1::JobConfiguration& configuration) {
   return true;
 }
 
-bool HasEqual(const v1::JobConfiguration& a, const Message& b_owner,
-              const AccessibleParameter& parameter) {
-  return IsSet(a, parameter.chain) &&
-         FieldToJson(*OwnerOf(a, parameter.chain), *parameter.chain.back()) ==
-             FieldToJson(b_owner, *parameter.chain.back());
-}
+/// What the source of a value that nobody adjusted depends on.
+struct Layers {
+  Sections configuration;
+  Sections given;
+  std::optional<Sections> base;
+};
 
-/// The source of a value that nobody adjusted.
-ValueSource SourceOf(const AccessibleParameter& parameter, const Message& owner,
-                     const v1::JobConfiguration& configuration, const ResolveOptions& options,
-                     const v1::JobConfiguration& given) {
-  if (IsSet(configuration, parameter.chain)) {
+/// `json`: the value and its default.
+ValueSource SourceOf(const AccessibleParameter& parameter, const Layers& layers,
+                     const std::string& json, const std::string& default_json) {
+  if (layers.configuration.IsSet(parameter)) {
     return ValueSource::kUser;
   }
-  if (IsSet(given, parameter.chain)) {
-    const bool from_base = options.base != nullptr && IsSet(*options.base, parameter.chain);
+  if (layers.given.IsSet(parameter)) {
+    const bool from_base = layers.base && layers.base->IsSet(parameter);
     return from_base ? ValueSource::kTemplate : ValueSource::kProfile;
   }
-  return HasEqual(Defaults(), owner, parameter) ? ValueSource::kDefault : ValueSource::kDerived;
+  return json == default_json ? ValueSource::kDefault : ValueSource::kDerived;
+}
+
+/// Makes sections that hold nothing not set.
+void DropEmptySections(Message& message) {
+  const auto& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (field->is_repeated() || !IsSection(*field)) continue;
+    Message& section = *reflection.MutableMessage(&message, field);
+    DropEmptySections(section);
+    if (section.ByteSizeLong() == 0) reflection.ClearField(&message, field);
+  }
 }
 
 }  // namespace
 
 v1::JobConfiguration Overlay(const v1::JobConfiguration& base, const v1::JobConfiguration& given) {
+  if (base.ByteSizeLong() == 0) {
+    v1::JobConfiguration alone = given;
+    DropEmptySections(alone);
+    return alone;
+  }
   v1::JobConfiguration both = base;
+  const Sections upper(given);
+  const Sections lower(base);
   std::vector<const AccessibleParameter*> from_base;
   for (const AccessibleParameter& parameter : AccessibleParameters()) {
-    if (IsSet(given, parameter.chain)) {
+    if (upper.IsSet(parameter)) {
       Message& owner = MutableOwner(both, parameter.chain);
-      CopyField(*OwnerOf(given, parameter.chain), owner, *parameter.chain.back());
-    } else if (IsSet(base, parameter.chain)) {
+      CopyField(*upper.OwnerOf(parameter), owner, *parameter.chain.back());
+    } else if (lower.IsSet(parameter)) {
       from_base.push_back(&parameter);
     }
   }
@@ -235,19 +282,24 @@ std::vector<ResolvedValue> Explain(const v1::JobConfiguration& configuration,
       adjusted[adjustment.path] = &adjustment;
     }
   }
+  const Sections sections(resolved);
+  const Layers layers{
+      Sections(configuration), Sections(given),
+      options.base == nullptr ? std::nullopt : std::optional<Sections>(*options.base)};
   std::vector<ResolvedValue> values;
-  for (const AccessibleParameter& accessible : AccessibleParameters()) {
-    if (!IsSet(resolved, accessible.chain)) {
+  for (std::size_t i = 0; i < AccessibleParameters().size(); ++i) {
+    const AccessibleParameter& accessible = AccessibleParameters()[i];
+    if (!sections.IsSet(accessible)) {
       continue;
     }
-    const Message& owner = *OwnerOf(resolved, accessible.chain);
     const std::string& path = accessible.parameter->path;
-    ResolvedValue value{path, FieldToJson(owner, *accessible.chain.back()), {}, {}};
+    ResolvedValue value{
+        path, FieldToJson(*sections.OwnerOf(accessible), *accessible.chain.back()), {}, {}};
     if (const auto found = adjusted.find(path); found != adjusted.end()) {
       value.source = ValueSource::kAdjusted;
       value.reason = found->second->reason;
     } else {
-      value.source = SourceOf(accessible, owner, configuration, options, given);
+      value.source = SourceOf(accessible, layers, value.value, Defaults().json[i]);
       value.reason = value.source == ValueSource::kDerived ? ReasonOf(path) : "";
     }
     values.push_back(std::move(value));

@@ -14,33 +14,33 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-bool IsEmptyText(const v1::JobConfiguration& configuration, const AccessibleParameter& parameter) {
+bool IsEmptyText(const Sections& configuration, const AccessibleParameter& parameter) {
   const FieldDescriptor* field = parameter.chain.back();
   if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) {
     return false;
   }
-  const Message* owner = OwnerOf(configuration, parameter.chain);
+  const Message* owner = configuration.OwnerOf(parameter);
   return owner->GetReflection()->GetString(*owner, field).empty();
 }
 
 /// Required parameters, and values that have no effect because their condition does not hold.
 void CheckPresence(const RuleInput& input, std::vector<Finding>& findings) {
+  const Sections given(input.given);
   for (const AccessibleParameter& accessible : AccessibleParameters()) {
     const Parameter& parameter = *accessible.parameter;
     if (!parameter.spec->required() && !accessible.condition) {
       continue;
     }
-    const bool set = IsSet(input.given, accessible.chain);
-    if (parameter.spec->required() && (!set || IsEmptyText(input.given, accessible))) {
+    const bool set = given.IsSet(accessible);
+    if (parameter.spec->required() && (!set || IsEmptyText(given, accessible))) {
       findings.push_back({parameter.path, Severity::kError, "required", "must be given",
                           set ? "\"\"" : "", "a " + TypeName(parameter)});
     }
     if (set && !Holds(input.resolved, accessible.condition)) {
-      findings.push_back(
-          {parameter.path, Severity::kWarning, "no_effect",
-           "has no effect without " + parameter.depends_on,
-           FieldToJson(*OwnerOf(input.given, accessible.chain), *accessible.chain.back()),
-           "nothing, or " + parameter.depends_on});
+      findings.push_back({parameter.path, Severity::kWarning, "no_effect",
+                          "has no effect without " + parameter.depends_on,
+                          FieldToJson(*given.OwnerOf(accessible), *accessible.chain.back()),
+                          "nothing, or " + parameter.depends_on});
     }
   }
 }

@@ -1,10 +1,12 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/struct.pb.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "common/schema/configuration.h"
+#include "common/schema/field_access_internal.h"
 #include "common/schema/reflection_internal.h"
 #include "common/schema/tree_internal.h"
 #include "common/schema/write_internal.h"
@@ -15,7 +17,16 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+/// What JSON writes as it is.
+bool IsPlain(const std::string& text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c >= ' ' && c < 0x7F && c != '"' && c != '\\'; });
+}
+
 std::string Quoted(const std::string& text) {
+  if (IsPlain(text)) {
+    return '"' + text + '"';
+  }
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -169,7 +180,33 @@ class Writer {
   std::string out_;
 };
 
+void Redact(Message& message) {
+  const auto& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (SpecOf(*field).secret()) {
+      if (!reflection.GetString(message, field).empty()) {
+        reflection.SetString(&message, field, std::string(kRedacted));
+      }
+    } else if (!IsSection(*field)) {
+      continue;
+    } else if (!field->is_repeated()) {
+      Redact(*reflection.MutableMessage(&message, field));
+    } else {
+      for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+        Redact(*reflection.MutableRepeatedMessage(&message, field, i));
+      }
+    }
+  }
+}
+
 }  // namespace
+
+v1::JobConfiguration Redacted(v1::JobConfiguration configuration) {
+  Redact(configuration);
+  return configuration;
+}
 
 std::string ToJson(const v1::JobConfiguration& configuration, Secrets secrets) {
   Writer writer(secrets);
@@ -177,12 +214,31 @@ std::string ToJson(const v1::JobConfiguration& configuration, Secrets secrets) {
   return writer.Take();
 }
 
+std::vector<std::string> SetPaths(const v1::JobConfiguration& configuration) {
+  const Sections sections(configuration);
+  std::vector<std::string> paths;
+  for (const AccessibleParameter& accessible : AccessibleParameters()) {
+    if (sections.IsSet(accessible)) paths.push_back(accessible.parameter->path);
+  }
+  return paths;
+}
+
+std::optional<std::string> JsonAt(const v1::JobConfiguration& configuration, std::string_view path,
+                                  Secrets secrets) {
+  const AccessibleParameter* accessible = FindAccessible(path);
+  if (accessible == nullptr || !IsSet(configuration, accessible->chain)) {
+    return std::nullopt;
+  }
+  return FieldToJson(*OwnerOf(configuration, accessible->chain), *accessible->chain.back(),
+                     secrets);
+}
+
 std::string NumberToJson(double value) {
   return std::isfinite(value) ? JsonNumber(value) : "null";
 }
 
-std::string FieldToJson(const Message& message, const FieldDescriptor& field) {
-  Writer writer(Secrets::kRedact);
+std::string FieldToJson(const Message& message, const FieldDescriptor& field, Secrets secrets) {
+  Writer writer(secrets);
   writer.WriteField(message, field);
   return writer.Take();
 }

@@ -5,11 +5,14 @@
 
 #include <string>
 
+#include "common/schema/configuration.h"
+
 namespace lathe::schema {
 
-/// The value of a field that is set; a secret is redacted.
+/// The value of a field that is set.
 std::string FieldToJson(const google::protobuf::Message& message,
-                        const google::protobuf::FieldDescriptor& field);
+                        const google::protobuf::FieldDescriptor& field,
+                        Secrets secrets = Secrets::kRedact);
 
 /// A number; null where JSON has none for it.
 std::string NumberToJson(double value);

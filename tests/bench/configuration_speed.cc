@@ -57,11 +57,18 @@ int Run(const std::filesystem::path& repository) {
   const std::string sectioned_yaml = Text(golden / "dialects/sectioned/dpo_basic.yaml");
   const std::string training_config = Text(golden / "dialects/training_config/adapter_page.json");
   const v1::JobConfiguration full = FromJson(json).configuration;
+  // What a person says of a job: the rest is defaults.
+  const std::string small_json = Text(golden / "configurations/good/minimal.json");
+  const v1::JobConfiguration small = FromJson(small_json).configuration;
   const Measured all[] = {
       {"validate full", 50, [&] { Validate(full); }},
       {"resolve full", 0, [&] { Resolve(full); }},
       {"explain full", 0, [&] { Explain(full); }},
       {"write full JSON", 0, [&] { ToJson(full); }},
+      {"read small JSON", 0, [&] { FromJson(small_json); }},
+      {"validate small", 0, [&] { Validate(small); }},
+      {"resolve small", 0, [&] { Resolve(small); }},
+      {"explain small", 0, [&] { Explain(small); }},
       {"import full JSON", 200, [&] { Import(json); }},
       {"import full YAML", 200, [&] { Import(yaml); }},
       {"import sectioned JSON", 200, [&] { Import(sectioned_json); }},
