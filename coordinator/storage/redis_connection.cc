@@ -83,6 +83,23 @@ Result<std::vector<Result<RedisReply>>> RedisConnection::Pipeline(
   return Exchange(commands);
 }
 
+Status RedisConnection::Transaction(const std::vector<RedisCommand>& commands) {
+  std::vector<RedisCommand> framed = {{"MULTI"}};
+  framed.insert(framed.end(), commands.begin(), commands.end());
+  framed.push_back({"EXEC"});
+  LATHE_ASSIGN_OR_RETURN(auto replies, Pipeline(framed));
+  // A command that isn't even queued tells why; EXEC then only says that one was not.
+  for (auto& reply : replies) {
+    if (!reply) return Failure(reply.error());
+  }
+  const redisReply& results = **replies.back();
+  for (std::size_t i = 0; i < results.elements; ++i) {
+    const redisReply& result = *results.element[i];
+    if (result.type == REDIS_REPLY_ERROR) return Failure(ReplyError(Text(result)));
+  }
+  return {};
+}
+
 Status RedisConnection::Connect() {
   const timeval limit = ToTimeval(options_.connect_timeout);
   context_.reset(options_.unix_socket.empty()

@@ -34,6 +34,10 @@ class RedisConnection {
   Result<RedisReply> Call(const RedisCommand& command);
   /// In one round trip; one result a command. The outer error: nothing is known of any of them.
   Result<std::vector<Result<RedisReply>>> Pipeline(const std::vector<RedisCommand>& commands);
+  /// As one transaction in one round trip: the server runs them in one go and so syncs its file
+  /// once, where a pipeline that arrives in pieces costs a sync each. The first error; what follows
+  /// it may have been run.
+  Status Transaction(const std::vector<RedisCommand>& commands);
 
  private:
   struct FreeContext {

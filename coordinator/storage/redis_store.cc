@@ -142,11 +142,9 @@ Status RedisStore::Commit(std::span<const core::Commit> commits) {
     if (!commit.Empty()) commands.push_back(CommitCommand(keys_, epoch_, commit));
   }
   if (commands.empty()) return {};
-  LATHE_ASSIGN_OR_RETURN(auto replies, control_.Pipeline(commands));
   // What follows a refused commit is refused as a gap: the first error tells why.
-  for (auto& reply : replies) {
-    if (!reply) return Failure(reply.error().WithContext("commit"));
-  }
+  const Status status = control_.Transaction(commands);
+  if (!status) return Failure(status.error().WithContext("commit"));
   return {};
 }
 

@@ -34,12 +34,19 @@ core::Commit OneJob(std::uint64_t sequence, const std::string& id) {
   return commit;
 }
 
-/// Talks to the server past the store.
-void Send(const testing::RedisServer& server, const char* command) {
+/// Talks to the server past the store; the text of the answer.
+std::string Ask(const testing::RedisServer& server, const char* command) {
   redisContext* context = redisConnectUnix(server.socket().c_str());
-  ASSERT_EQ(context->err, 0);
-  freeReplyObject(redisCommand(context, command));
+  EXPECT_EQ(context->err, 0);
+  auto* reply = static_cast<redisReply*>(redisCommand(context, command));
+  std::string text = reply->str == nullptr ? "" : std::string(reply->str, reply->len);
+  freeReplyObject(reply);
   redisFree(context);
+  return text;
+}
+
+void Send(const testing::RedisServer& server, const char* command) {
+  static_cast<void>(Ask(server, command));
 }
 
 TEST(RedisUrl, ReadsBothKinds) {
@@ -75,6 +82,18 @@ TEST(RedisStore, SurvivesAKilledServerAndKeepsWhatWasCommitted) {
   ASSERT_TRUE(server->Restart());
   ASSERT_TRUE(store->Commit({&second, 1}));
   EXPECT_THAT(store->Load()->jobs, SizeIs(2));
+}
+
+// A pipeline arrives in pieces, each of which would be written and synced for itself.
+TEST(RedisStore, CommitsAGroupInOneTransaction) {
+  const auto server = StartServer();
+  const auto store = OpenRedisStore(OptionsFor(*server)).value();
+  ASSERT_TRUE(store->AcquireLeadership("a", std::chrono::hours(1)));
+  std::vector<core::Commit> group;
+  for (std::uint64_t i = 1; i <= 500; ++i) group.push_back(OneJob(i, "job-" + std::to_string(i)));
+  ASSERT_TRUE(store->Commit(group));
+  EXPECT_THAT(store->Load()->jobs, SizeIs(500));
+  EXPECT_THAT(Ask(*server, "INFO commandstats"), HasSubstr("cmdstat_exec:calls=1,"));
 }
 
 TEST(RedisStore, SaysThatNobodyAnswers) {
