@@ -58,6 +58,9 @@ v1::JobConfiguration Redacted(v1::JobConfiguration configuration);
 /// Hard ranges, required parameters, what belongs together, and warnings, on a configuration as it
 /// was given (defaults are taken into account). Without an error among the findings it can run.
 std::vector<Finding> Validate(const v1::JobConfiguration& configuration);
+/// The same where Resolve(configuration) is at hand.
+std::vector<Finding> Validate(const v1::JobConfiguration& configuration,
+                              const v1::JobConfiguration& resolved);
 
 /// Every finding on what was read: those of the structure, then Validate's, except where they would
 /// only repeat that a value could not be read. Text that cannot be read at all is not validated.

@@ -75,8 +75,12 @@ std::vector<Finding> AllFindings(const Parsed& parsed) {
 }
 
 std::vector<Finding> Validate(const v1::JobConfiguration& configuration) {
+  return Validate(configuration, Resolve(configuration));
+}
+
+std::vector<Finding> Validate(const v1::JobConfiguration& configuration,
+                              const v1::JobConfiguration& resolved) {
   std::vector<Finding> findings = CheckValues(configuration);
-  const v1::JobConfiguration resolved = Resolve(configuration);
   const RuleInput input{configuration, resolved};
   CheckPresence(input, findings);
   CheckRules(input, findings);

@@ -22,7 +22,7 @@ std::string Text(const grpc::string_ref& text) {
   return {text.data(), text.size()};
 }
 
-std::string UserOf(const grpc::ServerContext& call) {
+std::string UserOf(const grpc::ServerContextBase& call) {
   const auto authenticated = call.auth_context();
   if (authenticated && authenticated->IsPeerAuthenticated()) {
     const auto names = authenticated->FindPropertyValues(kCommonName);
@@ -43,11 +43,11 @@ Result<domain::Caller> MakeCaller(const std::string& user) {
   return domain::Caller{user, {domain::kDefaultProject}, user.starts_with(kServicePrefix)};
 }
 
-Result<domain::Caller> CallerOf(const grpc::ServerContext& call) {
+Result<domain::Caller> CallerOf(const grpc::ServerContextBase& call) {
   return MakeCaller(UserOf(call));
 }
 
-Result<domain::Caller> NamedCallerOf(const grpc::ServerContext& call) {
+Result<domain::Caller> NamedCallerOf(const grpc::ServerContextBase& call) {
   LATHE_ASSIGN_OR_RETURN(domain::Caller caller, CallerOf(call));
   if (!caller.user.empty()) return caller;
   return Failure(Error{ErrorCode::kUnauthenticated,

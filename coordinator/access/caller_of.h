@@ -11,7 +11,7 @@
 #include "common/domain/caller.h"
 
 namespace grpc {
-class ServerContext;
+class ServerContextBase;
 }
 
 namespace lathe::access {
@@ -24,9 +24,9 @@ inline constexpr char kUserMetadata[] = "lathe-user";
 Result<domain::Caller> MakeCaller(const std::string& user);
 
 /// Nobody when the call does not say.
-Result<domain::Caller> CallerOf(const grpc::ServerContext& call);
+Result<domain::Caller> CallerOf(const grpc::ServerContextBase& call);
 
 /// kUnauthenticated, with what to do, when the call does not say who makes it.
-Result<domain::Caller> NamedCallerOf(const grpc::ServerContext& call);
+Result<domain::Caller> NamedCallerOf(const grpc::ServerContextBase& call);
 
 }  // namespace lathe::access

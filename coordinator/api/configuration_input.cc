@@ -75,19 +75,17 @@ LayeredConfiguration Layer(v1::JobConfiguration below, v1::JobConfiguration said
 
 std::vector<v1::ResolvedValue> ExplainValues(const LayeredConfiguration& layers) {
   std::vector<v1::ResolvedValue> values;
-  for (const auto& value : schema::Explain(layers.said, {.base = &layers.below})) {
-    v1::ResolvedValue out;
-    out.set_path(value.path);
-    out.set_value(value.value);
+  std::vector<schema::ResolvedValue> explained =
+      schema::Explain(layers.said, {.base = &layers.below});
+  values.reserve(explained.size());
+  for (schema::ResolvedValue& value : explained) {
+    v1::ResolvedValue& out = values.emplace_back();
+    out.set_path(std::move(value.path));
+    out.set_value(std::move(value.value));
     out.set_source(std::string(schema::ToString(value.source)));
-    out.set_reason(value.reason);
-    values.push_back(std::move(out));
+    if (!value.reason.empty()) out.set_reason(std::move(value.reason));
   }
   return values;
-}
-
-v1::JobConfiguration Redacted(const v1::JobConfiguration& configuration) {
-  return schema::FromJson(schema::ToJson(configuration, schema::Secrets::kRedact)).configuration;
 }
 
 }  // namespace lathe::api

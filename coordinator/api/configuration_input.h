@@ -37,7 +37,4 @@ LayeredConfiguration Layer(v1::JobConfiguration below, v1::JobConfiguration said
 /// Every value that a worker gets, with its source.
 std::vector<v1::ResolvedValue> ExplainValues(const LayeredConfiguration& layers);
 
-/// Secrets redacted.
-v1::JobConfiguration Redacted(const v1::JobConfiguration& configuration);
-
 }  // namespace lathe::api

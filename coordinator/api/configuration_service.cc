@@ -90,11 +90,13 @@ std::vector<Finding> ConfigurationService::CheckForEngine(
   // moment is worth a word.
   for (Finding& finding : findings) finding.severity = Severity::kWarning;
   std::vector<Finding> more;
+  const v1::JobConfiguration resolved = schema::Resolve(configuration);
   if (choice.is_service()) {
-    more = CheckForService(*choice.engine, configuration, earlier);
+    more = CheckForService(*choice.engine, {configuration, resolved}, earlier);
   } else {
     const auto nodes = context_.view.Nodes();
-    more = CheckForCluster(configuration, nodes, TrainersOf(context_, nodes), earlier);
+    more = CheckForCluster({configuration, resolved}, *nodes,
+                           providers::MakeClusterEngines(TrainersOf(context_, *nodes)), earlier);
   }
   findings.insert(findings.end(), std::make_move_iterator(more.begin()),
                   std::make_move_iterator(more.end()));
@@ -124,7 +126,7 @@ Result<v1::ValidateConfigurationResponse> ConfigurationService::Validate(
   response.set_valid(!HasErrors(findings));
   AddFindings(findings, *response.mutable_findings());
   response.set_dialect(std::string(schema::ToString(read.dialect)));
-  *response.mutable_configuration() = Redacted(layers.together);
+  *response.mutable_configuration() = schema::Redacted(layers.together);
   if (response.valid()) {
     for (auto& value : ExplainValues(layers)) *response.add_values() = std::move(value);
   }

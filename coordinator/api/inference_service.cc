@@ -69,7 +69,7 @@ Result<v1::GenerateAssignment> InferenceService::Check(const v1::GenerateRequest
                          FindAdapters(request, FactsOf(context_), refusals));
   const bool by_jobs = !request.job_id().empty() || request.has_composition();
   const std::string& model = request.model().empty() ? adapters.base_model : request.model();
-  auto unknown = CheckBaseModel(model, context_.view.Nodes());
+  auto unknown = CheckBaseModel(model, *context_.view.Nodes());
   // Of jobs that are not there, nobody knows the model.
   if (by_jobs && model.empty()) unknown.reset();
   if (unknown && unknown->severity == Severity::kError) {

@@ -174,12 +174,13 @@ class Finder {
 
 InitAdapter FindInitAdapter(const v1::JobConfiguration& configuration, const FindJob& find_job,
                             const artifacts::BlobStore& blobs) {
+  if (configuration.method().lora_config().init_from().empty()) return {};
   const v1::JobConfiguration resolved = schema::Resolve(configuration);
   const v1::MethodConfiguration& method = resolved.method();
   const std::string& from = method.lora_config().init_from();
   const bool applies =
       method.type() == v1::METHOD_TYPE_LORA || method.type() == v1::METHOD_TYPE_QLORA;
-  if (from.empty() || !applies) return {};
+  if (!applies) return {};
   Finder finder(resolved, blobs);
   if (from.starts_with(kJobScheme)) {
     finder.OfJob(find_job);

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "common/domain/progress_message.h"
+#include "common/schema/configuration.h"
 #include "common/schema/migrate.h"
-#include "coordinator/api/configuration_input.h"
 #include "coordinator/sessions/proto_convert.h"
 
 namespace lathe::api {
@@ -27,11 +27,15 @@ google::protobuf::Timestamp ToTimestamp(Instant time) {
   return out;
 }
 
-Result<v1::Job> ToProto(const domain::Job& job, const std::string& configuration) {
-  const auto stored = schema::ReadStored(configuration, static_cast<int>(job.spec.schema_version));
-  if (!stored) return Failure(stored.error().WithContext("job " + job.id().value()));
+Result<v1::Job> ToProto(const domain::Job& job, const std::string& stored) {
+  auto configuration = schema::ReadStored(stored, static_cast<int>(job.spec.schema_version));
+  if (configuration) return ToProto(job, std::move(*configuration));
+  return Failure(configuration.error().WithContext("job " + job.id().value()));
+}
+
+v1::Job ToProto(const domain::Job& job, v1::JobConfiguration configuration) {
   v1::Job out;
-  *out.mutable_configuration() = Redacted(*stored);
+  *out.mutable_configuration() = schema::Redacted(std::move(configuration));
   out.set_id(job.id().value());
   out.set_name(job.spec.name);
   out.set_state(static_cast<v1::JobState>(job.state));

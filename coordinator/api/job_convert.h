@@ -9,8 +9,10 @@
 
 namespace lathe::api {
 
-/// `configuration` is the stored JSON; secrets are redacted. kDataLoss when it can't be read.
-Result<v1::Job> ToProto(const domain::Job& job, const std::string& configuration);
+/// Secrets of the configuration are redacted.
+v1::Job ToProto(const domain::Job& job, v1::JobConfiguration configuration);
+/// `stored` is the stored configuration's JSON. kDataLoss when it can't be read.
+Result<v1::Job> ToProto(const domain::Job& job, const std::string& stored);
 v1::JobEvent ToProto(const storage::StoredEvent& event);
 v1::Node ToProto(const runtime::NodeView& node);
 

@@ -6,7 +6,6 @@
 #include "coordinator/api/model_names.h"
 #include "coordinator/providers/capabilities.h"
 #include "coordinator/providers/check.h"
-#include "coordinator/providers/cluster.h"
 
 namespace lathe::api {
 namespace {
@@ -75,16 +74,16 @@ domain::ResourceRequest ResourcesFor(const v1::JobConfiguration& configuration,
   return request;
 }
 
-std::vector<Finding> CheckForCluster(const v1::JobConfiguration& configuration,
+std::vector<Finding> CheckForCluster(const CheckedConfiguration& configuration,
                                      const std::vector<runtime::NodeView>& nodes,
-                                     const std::vector<v1::TrainerCapabilities>& trainers,
+                                     const providers::ClusterEngines& cluster,
                                      const std::vector<Finding>& earlier) {
-  const bool on_gpu = ResourcesFor(configuration, nodes).gpus > 0;
-  const providers::Engine cluster = providers::ClusterEngine(trainers, on_gpu ? "cuda" : "cpu");
-  std::vector<Finding> findings = providers::CheckEngine(cluster, configuration);
+  const bool on_gpu = ResourcesFor(configuration.given, nodes).gpus > 0;
+  std::vector<Finding> findings = providers::CheckEngine(
+      on_gpu ? cluster.cuda : cluster.cpu, configuration.given, configuration.resolved);
   std::erase_if(findings, [&](const Finding& finding) { return IsSaid(finding, earlier); });
-  if (configuration.model().has_base_model()) {
-    if (auto finding = CheckBaseModel(configuration.model().base_model(), nodes)) {
+  if (configuration.given.model().has_base_model()) {
+    if (auto finding = CheckBaseModel(configuration.given.model().base_model(), nodes)) {
       findings.push_back(std::move(*finding));
     }
   }
@@ -92,9 +91,10 @@ std::vector<Finding> CheckForCluster(const v1::JobConfiguration& configuration,
 }
 
 std::vector<Finding> CheckForService(const providers::Engine& engine,
-                                     const v1::JobConfiguration& configuration,
+                                     const CheckedConfiguration& configuration,
                                      const std::vector<Finding>& earlier) {
-  std::vector<Finding> findings = providers::CheckEngine(engine, configuration);
+  std::vector<Finding> findings =
+      providers::CheckEngine(engine, configuration.given, configuration.resolved);
   std::erase_if(findings, [&](const Finding& finding) {
     // Whether it can start is an error here and said by ChooseEngine.
     return finding.code == kCannotStart || IsSaid(finding, earlier);

@@ -7,11 +7,11 @@
 
 #include "common/base/error.h"
 #include "common/domain/resources.h"
+#include "coordinator/providers/cluster.h"
 #include "coordinator/providers/engine.h"
 #include "coordinator/providers/settings.h"
 #include "coordinator/runtime/view.h"
 #include "lathe/v1/job_configuration.pb.h"
-#include "lathe/v1/worker_service.pb.h"
 
 namespace lathe::api {
 
@@ -32,17 +32,23 @@ EngineChoice ChooseEngine(const std::string& id, const providers::Settings* sett
 domain::ResourceRequest ResourcesFor(const v1::JobConfiguration& configuration,
                                      const std::vector<runtime::NodeView>& nodes);
 
+/// A configuration as it was given, and schema::Resolve of it.
+struct CheckedConfiguration {
+  const v1::JobConfiguration& given;
+  const v1::JobConfiguration& resolved;
+};
+
 /// What this cluster says, by what the trainers of its nodes tell of themselves and the base models
 /// that nodes have; without what stands in `earlier` of the same parameters.
-std::vector<Finding> CheckForCluster(const v1::JobConfiguration& configuration,
+std::vector<Finding> CheckForCluster(const CheckedConfiguration& configuration,
                                      const std::vector<runtime::NodeView>& nodes,
-                                     const std::vector<v1::TrainerCapabilities>& trainers,
+                                     const providers::ClusterEngines& cluster,
                                      const std::vector<Finding>& earlier);
 
 /// What a service says of the configuration, without what stands in `earlier` of the same
 /// parameters.
 std::vector<Finding> CheckForService(const providers::Engine& engine,
-                                     const v1::JobConfiguration& configuration,
+                                     const CheckedConfiguration& configuration,
                                      const std::vector<Finding>& earlier);
 
 }  // namespace lathe::api

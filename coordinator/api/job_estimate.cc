@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/schema/configuration.h"
 #include "coordinator/estimation/estimation.h"
 
 namespace lathe::api {
@@ -25,7 +24,8 @@ std::vector<estimation::Candidate> CandidatesFor(const Context& context,
 
 }  // namespace
 
-std::optional<JobEstimate> EstimateJob(const Context& context, const Submission& submission) {
+std::optional<JobEstimate> EstimateJob(const Context& context, const Submission& submission,
+                                       const std::vector<runtime::NodeView>& nodes) {
   const domain::JobSpec& spec = submission.spec;
   // What a service takes for a job, it does not tell beforehand.
   if (!spec.engine.empty()) return std::nullopt;
@@ -36,17 +36,15 @@ std::optional<JobEstimate> EstimateJob(const Context& context, const Submission&
   if (spec.validation) {
     if (const auto sample = context.samples.Of(spec.validation->sha256)) validation = *sample;
   }
-  const v1::JobConfiguration resolved = schema::FromJson(submission.resolved).configuration;
-  const std::vector<runtime::NodeView> nodes = context.view.Nodes();
   return JobEstimate{
-      .estimate = estimation::MakeEstimate({.resolved = resolved,
+      .estimate = estimation::MakeEstimate({.resolved = submission.resolved,
                                             .shape = *shape,
                                             .resources = spec.resources,
                                             .candidates = CandidatesFor(context, nodes, spec),
                                             .training = *training,
                                             .validation = validation,
                                             .prices = context.prices}),
-      .warnings = estimation::CheckFit(resolved, *shape, *training)};
+      .warnings = estimation::CheckFit(submission.resolved, *shape, *training)};
 }
 
 }  // namespace lathe::api

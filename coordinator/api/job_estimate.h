@@ -17,6 +17,7 @@ struct JobEstimate {
 };
 
 /// nullopt while no worker has told the shape of the job's base model, and for other engines.
-std::optional<JobEstimate> EstimateJob(const Context& context, const Submission& submission);
+std::optional<JobEstimate> EstimateJob(const Context& context, const Submission& submission,
+                                       const std::vector<runtime::NodeView>& nodes);
 
 }  // namespace lathe::api

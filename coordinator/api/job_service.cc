@@ -1,16 +1,17 @@
 #include "coordinator/api/job_service.h"
 
+#include <algorithm>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "common/rpc/status.h"
+#include "common/schema/configuration.h"
 #include "coordinator/access/caller_of.h"
 #include "coordinator/api/event_stream.h"
 #include "coordinator/api/job_convert.h"
 #include "coordinator/api/job_estimate.h"
 #include "coordinator/api/page_token.h"
-#include "coordinator/api/submission.h"
-#include "coordinator/api/trainer_facts.h"
 
 namespace lathe::api {
 namespace {
@@ -18,6 +19,10 @@ namespace {
 constexpr std::uint32_t kDefaultPage = 100;
 constexpr std::uint32_t kLargestPage = 1000;
 constexpr std::size_t kMaxCancelReason = 500;
+/// Some of them may be waiting for the store to read a saved configuration.
+constexpr std::size_t kLeastLanes = 4;
+/// As many as the loop's queue takes.
+constexpr std::size_t kMostSubmissions = 16'384;
 
 grpc::Status ToGrpc(const Status& status) {
   return status ? grpc::Status::OK : rpc::ToStatus(status.error());
@@ -25,57 +30,107 @@ grpc::Status ToGrpc(const Status& status) {
 
 }  // namespace
 
-grpc::Status JobService::CreateJob(grpc::ServerContext* call, const v1::CreateJobRequest* request,
-                                   v1::CreateJobResponse* response) {
-  return ToGrpc(Create(*call, *request, *response));
+struct JobService::Creation {
+  const grpc::CallbackServerContext& call;
+  const v1::CreateJobRequest& request;
+  v1::CreateJobResponse& response;
+  grpc::ServerUnaryReactor& reactor;
+  Submission submission = {};
+  Result<domain::Job> job = {};
+};
+
+JobService::JobService(const Context& context)
+    : context_(context),
+      abilities_(context),
+      lanes_(std::max(kLeastLanes, std::size_t{std::thread::hardware_concurrency()}),
+             kMostSubmissions) {}
+
+grpc::ServerUnaryReactor* JobService::CreateJob(grpc::CallbackServerContext* call,
+                                                const v1::CreateJobRequest* request,
+                                                v1::CreateJobResponse* response) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  const auto creation = std::make_shared<Creation>(Creation{*call, *request, *response, *reactor});
+  if (!lanes_.Begin([this, creation] { Create(creation); })) {
+    reactor->Finish(rpc::ToStatus(
+        Error{ErrorCode::kUnavailable,
+              "the coordinator has more submissions to check than it keeps; try again shortly.",
+              {}}));
+  }
+  return reactor;
 }
 
-Status JobService::Create(const grpc::ServerContext& call, const v1::CreateJobRequest& request,
-                          v1::CreateJobResponse& response) {
+void JobService::Create(const std::shared_ptr<Creation>& creation) {
+  if (const Status checked = Check(*creation); !checked) {
+    return creation->reactor.Finish(ToGrpc(checked));
+  }
+  if (creation->request.validate_only()) {
+    creation->job->spec = creation->submission.spec;
+    creation->job->spec.id = domain::JobId();
+    return creation->reactor.Finish(ToGrpc(Answer(*creation)));
+  }
+  const auto submitted = [&](core::Ticket ticket) {
+    Submission& submission = creation->submission;
+    return core::JobSubmitted{ticket, submission.spec, std::move(submission.configuration),
+                              submission.used};
+  };
+  context_.loop.Call(submitted, [this, creation](Result<domain::Job> job) {
+    creation->job = std::move(job);
+    lanes_.GoOn([this, creation] { creation->reactor.Finish(ToGrpc(Answer(*creation))); });
+  });
+}
+
+/// Fills in all of the response but the job.
+Status JobService::Check(Creation& creation) {
+  const v1::CreateJobRequest& request = creation.request;
+  v1::CreateJobResponse& response = creation.response;
   std::optional<resources::UsableConfiguration> saved;
-  LATHE_ASSIGN_OR_RETURN(const auto caller, access::CallerOf(call));
+  LATHE_ASSIGN_OR_RETURN(const auto caller, access::CallerOf(creation.call));
   if (request.has_saved_configuration()) {
-    LATHE_ASSIGN_OR_RETURN(const auto named, access::NamedCallerOf(call));
+    LATHE_ASSIGN_OR_RETURN(const auto named, access::NamedCallerOf(creation.call));
     LATHE_ASSIGN_OR_RETURN(saved, context_.library.GetForUse(named, request.saved_configuration()));
   }
   std::optional<SourceJob> source;
   if (!request.source_job().empty()) {
     LATHE_ASSIGN_OR_RETURN(source, ReadSourceJob(context_, request.source_job(), caller.user));
   }
-  const auto nodes = context_.view.Nodes();
+  const runtime::NodesPtr nodes = context_.view.Nodes();
+  const ClusterAbilities::Engines cluster = abilities_.Of(nodes);
   LATHE_ASSIGN_OR_RETURN(Submission submission,
                          CheckSubmission({.request = request,
                                           .saved = saved ? &*saved : nullptr,
                                           .owner = caller.user,
-                                          .trainers = TrainersOf(context_, nodes),
+                                          .cluster = cluster.get(),
                                           .source = source ? &*source : nullptr,
                                           .engines = &context_.engines},
-                                         nodes, context_.blobs, context_.keyring,
+                                         *nodes, context_.blobs, context_.keyring,
                                          [&](const auto& id) { return context_.view.Job(id); }));
   for (const Finding& warning : submission.warnings) {
     *response.add_findings() = rpc::ToProto(warning);
   }
-  if (auto estimated = EstimateJob(context_, submission)) {
+  if (auto estimated = EstimateJob(context_, submission, *nodes)) {
     *response.mutable_estimate() = std::move(estimated->estimate);
     for (const Finding& warning : estimated->warnings) {
       *response.add_findings() = rpc::ToProto(warning);
     }
   }
-  response.set_resolved_configuration_json(submission.resolved);
-  for (auto& value : submission.values) *response.add_values() = std::move(value);
-  domain::Job job;
-  job.spec = submission.spec;
-  if (request.validate_only()) {
-    job.spec.id = domain::JobId();
-  } else {
-    LATHE_ASSIGN_OR_RETURN(job, context_.loop.Call([&](core::Ticket ticket) {
-      return core::JobSubmitted{ticket, submission.spec, submission.configuration, submission.used};
-    }));
+  if (!request.brief()) {
+    response.set_resolved_configuration_json(
+        schema::ToJson(submission.resolved, schema::Secrets::kRedact));
   }
-  // A repeated request gets the first one's job. What that was made from may have changed since.
-  const bool same = job.spec.configuration_hash == submission.spec.configuration_hash;
-  LATHE_ASSIGN_OR_RETURN(*response.mutable_job(),
-                         same ? ToProto(job, submission.configuration) : Show(job));
+  for (auto& value : submission.values) *response.add_values() = std::move(value);
+  creation.submission = std::move(submission);
+  return {};
+}
+
+/// A repeated request gets the first one's job. What that was made from may have changed since.
+Status JobService::Answer(Creation& creation) const {
+  LATHE_ASSIGN_OR_RETURN(const domain::Job job, std::move(creation.job));
+  const Submission& submission = creation.submission;
+  if (job.spec.configuration_hash == submission.spec.configuration_hash) {
+    *creation.response.mutable_job() = ToProto(job, submission.given);
+    return {};
+  }
+  LATHE_ASSIGN_OR_RETURN(*creation.response.mutable_job(), Show(job));
   return {};
 }
 

@@ -1,18 +1,26 @@
 #pragma once
 // Jobs for users. Unary calls answer from the view or through the loop; the streams hold a thread
-// each, bounded by the view's limit of watches. Thread-safe.
+// each, bounded by the view's limit of watches. A submission waits for the store without a thread:
+// thousands may share one fsync. Thread-safe.
+
+#include <memory>
 
 #include "coordinator/api/context.h"
+#include "coordinator/api/submission.h"
+#include "coordinator/api/trainer_facts.h"
+#include "coordinator/runtime/lanes.h"
 #include "lathe/v1/job_service.grpc.pb.h"
 
 namespace lathe::api {
 
-class JobService final : public v1::JobService::Service {
+class JobService final
+    : public v1::JobService::WithCallbackMethod_CreateJob<v1::JobService::Service> {
  public:
-  explicit JobService(const Context& context) : context_(context) {}
+  explicit JobService(const Context& context);
 
-  grpc::Status CreateJob(grpc::ServerContext* call, const v1::CreateJobRequest* request,
-                         v1::CreateJobResponse* response) override;
+  grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* call,
+                                      const v1::CreateJobRequest* request,
+                                      v1::CreateJobResponse* response) override;
   grpc::Status GetJob(grpc::ServerContext* call, const v1::GetJobRequest* request,
                       v1::Job* response) override;
   grpc::Status ListJobs(grpc::ServerContext* call, const v1::ListJobsRequest* request,
@@ -25,8 +33,13 @@ class JobService final : public v1::JobService::Service {
                                grpc::ServerWriter<v1::JobEvent>* stream) override;
 
  private:
-  Status Create(const grpc::ServerContext& call, const v1::CreateJobRequest& request,
-                v1::CreateJobResponse& response);
+  /// A call of CreateJob on its way, its submission once that is checked, its job once it is
+  /// stored.
+  struct Creation;
+
+  void Create(const std::shared_ptr<Creation>& creation);
+  Status Check(Creation& creation);
+  Status Answer(Creation& creation) const;
   Status List(const v1::ListJobsRequest& request, v1::ListJobsResponse& response);
   Status Watch(grpc::ServerContext& call, const domain::JobId& id,
                grpc::ServerWriter<v1::Job>& stream);
@@ -34,6 +47,8 @@ class JobService final : public v1::JobService::Service {
   Result<runtime::JobPtr> Find(const std::string& id) const;
 
   const Context context_;
+  ClusterAbilities abilities_;
+  runtime::Lanes lanes_;  // last: what it still does may use all the others
 };
 
 }  // namespace lathe::api

@@ -1,5 +1,6 @@
 #include "coordinator/api/model_names.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -18,6 +19,11 @@ std::string Join(const std::vector<std::string>& words) {
 
 std::optional<Finding> CheckBaseModel(const std::string& model,
                                       const std::vector<runtime::NodeView>& nodes) {
+  const bool found = std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) {
+    const std::vector<std::string>& models = node.node.description.models;
+    return std::find(models.begin(), models.end(), model) != models.end();
+  });
+  if (found) return std::nullopt;
   const std::string given =
       nlohmann::json(model).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (nodes.empty()) {
@@ -33,7 +39,6 @@ std::optional<Finding> CheckBaseModel(const std::string& model,
   for (const runtime::NodeView& node : nodes) {
     known.insert(node.node.description.models.begin(), node.node.description.models.end());
   }
-  if (known.contains(model)) return std::nullopt;
   const std::vector<std::string> names(known.begin(), known.end());
   const std::string closest = schema::Nearest(model, names);
   std::string message = "No node has the base model " + given + ".";

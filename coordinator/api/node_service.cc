@@ -8,7 +8,8 @@ namespace lathe::api {
 grpc::Status NodeService::ListNodes(grpc::ServerContext*, const v1::ListNodesRequest*,
                                     v1::ListNodesResponse* response) {
   response->set_coordinator_version(Version());
-  for (const runtime::NodeView& view : context_.view.Nodes()) {
+  const runtime::NodesPtr nodes = context_.view.Nodes();
+  for (const runtime::NodeView& view : *nodes) {
     v1::Node& node = *response->add_nodes();
     node = ToProto(view);
     // Heartbeats are not stored; the stream knows the last one.

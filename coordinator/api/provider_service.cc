@@ -40,9 +40,9 @@ grpc::Status Answer(Result<v1::ProviderJob> job, v1::ProviderJob* response) {
 v1::ProviderCapabilities ProviderService::Describe(const providers::Engine& described) const {
   const auto nodes = context_.view.Nodes();
   const providers::Engine engine = described.is_cluster()
-                                       ? providers::ClusterEngine(TrainersOf(context_, nodes), "")
+                                       ? providers::ClusterEngine(TrainersOf(context_, *nodes), "")
                                        : described;
-  providers::Surroundings surroundings = Look(nodes);
+  providers::Surroundings surroundings = Look(*nodes);
   surroundings.has_key = !providers::AccessOf(context_.engines, engine).api_key.empty();
   return ToProto(engine, providers::DescribeCapabilities(engine, surroundings));
 }
@@ -76,7 +76,7 @@ Status ProviderService::Translate(const v1::TranslateConfigurationRequest& reque
   LATHE_ASSIGN_OR_RETURN(const providers::Engine* engine,
                          providers::FindEngine(request.provider()));
   const providers::Engine cluster =
-      providers::ClusterEngine(TrainersOf(context_, context_.view.Nodes()), "");
+      providers::ClusterEngine(TrainersOf(context_, *context_.view.Nodes()), "");
   if (engine->is_cluster()) engine = &cluster;
   LATHE_ASSIGN_OR_RETURN(
       schema::Parsed parsed,
@@ -86,7 +86,7 @@ Status ProviderService::Translate(const v1::TranslateConfigurationRequest& reque
   auto& datasets = *parsed.configuration.mutable_datasets();
   if (!datasets.has_training_file_id()) datasets.set_training_file_id("given at submission");
   LATHE_RETURN_IF_ERROR(CheckFor(*engine, parsed, *response.mutable_findings()));
-  const v1::JobConfiguration shown = Redacted(parsed.configuration);
+  const v1::JobConfiguration shown = schema::Redacted(parsed.configuration);
   const std::string base_url = providers::AccessOf(context_.engines, *engine).base_url;
   for (const providers::EngineRequest& step : providers::Translate(*engine, shown)) {
     *response.add_requests() = ToProto(step, base_url);

@@ -96,15 +96,17 @@ class Checker {
     return layers;
   }
 
-  void CheckValues(const v1::JobConfiguration& configuration, const EngineChoice& choice,
-                   const std::vector<v1::TrainerCapabilities>& trainers) {
+  void CheckValues(const CheckedConfiguration& configuration, const EngineChoice& choice,
+                   const providers::ClusterEngines* cluster) {
     Append(choice.findings);
-    Append(schema::Validate(configuration));
+    Append(schema::Validate(configuration.given, configuration.resolved));
     if (choice.engine == nullptr) return;
     if (choice.is_service()) {
       return Append(CheckForService(*choice.engine, configuration, findings_));
     }
-    Append(CheckForCluster(configuration, nodes_, trainers, findings_));
+    static const providers::ClusterEngines built_in = providers::MakeClusterEngines({});
+    Append(CheckForCluster(configuration, nodes_, cluster == nullptr ? built_in : *cluster,
+                           findings_));
   }
 
   std::optional<domain::Blob> FindDataset(const char* path, const std::string& id) {
@@ -181,8 +183,9 @@ Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
   const v1::JobConfiguration& configuration = layers.together;
   // Values are looked at even when the structure is wrong elsewhere: all findings at once.
   const EngineChoice choice = ChooseEngine(request.provider(), submitted.engines);
-  checker.CheckValues(configuration, choice, submitted.trainers);
   Submission out;
+  out.resolved = schema::Resolve(configuration);
+  checker.CheckValues({configuration, out.resolved}, choice, submitted.cluster);
   const auto& datasets = configuration.datasets();
   if (datasets.has_training_file_id()) {
     out.spec.train = checker.FindDataset("datasets.trainingFileId", datasets.training_file_id())
@@ -210,8 +213,8 @@ Result<Submission> CheckSubmission(const SubmissionRequest& submitted,
   }
   out.warnings = std::move(checker.findings());
   out.configuration = schema::ToJson(*sealed);
-  out.resolved = schema::ToJson(schema::Resolve(configuration), schema::Secrets::kRedact);
-  out.values = ExplainValues(layers);
+  out.given = std::move(*sealed);
+  if (!request.brief()) out.values = ExplainValues(layers);
   if (submitted.saved != nullptr) {
     out.used = core::UsedResource{resources::kSavedConfigurationKind, submitted.saved->key};
   }

@@ -13,19 +13,20 @@
 #include "coordinator/api/init_adapter.h"
 #include "coordinator/api/source_job.h"
 #include "coordinator/core/events.h"
+#include "coordinator/providers/cluster.h"
 #include "coordinator/providers/settings.h"
 #include "coordinator/resources/configuration_library.h"
 #include "coordinator/runtime/view.h"
 #include "lathe/v1/job_service.pb.h"
-#include "lathe/v1/worker_service.pb.h"
 
 namespace lathe::api {
 
 struct Submission {
-  domain::JobSpec spec;       ///< with a new id
-  std::string configuration;  ///< JSON as given, secrets sealed; what the spec's hash names
-  std::string resolved;       ///< JSON with every default, secrets redacted
-  std::vector<v1::ResolvedValue> values;
+  domain::JobSpec spec;           ///< with a new id
+  std::string configuration;      ///< JSON as given, secrets sealed; what the spec's hash names
+  v1::JobConfiguration given;     ///< the same as a message
+  v1::JobConfiguration resolved;  ///< with every default
+  std::vector<v1::ResolvedValue> values;  ///< none where the answer is to be brief
   std::vector<Finding> warnings;
   std::optional<core::UsedResource> used;  ///< the saved configuration that it was made from
 };
@@ -36,8 +37,8 @@ struct SubmissionRequest {
   const v1::CreateJobRequest& request;
   const resources::UsableConfiguration* saved = nullptr;
   std::string owner;
-  /// What the trainers of the nodes tell of themselves.
-  std::vector<v1::TrainerCapabilities> trainers = {};
+  /// What this cluster can do; null: what the built-in description says.
+  const providers::ClusterEngines* cluster = nullptr;
   const SourceJob* source = nullptr;
   const providers::Settings* engines = nullptr;
 };

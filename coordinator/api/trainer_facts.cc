@@ -14,4 +14,16 @@ std::vector<v1::TrainerCapabilities> TrainersOf(const Context& context,
   return trainers;
 }
 
+ClusterAbilities::Engines ClusterAbilities::Of(const runtime::NodesPtr& nodes) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t revision = context_.sessions.facts().revision();
+  if (!engines_ || nodes != nodes_ || revision != revision_) {
+    engines_ = std::make_shared<const providers::ClusterEngines>(
+        providers::MakeClusterEngines(TrainersOf(context_, *nodes)));
+    nodes_ = nodes;
+    revision_ = revision;
+  }
+  return engines_;
+}
+
 }  // namespace lathe::api

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "common/schema/configuration.h"
 #include "common/schema/suggest.h"
@@ -32,8 +33,7 @@ std::string Number(double value) {
 /// Collects what one engine finds in one configuration.
 class Checker {
  public:
-  Checker(const Engine& engine, const v1::JobConfiguration& configuration)
-      : engine_(engine), view_(configuration) {}
+  Checker(const Engine& engine, PlanView view) : engine_(engine), view_(std::move(view)) {}
 
   std::vector<Finding> Run() {
     if (!engine_.can_start) Warn("provider", "cannot_start", engine_.reason);
@@ -63,8 +63,8 @@ class Checker {
   }
 
   void CheckModel() {
-    const Json* model = view_.Given("model.baseModel");
-    if (model == nullptr || !model->is_string() || engine_.models.empty()) return;
+    const std::optional<Json> model = view_.Given("model.baseModel");
+    if (!model || !model->is_string() || engine_.models.empty()) return;
     const auto name = model->get<std::string>();
     const bool known =
         std::any_of(engine_.models.begin(), engine_.models.end(), [&](const std::string& listed) {
@@ -75,7 +75,7 @@ class Checker {
     Add("model.baseModel", Severity::kWarning, "unlisted_model",
         engine_.title + " was not known to fine-tune " + name + " when its list was made" +
             schema::DidYouMean(name, engine_.models) + ".",
-        model,
+        &*model,
         engine_.models.size() <= kMostListed
             ? "one of: " + Join(engine_.models) + ", or a newer one"
             : "one that `lathe provider capabilities " + engine_.id + "` lists, or a newer one");
@@ -83,19 +83,19 @@ class Checker {
 
   void CheckAccepted() {
     for (const auto& [path, tokens] : engine_.accepts) {
-      const Json* value = view_.Resolved(path);
-      if (value == nullptr || !value->is_string() || Contains(tokens, value->get<std::string>())) {
+      const std::optional<Json> value = view_.Resolved(path);
+      if (!value || !value->is_string() || Contains(tokens, value->get<std::string>())) {
         continue;
       }
       Fail(path, "unsupported_by_engine",
-           engine_.title + " does not do " + path + " " + value->get<std::string>() + ".", value,
+           engine_.title + " does not do " + path + " " + value->get<std::string>() + ".", &*value,
            "one of: " + Join(tokens));
     }
   }
 
   void CheckOptimizations() {
-    const Json* enabled = view_.Given("optimizations.enabled");
-    if (enabled == nullptr) return;
+    const std::optional<Json> enabled = view_.Given("optimizations.enabled");
+    if (!enabled) return;
     for (const Json& token : *enabled) {
       if (Contains(engine_.optimizations, token.get<std::string>())) continue;
       if (engine_.is_cluster()) {
@@ -112,8 +112,8 @@ class Checker {
 
   void CheckRanges() {
     for (const auto& [path, range] : engine_.ranges) {
-      const Json* value = view_.Resolved(path);
-      if (value == nullptr || !value->is_number()) continue;
+      const std::optional<Json> value = view_.Resolved(path);
+      if (!value || !value->is_number()) continue;
       const double number = value->get<double>();
       const bool low = range.min && number < *range.min;
       const bool high =
@@ -123,14 +123,14 @@ class Checker {
           low ? "at least " + Number(*range.min)
               : (range.exclusive_max ? "less than " : "at most ") + Number(*range.max);
       Fail(path, "out_of_range_of_engine",
-           path + " must be " + expected + " for " + engine_.title + ".", value, expected);
+           path + " must be " + expected + " for " + engine_.title + ".", &*value, expected);
     }
     for (const auto& [path, length] : engine_.lengths) {
-      const Json* value = view_.Given(path);
-      if (value == nullptr || value->get<std::string>().size() <= length) continue;
+      const std::optional<Json> value = view_.Given(path);
+      if (!value || value->get<std::string>().size() <= length) continue;
       const std::string expected = "at most " + std::to_string(length) + " characters";
-      Fail(path, "too_long", path + " may have " + expected + " for " + engine_.title + ".", value,
-           expected);
+      Fail(path, "too_long", path + " may have " + expected + " for " + engine_.title + ".",
+           &*value, expected);
     }
   }
 
@@ -147,16 +147,16 @@ class Checker {
   }
 
   void CheckCustom() {
-    const Json* given = view_.Custom(engine_.id);
-    if (given != nullptr && !given->is_object()) {
+    const std::optional<Json> given = view_.Custom(engine_.id);
+    if (given && !given->is_object()) {
       return Fail("metadata." + engine_.id, "wrong_type",
-                  "metadata." + engine_.id + " must be an object of custom parameters.", given,
+                  "metadata." + engine_.id + " must be an object of custom parameters.", &*given,
                   "an object");
     }
     std::vector<std::string> names;
     for (const CustomParameter& parameter : engine_.custom) {
       names.push_back(parameter.name);
-      const bool set = given != nullptr && given->contains(parameter.name);
+      const bool set = given && given->contains(parameter.name);
       if (set) {
         CheckCustomValue(parameter, given->at(parameter.name));
       } else if (parameter.required) {
@@ -165,7 +165,7 @@ class Checker {
              nullptr, "set");
       }
     }
-    if (given == nullptr) return;
+    if (!given) return;
     for (const auto& [name, value] : given->items()) {
       if (Contains(names, name)) continue;
       Fail(CustomPath(name), "unknown_key",
@@ -223,8 +223,7 @@ class Checker {
   void CheckLeftOut() {
     for (const std::string& path : view_.set_paths()) {
       if (IsUsed(path)) continue;
-      const Json* given = view_.Given(path);
-      if (engine_.is_cluster() && given != nullptr && *given == false) continue;
+      if (engine_.is_cluster() && view_.Given(path) == Json(false)) continue;
       const auto note = engine_.notes.find(path);
       Warn(path, "left_out",
            engine_.title + (engine_.is_cluster() ? " makes no use of " : " has no place for ") +
@@ -241,7 +240,12 @@ class Checker {
 }  // namespace
 
 std::vector<Finding> CheckEngine(const Engine& engine, const v1::JobConfiguration& configuration) {
-  return Checker(engine, configuration).Run();
+  return Checker(engine, PlanView(configuration)).Run();
+}
+
+std::vector<Finding> CheckEngine(const Engine& engine, const v1::JobConfiguration& configuration,
+                                 const v1::JobConfiguration& resolved) {
+  return Checker(engine, PlanView(configuration, resolved)).Run();
 }
 
 std::vector<Finding> Validate(const Engine& engine, const v1::JobConfiguration& configuration) {

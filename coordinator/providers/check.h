@@ -13,6 +13,9 @@ namespace lathe::providers {
 /// or wrong custom parameter. Warnings: parameters that it has no place for and that are left out,
 /// with what to set instead where there is something; the engine's note; that it cannot start jobs.
 std::vector<Finding> CheckEngine(const Engine& engine, const v1::JobConfiguration& configuration);
+/// The same where schema::Resolve(configuration) is at hand.
+std::vector<Finding> CheckEngine(const Engine& engine, const v1::JobConfiguration& configuration,
+                                 const v1::JobConfiguration& resolved);
 
 /// Everything that is wrong with the configuration for this engine: schema::Validate, then
 /// CheckEngine.

@@ -71,4 +71,8 @@ Engine ClusterEngine(const std::vector<v1::TrainerCapabilities>& trainers,
   return engine;
 }
 
+ClusterEngines MakeClusterEngines(const std::vector<v1::TrainerCapabilities>& trainers) {
+  return {ClusterEngine(trainers, "cpu"), ClusterEngine(trainers, "cuda")};
+}
+
 }  // namespace lathe::providers

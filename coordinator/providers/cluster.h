@@ -15,4 +15,11 @@ namespace lathe::providers {
 /// them. Where no trainer has told anything of that device, the built-in description stands.
 Engine ClusterEngine(const std::vector<v1::TrainerCapabilities>& trainers, std::string_view device);
 
+/// The same for each device.
+struct ClusterEngines {
+  Engine cpu;
+  Engine cuda;
+};
+ClusterEngines MakeClusterEngines(const std::vector<v1::TrainerCapabilities>& trainers);
+
 }  // namespace lathe::providers

@@ -1,5 +1,5 @@
 #pragma once
-// A configuration as trees of JSON, given and resolved, for looking parameters up by path. A value;
+// A configuration, given and resolved, for looking parameters up by path as JSON. A value;
 // thread-safe to read.
 
 #include <optional>
@@ -15,24 +15,22 @@ namespace lathe::providers {
 class PlanView {
  public:
   explicit PlanView(const v1::JobConfiguration& configuration);
+  PlanView(v1::JobConfiguration given, v1::JobConfiguration resolved);
 
   /// Paths of all parameters that are set, in the order of the schema; metadata is not among them.
   const std::vector<std::string>& set_paths() const { return set_paths_; }
   bool IsSet(std::string_view path) const;
-  /// As it was given; null when it was not.
-  const Json* Given(std::string_view path) const { return Find(given_, path); }
-  /// With defaults; null when there is none.
-  const Json* Resolved(std::string_view path) const { return Find(resolved_, path); }
-  /// `metadata.<engine>`, or null.
-  const Json* Custom(std::string_view engine) const;
+  /// As it was given; nothing when it was not.
+  std::optional<Json> Given(std::string_view path) const;
+  /// With defaults; nothing when there is none.
+  std::optional<Json> Resolved(std::string_view path) const;
+  /// `metadata.<engine>`, if it is set.
+  std::optional<Json> Custom(std::string_view engine) const;
   bool Holds(const Conditions& conditions) const;
-  const Json& resolved() const { return resolved_; }
 
  private:
-  static const Json* Find(const Json& tree, std::string_view path);
-
-  Json given_;
-  Json resolved_;
+  v1::JobConfiguration given_;
+  v1::JobConfiguration resolved_;
   std::vector<std::string> set_paths_;
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include "common/schema/configuration.h"
 #include "coordinator/providers/plan_view.h"
 
 namespace lathe::providers {
@@ -43,9 +44,9 @@ const CustomParameter* FindCustom(const Engine& engine, const std::string& name)
 
 std::optional<Json> CustomValue(const Engine& engine, const PlanView& view,
                                 const std::string& name) {
-  const Json* given = view.Custom(engine.id);
+  const std::optional<Json> given = view.Custom(engine.id);
   const CustomParameter* parameter = FindCustom(engine, name);
-  if (given == nullptr || !given->is_object() || !given->contains(name)) return std::nullopt;
+  if (!given || !given->is_object() || !given->contains(name)) return std::nullopt;
   const Json& value = given->at(name);
   if (parameter == nullptr || (parameter->type == "integer" && !value.is_number())) return value;
   return Tidied(value, parameter->type);
@@ -60,20 +61,19 @@ std::optional<Json> ValueOf(const Row& row, const Engine& engine, const PlanView
   if (!row.constant.is_null()) return row.constant;
   if (!row.custom.empty()) return CustomValue(engine, view, row.custom);
   if (!row.file.empty()) {
-    const Json* file = view.Given(row.from);
-    if (file == nullptr || *file == "") return std::nullopt;
+    const std::optional<Json> file = view.Given(row.from);
+    if (!file || *file == "") return std::nullopt;
     return "{" + row.file + "_file}";
   }
-  const Json* value = view.Resolved(row.from);
+  const std::optional<Json> value = view.Resolved(row.from);
   if (!row.append.empty()) {
-    const std::string own = value == nullptr ? "" : value->get<std::string>() + "-";
+    const std::string own = !value ? "" : value->get<std::string>() + "-";
     return own + row.append;
   }
   if (!row.contains.empty()) {
-    return value != nullptr &&
-           std::find(value->begin(), value->end(), row.contains) != value->end();
+    return value && std::find(value->begin(), value->end(), row.contains) != value->end();
   }
-  if (value == nullptr) return std::nullopt;
+  if (!value) return std::nullopt;
   if (!row.tokens.is_null()) return row.tokens.at(value->get<std::string>());
   return row.integer ? Json(std::llround(value->get<double>())) : *value;
 }
@@ -194,7 +194,7 @@ std::vector<EngineRequest> Translate(const Engine& engine,
                                      const v1::JobConfiguration& configuration) {
   if (engine.is_cluster()) {
     EngineRequest call{"create", "gRPC", kCreateJob, {}, {}, {}, "", false, ""};
-    call.body["configuration"] = PlanView(configuration).resolved();
+    call.body["configuration"] = Json::parse(schema::ToJson(schema::Resolve(configuration)));
     return {call};
   }
   const Placeholders known = KnownPlaceholders(engine, configuration);

@@ -54,7 +54,8 @@ void ClusterMetrics::Refresh(const View& view) {
                    {{"state", std::string(domain::ToString(state))}});
   }
   double ready = 0, lost = 0, gpus = 0, gpus_used = 0, slots = 0, slots_used = 0;
-  for (const NodeView& node : view.Nodes()) {
+  const NodesPtr nodes = view.Nodes();
+  for (const NodeView& node : *nodes) {
     if (node.node.state != domain::NodeState::kReady) {
       ++lost;
       continue;

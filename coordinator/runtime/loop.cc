@@ -1,6 +1,8 @@
 #include "coordinator/runtime/loop.h"
 
 #include <algorithm>
+#include <future>
+#include <memory>
 #include <utility>
 
 #include "common/base/log.h"
@@ -25,6 +27,7 @@ Loop::Loop(LoopOptions options, core::State state, LoopContext context)
       state_(std::move(state)),
       context_(context),
       queue_(options.queue_capacity),
+      replies_(context.clock, options.reply_limit),
       metrics_(context.telemetry) {}
 
 Loop::~Loop() {
@@ -36,6 +39,7 @@ void Loop::Start(std::function<void(const Error&)> on_fatal) {
   metrics_.Refresh(context_.view);
   context_.telemetry.Set(telemetry::metrics::kStoreAvailable, 1);
   thread_ = std::thread([this] { Run(); });
+  watch_ = std::thread([this] { WatchCalls(); });
 }
 
 void Loop::Stop() {
@@ -46,22 +50,33 @@ void Loop::Stop() {
   stop_signal_.notify_all();
   queue_.Close();
   if (thread_.joinable()) thread_.join();
+  if (watch_.joinable()) watch_.join();
   replies_.Close();
 }
 
-Result<domain::Job> Loop::Call(const std::function<core::Event(core::Ticket)>& make_event) {
+void Loop::Call(const MakeEvent& make_event, Replies::Receiver receiver) {
   if (!store_available()) {
-    return Failure(ErrorCode::kUnavailable,
-                   "the coordinator cannot reach its store (Redis); try again shortly. Running "
-                   "jobs go on meanwhile.");
+    return receiver(
+        Failure(ErrorCode::kUnavailable,
+                "the coordinator cannot reach its store (Redis); try again shortly. Running "
+                "jobs go on meanwhile."));
   }
-  const core::Ticket ticket = replies_.Draw();
-  if (!Post(make_event(ticket))) {
-    replies_.Forget(ticket);
-    return Failure(ErrorCode::kUnavailable,
-                   "the coordinator is overloaded or stopping; try again shortly.");
+  const core::Ticket ticket = replies_.Draw(std::move(receiver));
+  if (Post(make_event(ticket))) return;
+  if (const auto untold = replies_.Forget(ticket)) {
+    untold(Failure(ErrorCode::kUnavailable,
+                   "the coordinator is overloaded or stopping; try again shortly."));
   }
-  return replies_.Wait(ticket, options_.reply_limit);
+}
+
+Result<domain::Job> Loop::Call(const MakeEvent& make_event) {
+  const auto reply = std::make_shared<std::promise<Result<domain::Job>>>();
+  Call(make_event, [reply](Result<domain::Job> job) { reply->set_value(std::move(job)); });
+  return reply->get_future().get();
+}
+
+void Loop::WatchCalls() {
+  while (WaitBeforeRetry(options_.tick)) replies_.Expire();
 }
 
 core::Now Loop::Now() const {
@@ -87,11 +102,20 @@ bool Loop::Turn() {
     stopping = stopping_;
   }
   if (stopping && events.empty()) return false;
-  std::vector<core::Outcome> outcomes;
-  outcomes.reserve(events.size());
-  for (core::Event& event : events) outcomes.push_back(core::Step(state_, std::move(event), Now()));
-  if (!CommitAll(outcomes)) return false;
-  for (const core::Outcome& outcome : outcomes) Publish(outcome);
+  std::vector<core::Commit> commits;
+  std::vector<Effects> effects;
+  commits.reserve(events.size());
+  effects.reserve(events.size());
+  for (core::Event& event : events) {
+    core::Outcome outcome = core::Step(state_, std::move(event), Now());
+    commits.push_back(std::move(outcome.commit));
+    effects.push_back(std::move(outcome.after_commit));
+  }
+  if (!CommitAll(commits)) return false;
+  for (std::size_t i = 0; i < commits.size(); ++i) {
+    if (!commits[i].Empty()) Publish(commits[i]);
+    for (core::Effect& effect : effects[i]) RunEffect(effect);
+  }
   return !failed_ && KeepLeadership();
 }
 
@@ -115,12 +139,10 @@ std::vector<core::Event> Loop::NextEvents() {
   return events;
 }
 
-bool Loop::CommitAll(const std::vector<core::Outcome>& outcomes) {
-  std::vector<core::Commit> commits;
-  for (const core::Outcome& outcome : outcomes) {
-    if (!outcome.commit.Empty()) commits.push_back(outcome.commit);
+bool Loop::CommitAll(const std::vector<core::Commit>& commits) {
+  if (std::all_of(commits.begin(), commits.end(), [](const auto& c) { return c.Empty(); })) {
+    return true;
   }
-  if (commits.empty()) return true;
   const auto status = UntilAvailable<Status>([&] { return context_.store.Commit(commits); });
   if (!status) return false;
   if (*status) return true;
@@ -156,41 +178,39 @@ void Loop::SetAvailable(bool available, const Error* error) {
   }
 }
 
-void Loop::Publish(const core::Outcome& outcome) {
-  if (!outcome.commit.Empty()) {
-    context_.view.Apply(outcome.commit);
-    metrics_.Count(outcome.commit, context_.clock.Now());
-    for (const core::Transition& change : outcome.commit.transitions) {
-      log::Info("job_changed", {{"job", change.job.value()},
-                                {"attempt", change.attempt.value()},
-                                {"from", domain::ToString(change.from)},
-                                {"to", domain::ToString(change.to)},
-                                {"trigger", core::ToString(change.trigger)}});
-    }
+void Loop::Publish(const core::Commit& commit) {
+  context_.view.Apply(commit);
+  metrics_.Count(commit, context_.clock.Now());
+  for (const core::Transition& change : commit.transitions) {
+    log::Info("job_changed", {{"job", change.job.value()},
+                              {"attempt", change.attempt.value()},
+                              {"from", domain::ToString(change.from)},
+                              {"to", domain::ToString(change.to)},
+                              {"trigger", core::ToString(change.trigger)}});
   }
-  for (const core::Effect& effect : outcome.after_commit) RunEffect(effect);
 }
 
-void Loop::RunEffect(const core::Effect& effect) {
-  std::visit(
-      Overloaded{[this](const core::SendToNode& send) {
-                   if (const auto* start = std::get_if<core::StartAttempt>(&send.command)) {
-                     StartAttempt(send, *start);
-                   } else {
-                     context_.nodes.Send(send.session, send.command);
-                   }
-                 },
-                 [this](const core::CloseSession& close) {
-                   context_.nodes.Close(close.session, close.reason);
-                 },
-                 [this](const core::Reply& reply) { replies_.Deliver(reply.ticket, reply.result); },
-                 [this](const core::RequestSchedule&) {
-                   const MonotonicInstant soon =
-                       std::max(context_.clock.MonotonicNow(),
-                                timers_.last_schedule + options_.scheduling_interval);
-                   timers_.schedule = std::min(timers_.schedule.value_or(soon), soon);
-                 }},
-      effect);
+void Loop::RunEffect(core::Effect& effect) {
+  std::visit(Overloaded{[this](const core::SendToNode& send) {
+                          if (const auto* start = std::get_if<core::StartAttempt>(&send.command)) {
+                            StartAttempt(send, *start);
+                          } else {
+                            context_.nodes.Send(send.session, send.command);
+                          }
+                        },
+                        [this](const core::CloseSession& close) {
+                          context_.nodes.Close(close.session, close.reason);
+                        },
+                        [this](core::Reply& reply) {
+                          replies_.Deliver(reply.ticket, std::move(reply.result));
+                        },
+                        [this](const core::RequestSchedule&) {
+                          const MonotonicInstant soon =
+                              std::max(context_.clock.MonotonicNow(),
+                                       timers_.last_schedule + options_.scheduling_interval);
+                          timers_.schedule = std::min(timers_.schedule.value_or(soon), soon);
+                        }},
+             effect);
 }
 
 void Loop::StartAttempt(const core::SendToNode& send, const core::StartAttempt& start) {

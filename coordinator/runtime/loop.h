@@ -59,13 +59,17 @@ class Loop {
 
   /// False when the inbox is full or the loop has stopped.
   bool Post(core::Event event) { return queue_.Push(std::move(event)); }
-  /// Posts what `make_event` returns for a ticket and waits for the reply to it. kUnavailable while
-  /// the store is away, the inbox full, or when the reply takes too long.
-  Result<domain::Job> Call(const std::function<core::Event(core::Ticket)>& make_event);
+  using MakeEvent = std::function<core::Event(core::Ticket)>;
+  /// Posts what `make_event` returns for a ticket; the receiver gets the reply to it. kUnavailable
+  /// while the store is away, the inbox full, or when the reply takes too long.
+  void Call(const MakeEvent& make_event, Replies::Receiver receiver);
+  /// The same, waiting for the reply.
+  Result<domain::Job> Call(const MakeEvent& make_event);
 
   bool store_available() const { return store_available_; }
 
  private:
+  using Effects = std::vector<core::Effect>;
   struct Timers {
     MonotonicInstant tick{};
     MonotonicInstant renewal{};
@@ -74,12 +78,14 @@ class Loop {
   };
 
   void Run();
+  /// Ends calls that take too long, also while the loop waits for the store.
+  void WatchCalls();
   /// False: the loop must end.
   bool Turn();
   std::vector<core::Event> NextEvents();
-  bool CommitAll(const std::vector<core::Outcome>& outcomes);
-  void Publish(const core::Outcome& outcome);
-  void RunEffect(const core::Effect& effect);
+  bool CommitAll(const std::vector<core::Commit>& commits);
+  void Publish(const core::Commit& commit);
+  void RunEffect(core::Effect& effect);
   void StartAttempt(const core::SendToNode& send, const core::StartAttempt& start);
   Result<StartOrder> MakeOrder(const core::StartAttempt& start);
   bool KeepLeadership();
@@ -105,6 +111,7 @@ class Loop {
   bool stopping_ = false;
   bool failed_ = false;
   std::thread thread_;
+  std::thread watch_;
 };
 
 }  // namespace lathe::runtime

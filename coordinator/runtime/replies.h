@@ -1,11 +1,10 @@
 #pragma once
-// Callers that wait for the core's answer. A ticket is drawn, put into an event, and its reply
-// comes back here once the event's commit is durable. Thread-safe.
+// Callers of the core. A ticket is drawn, put into an event, and its reply comes back here, to the
+// function that the ticket was drawn with, once the event's commit is durable. Thread-safe.
 
-#include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
-#include <optional>
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
@@ -16,28 +15,36 @@ namespace lathe::runtime {
 
 class Replies {
  public:
-  core::Ticket Draw();
-  /// Waits for the ticket's reply. kUnavailable when none comes in that time or Close was called:
-  /// nobody knows then whether the request took effect.
-  Result<domain::Job> Wait(core::Ticket ticket, Duration limit);
-  /// Gives up a ticket whose event was never posted.
-  void Forget(core::Ticket ticket);
-  /// Dropped when nobody waits any more.
+  /// Called once, from any thread. kUnavailable when no reply came in time or Close was called:
+  /// nobody knows then whether the request took effect. It must not wait for anything.
+  using Receiver = std::function<void(Result<domain::Job>)>;
+
+  /// The clock must outlive it.
+  Replies(const Clock& clock, Duration limit) : clock_(clock), limit_(limit) {}
+
+  core::Ticket Draw(Receiver receiver);
+  /// Gives up a ticket whose event was never posted: its receiver; null when that has been told.
+  Receiver Forget(core::Ticket ticket);
+  /// Dropped when the receiver has been told already.
   void Deliver(core::Ticket ticket, Result<domain::Job> result);
-  /// Every waiting and later Wait ends at once.
+  /// Tells those that have waited for longer than the limit.
+  void Expire();
+  /// Tells all.
   void Close();
 
  private:
-  /// A signal for each caller: with one for all, every reply would wake hundreds in vain.
   struct Waiting {
-    std::condition_variable delivered;
-    std::optional<Result<domain::Job>> result;
+    Receiver receiver;
+    MonotonicInstant since{};
   };
 
-  std::mutex mutex_;  // guards all below; signals are given under it, as their caller removes them
+  void TellThoseSince(MonotonicInstant latest);
+
+  const Clock& clock_;
+  const Duration limit_;
+  std::mutex mutex_;  // guards all below; receivers are called without it
   std::uint64_t last_ticket_ = 0;
-  bool closed_ = false;
-  std::map<core::Ticket, Waiting> waiting_;
+  std::map<core::Ticket, Waiting> waiting_;  // who came later has waited for less
 };
 
 }  // namespace lathe::runtime

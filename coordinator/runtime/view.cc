@@ -26,6 +26,7 @@ void View::Apply(const core::Commit& commit) {
     const std::lock_guard lock(mutex_);
     for (const domain::Job& job : commit.jobs) Put(job);
     for (const domain::Node& node : commit.nodes) nodes_[node.id()] = node;
+    if (!commit.nodes.empty()) shown_nodes_.reset();
   }
   for (const domain::Job& job : commit.jobs) signals_.Notify(job.id());
 }
@@ -39,8 +40,9 @@ void View::Put(const domain::Job& job) {
   order_[{job.created, job.id()}] = record;
   if (domain::IsLive(job.state)) {
     live_.insert(job.id());
-  } else {
-    live_.erase(job.id());
+    shown_nodes_.reset();
+  } else if (live_.erase(job.id()) > 0) {
+    shown_nodes_.reset();
   }
 }
 
@@ -61,8 +63,13 @@ std::vector<JobPtr> View::List(const std::optional<ListPosition>& after, std::si
   return page;
 }
 
-std::vector<NodeView> View::Nodes() const {
+NodesPtr View::Nodes() const {
   const std::lock_guard lock(mutex_);
+  if (!shown_nodes_) shown_nodes_ = std::make_shared<const std::vector<NodeView>>(MakeNodes());
+  return shown_nodes_;
+}
+
+std::vector<NodeView> View::MakeNodes() const {
   std::map<domain::NodeId, NodeView> views;
   for (const auto& [id, node] : nodes_) {
     if (node.description.engine.empty()) views[id].node = node;

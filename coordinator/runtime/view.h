@@ -34,6 +34,9 @@ struct NodeView {
   std::uint32_t cpu_slots_in_use = 0;
 };
 
+// Shared: a submission reads it, and there may be thousands of both.
+using NodesPtr = std::shared_ptr<const std::vector<NodeView>>;
+
 /// A place in the list of jobs, newest first. A page begins after one.
 struct ListPosition {
   Instant created{};
@@ -56,8 +59,9 @@ class View {
   /// Up to `limit` jobs after a position for which `accept` holds, newest first.
   std::vector<JobPtr> List(const std::optional<ListPosition>& after, std::size_t limit,
                            const std::function<bool(const domain::Job&)>& accept) const;
-  /// Machines; engines beyond the cluster are none.
-  std::vector<NodeView> Nodes() const;
+  /// Machines; engines beyond the cluster are none. The same list until one of them or a live job
+  /// changes.
+  NodesPtr Nodes() const;
   /// Jobs in a state.
   std::size_t Count(domain::JobState state) const;
 
@@ -68,12 +72,14 @@ class View {
     bool operator()(const ListPosition& a, const ListPosition& b) const;
   };
   void Put(const domain::Job& job);
+  std::vector<NodeView> MakeNodes() const;
 
   mutable std::mutex mutex_;
   std::map<domain::JobId, JobPtr> jobs_;
   std::map<ListPosition, JobPtr, NewestFirst> order_;
   std::set<domain::JobId> live_;
   std::map<domain::NodeId, domain::Node> nodes_;
+  mutable NodesPtr shown_nodes_;         // null: to be made
   std::array<std::size_t, 8> counts_{};  // by the number of the state
   ChangeSignals signals_;
 };

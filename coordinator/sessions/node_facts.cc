@@ -43,6 +43,7 @@ void NodeFacts::Update(const domain::NodeId& node, const v1::NodeFacts& facts) {
     if (!IsPlausible(shape) || shapes_.size() >= kMostModels) continue;
     shapes_[shape.name()] = FromProto(shape);
   }
+  ++revision_;
 }
 
 std::optional<estimator::ModelShape> NodeFacts::ShapeOf(const std::string& model) const {

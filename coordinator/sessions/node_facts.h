@@ -2,6 +2,8 @@
 // What workers have found out about their base models and devices; the latest word of each node.
 // Not stored: a worker tells it again on every stream. Thread-safe.
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -24,9 +26,12 @@ class NodeFacts {
   std::optional<v1::MeasuredSpeed> SpeedOf(const domain::NodeId& node) const;
   /// What its trainer can do; nullopt while it has not told it.
   std::optional<v1::TrainerCapabilities> TrainerOf(const domain::NodeId& node) const;
+  /// Grows with each Update.
+  std::uint64_t revision() const { return revision_; }
 
  private:
-  mutable std::mutex mutex_;  ///< guards all
+  std::atomic<std::uint64_t> revision_ = 0;
+  mutable std::mutex mutex_;  ///< guards all below
   std::map<std::string, estimator::ModelShape> shapes_;
   std::map<domain::NodeId, v1::MeasuredSpeed> speeds_;
   std::map<domain::NodeId, v1::TrainerCapabilities> trainers_;

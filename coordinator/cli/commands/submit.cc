@@ -217,6 +217,7 @@ void Complete(const SubmitOptions& options, v1::CreateJobRequest& request) {
   request.set_priority(options.priority);
   request.set_request_id(options.request_id.empty() ? NewRequestId() : options.request_id);
   request.set_validate_only(options.dry_run || options.estimate_only);
+  request.set_brief(!options.dry_run);
   request.set_provider(options.provider);
 }
 

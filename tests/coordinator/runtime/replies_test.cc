@@ -2,34 +2,77 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
+#include <optional>
 
 namespace lathe::runtime {
 namespace {
 
-TEST(Replies, ReachTheirCaller) {
-  Replies replies;
-  const core::Ticket one = replies.Draw();
-  const core::Ticket two = replies.Draw();
-  std::thread loop([&] {
-    replies.Deliver(two, Failure(ErrorCode::kNotFound, "two"));
+constexpr Duration kLimit = std::chrono::seconds(5);
+
+class RepliesTest : public testing::Test {
+ protected:
+  using Told = std::optional<Result<domain::Job>>;
+
+  core::Ticket Draw(Told& told) {
+    return replies_.Draw([&told](Result<domain::Job> job) {
+      EXPECT_FALSE(told) << "told once";
+      told = std::move(job);
+    });
+  }
+  static domain::Job JobOf(const std::string& id) {
     domain::Job job;
-    job.spec.id = domain::JobId("job-1");
-    replies.Deliver(one, job);
-  });
-  EXPECT_EQ(replies.Wait(one, std::chrono::seconds(10)).value().id(), domain::JobId("job-1"));
-  EXPECT_EQ(replies.Wait(two, std::chrono::seconds(10)).error().code, ErrorCode::kNotFound);
-  loop.join();
+    job.spec.id = domain::JobId(id);
+    return job;
+  }
+
+  ManualClock clock_;
+  Replies replies_{clock_, kLimit};
+};
+
+TEST_F(RepliesTest, ReachTheirCaller) {
+  Told one;
+  Told two;
+  const core::Ticket first = Draw(one);
+  const core::Ticket second = Draw(two);
+  replies_.Deliver(second, Failure(ErrorCode::kNotFound, "two"));
+  EXPECT_FALSE(one);
+  replies_.Deliver(first, JobOf("job-1"));
+  EXPECT_EQ(one->value().id(), domain::JobId("job-1"));
+  EXPECT_EQ(two->error().code, ErrorCode::kNotFound);
 }
 
-TEST(Replies, ThatDoNotComeAreUnavailable) {
-  Replies replies;
-  const core::Ticket late = replies.Draw();
-  EXPECT_EQ(replies.Wait(late, std::chrono::milliseconds(1)).error().code, ErrorCode::kUnavailable);
-  replies.Deliver(late, domain::Job{});  // nobody waits any more: dropped
-  const core::Ticket never = replies.Draw();
-  replies.Close();
-  EXPECT_EQ(replies.Wait(never, std::chrono::seconds(10)).error().code, ErrorCode::kUnavailable);
+TEST_F(RepliesTest, ThatDoNotComeInTimeAreUnavailable) {
+  Told early;
+  const core::Ticket late = Draw(early);
+  clock_.Advance(kLimit / 2);
+  Told younger;
+  const core::Ticket in_time = Draw(younger);
+  replies_.Expire();
+  EXPECT_FALSE(early);
+  clock_.Advance(kLimit / 2);
+  replies_.Expire();
+  EXPECT_EQ(early->error().code, ErrorCode::kUnavailable);
+  EXPECT_FALSE(younger) << "its time is not over";
+  replies_.Deliver(late, JobOf("job-1"));  // dropped
+  replies_.Deliver(in_time, JobOf("job-2"));
+  EXPECT_TRUE(younger->has_value());
+}
+
+TEST_F(RepliesTest, OfWhatEndsAreUnavailable) {
+  Told told;
+  const core::Ticket ticket = Draw(told);
+  replies_.Close();
+  EXPECT_EQ(told->error().code, ErrorCode::kUnavailable);
+  EXPECT_FALSE(replies_.Forget(ticket)) << "it has been told";
+}
+
+TEST_F(RepliesTest, AreNotToldWhenForgotten) {
+  Told told;
+  const core::Ticket ticket = Draw(told);
+  EXPECT_TRUE(replies_.Forget(ticket));
+  replies_.Deliver(ticket, JobOf("job-1"));
+  replies_.Close();
+  EXPECT_FALSE(told);
 }
 
 }  // namespace

@@ -70,10 +70,24 @@ TEST_F(ViewTest, CommitsReplaceRecordsAndWakeWatchers) {
 }
 
 TEST_F(ViewTest, NodesShowWhatLiveJobsHold) {
-  EXPECT_EQ(view_.Nodes().at(0).cpu_slots_in_use, 1U);
-  EXPECT_THAT(view_.Nodes().at(0).jobs, ElementsAre(domain::JobId("job-a")));
+  EXPECT_EQ(view_.Nodes()->at(0).cpu_slots_in_use, 1U);
+  EXPECT_THAT(view_.Nodes()->at(0).jobs, ElementsAre(domain::JobId("job-a")));
   view_.Apply(With(MakeJob("job-a", 1, domain::JobState::kSucceeded)));
-  EXPECT_EQ(view_.Nodes().at(0).cpu_slots_in_use, 0U);
+  EXPECT_EQ(view_.Nodes()->at(0).cpu_slots_in_use, 0U);
+}
+
+TEST_F(ViewTest, NodesAreTheSameListUntilSomethingOfThemChanges) {
+  const NodesPtr before = view_.Nodes();
+  view_.Apply(With(MakeJob("job-b", 2, domain::JobState::kPending)));
+  EXPECT_EQ(view_.Nodes(), before) << "a job that waits holds nothing";
+  core::Commit commit;
+  commit.sequence = 1;
+  commit.nodes.push_back(before->at(0).node);
+  commit.nodes.back().state = domain::NodeState::kLost;
+  view_.Apply(commit);
+  EXPECT_EQ(view_.Nodes()->at(0).node.state, domain::NodeState::kLost);
+  EXPECT_NE(before->at(0).node.state, domain::NodeState::kLost)
+      << "what a reader holds never changes";
 }
 
 TEST_F(ViewTest, AnEngineIsNoNodeOfTheCluster) {
@@ -82,7 +96,8 @@ TEST_F(ViewTest, AnEngineIsNoNodeOfTheCluster) {
   commit.nodes.emplace_back().description = {.id = domain::NodeId("engine:x"), .engine = "x"};
   commit.nodes.emplace_back().description = {.id = domain::NodeId("m")};
   view_.Apply(commit);
-  for (const NodeView& node : view_.Nodes()) EXPECT_NE(node.node.id(), domain::NodeId("engine:x"));
+  const NodesPtr nodes = view_.Nodes();
+  for (const NodeView& node : *nodes) EXPECT_NE(node.node.id(), domain::NodeId("engine:x"));
 }
 
 }  // namespace

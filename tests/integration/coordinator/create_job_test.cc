@@ -1,9 +1,13 @@
 // What CreateJob and ListJobs accept, refuse and answer.
 
 #include <gmock/gmock.h>
+#include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <latch>
+#include <set>
 
 #include "common/secrets/keyring.h"
 #include "tests/integration/coordinator/client.h"
@@ -65,6 +69,42 @@ TEST_F(CreateJobTest, ValidateOnlyStoresNothing) {
   EXPECT_EQ(response.job().id(), "");
   EXPECT_THAT(response.resolved_configuration_json(), HasSubstr("\"rank\":8"));
   EXPECT_EQ(client_->List().value().jobs_size(), 0);
+}
+
+TEST_F(CreateJobTest, ABriefAnswerLeavesOutWhatOnlyExplainsIt) {
+  auto request = client_->Request();
+  const auto whole = client_->Create(request).value();
+  request.set_brief(true);
+  const auto brief = client_->Create(request).value();
+  EXPECT_GT(whole.values_size(), 0);
+  EXPECT_EQ(brief.values_size(), 0);
+  EXPECT_EQ(brief.resolved_configuration_json(), "");
+  EXPECT_EQ(brief.job().configuration().DebugString(), whole.job().configuration().DebugString());
+  EXPECT_EQ(brief.findings_size(), whole.findings_size());
+}
+
+TEST_F(CreateJobTest, ManyCallsWaitAtOnce) {
+  constexpr int kCalls = 300;
+  const auto request = client_->Request();
+  std::vector<grpc::ClientContext> contexts(kCalls);
+  std::vector<v1::CreateJobResponse> responses(kCalls);
+  std::atomic<int> stored = 0;
+  std::latch answered(kCalls);
+  for (int i = 0; i < kCalls; ++i) {
+    client_->jobs().async()->CreateJob(&contexts[i], &request, &responses[i],
+                                       [&](const grpc::Status& status) {
+                                         if (status.ok()) ++stored;
+                                         answered.count_down();
+                                       });
+  }
+  answered.wait();
+  EXPECT_EQ(stored, kCalls);
+  std::set<std::string> ids;
+  for (const auto& response : responses) ids.insert(response.job().id());
+  EXPECT_EQ(ids.size(), static_cast<std::size_t>(kCalls));
+  v1::ListJobsRequest all;
+  all.set_page_size(1000);
+  EXPECT_EQ(client_->List(all).value().jobs_size(), kCalls);
 }
 
 TEST_F(CreateJobTest, AllFindingsAtOnce) {
