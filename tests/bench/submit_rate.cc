@@ -1,7 +1,8 @@
 // Submits jobs as fast as a coordinator takes them and tells how fast that was:
-//   submit_rate ADDRESS DATASET_ID JOBS CONNECTIONS IN_FLIGHT
-// Each connection keeps IN_FLIGHT calls on their way. A call ends when its job is stored durably,
-// so the rate is one of durable submissions. Prints one line of JSON.
+//   submit_rate ADDRESS DATASET_ID JOBS CONNECTIONS IN_FLIGHT [brief]
+// Each connection keeps IN_FLIGHT calls on their way; brief: the answers do without the resolved
+// values, as those that `lathe submit` asks for. A call ends when its job is stored durably, so the
+// rate is one of durable submissions. Prints one line of JSON.
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
@@ -28,7 +29,8 @@ using Clock = std::chrono::steady_clock;
 /// All of one run. The callbacks come from gRPC's threads.
 class Run {
  public:
-  Run(std::string dataset, int jobs) : dataset_(std::move(dataset)), left_(jobs), done_(jobs) {}
+  Run(std::string dataset, int jobs, bool brief)
+      : dataset_(std::move(dataset)), brief_(brief), left_(jobs), done_(jobs) {}
 
   void Start(v1::JobService::Stub& stub) {
     if (left_.fetch_sub(1) <= 0) return;
@@ -36,6 +38,7 @@ class Run {
     call->request.set_configuration_json(
         R"({"model":{"baseModel":"llama_tiny"},"datasets":{"format":"tokenized","trainingFileId":")" +
         dataset_ + R"("},"hardware":{"device":"cpu"}})");
+    call->request.set_brief(brief_);
     call->begin = Clock::now();
     stub.async()->CreateJob(&call->context, &call->request, &call->response,
                             [this, &stub, call](const grpc::Status& status) {
@@ -68,6 +71,7 @@ class Run {
   }
 
   const std::string dataset_;
+  const bool brief_;
   std::atomic<int> left_;
   std::latch done_;
   std::mutex mutex_;  // guards the two below
@@ -89,7 +93,7 @@ int Main(char** arguments) {
     }
     stubs.push_back(v1::JobService::NewStub(*channel));
   }
-  Run run(arguments[2], jobs);
+  Run run(arguments[2], jobs, arguments[6] != nullptr);
   const auto begin = Clock::now();
   for (int i = 0; i < in_flight; ++i) {
     for (const auto& stub : stubs) run.Start(*stub);
@@ -110,8 +114,9 @@ int Main(char** arguments) {
 }  // namespace lathe::bench
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
-    std::fputs("usage: submit_rate ADDRESS DATASET_ID JOBS CONNECTIONS IN_FLIGHT\n", stderr);
+  if (argc != 6 && !(argc == 7 && std::string_view(argv[6]) == "brief")) {
+    std::fputs("usage: submit_rate ADDRESS DATASET_ID JOBS CONNECTIONS IN_FLIGHT [brief]\n",
+               stderr);
     return 2;
   }
   return lathe::bench::Main(argv);
