@@ -34,7 +34,29 @@ def splits(documents: int, heads: int) -> int:
     return -(-MULTIPROCESSORS // (documents * heads))
 
 
-def passes(c: dict, documents: int) -> list[Pass]:
+def depth_of_split(depth: int, blocks: int) -> int:
+    """What a block of the low-rank kernels sums over (worker/trainer/kernels/cuda/slab.h)."""
+    each = -(-depth // max(1, 2 * MULTIPROCESSORS // blocks))
+    return max(256, -(-each // 64) * 64)
+
+
+def projection(name: str, columns: list[int], ranks: list[int], tokens: int) -> Pass:
+    """Where sums are split, in fp32, these are written and read once more."""
+    depth = depth_of_split(sum(columns), -(-tokens // 128))
+    splits = [-(-count // depth) for count in columns]
+    split = max(splits) > 1
+    partial = split * sum(2 * count * rank for count, rank in zip(splits, ranks))
+    return Pass(name, 1 + split, sum(columns) + partial, partial)
+
+
+def gradient(name: str, columns: list[int], ranks: list[int], tokens: int) -> Pass:
+    depth = depth_of_split(tokens, sum(-(-count // 128) for count in columns))
+    sizes = sum(count * rank for count, rank in zip(columns, ranks))
+    partial = 2 * -(-tokens // depth) * sizes / tokens
+    return Pass(name, 2, sum(columns) + partial, partial)
+
+
+def passes(c: dict, documents: int, tokens: int, rank: int) -> list[Pass]:
     h, inner = c["hidden_size"], c["intermediate_size"]
     head = h // c["num_attention_heads"]
     kv = c["num_key_value_heads"] * head
@@ -42,29 +64,35 @@ def passes(c: dict, documents: int) -> list[Pass]:
     turned = h + kv
     copies = splits(documents, c["num_attention_heads"])
 
-    def low_rank(name: str, size_in: int, out: int, parts: int) -> list[Pass]:
-        return [Pass(f"{name}: x A^T", 1, size_in, 0), Pass(f"{name}: z B^T", parts, 0, out)]
+    def low_rank(name: str, size_in: int, outs: list[int]) -> list[Pass]:
+        return [projection(f"{name}: x A^T", [size_in], [rank * len(outs)], tokens),
+                Pass(f"{name}: z B^T", len(outs), 0, sum(outs))]
 
-    def gradients(name: str, size_in: int, out: int, parts: int) -> list[Pass]:
-        return [Pass(f"{name}: dy B", 2 * parts, out, 0),
-                Pass(f"{name}: gradient of B", 3 * parts, out, 0),
-                Pass(f"{name}: gradient of A", 2, size_in, 0), Pass(f"{name}: dz A", 1, 0, size_in)]
+    def gradients(name: str, size_in: int, outs: list[int], a_later: bool = False) -> list[Pass]:
+        ranks = [rank] * len(outs)
+        sums = [gradient(f"{name}: gradients", [*outs, size_in], [*ranks, sum(ranks)], tokens)]
+        if a_later:  # The gate's backward pass gives the input.
+            sums = [gradient(f"{name}: gradient of B", outs, ranks, tokens),
+                    gradient(f"{name}: gradient of A", [size_in], [sum(ranks)], tokens)]
+        return [projection(f"{name}: dy B", outs, ranks, tokens), *sums,
+                Pass(f"{name}: dz A", 1, 0, size_in)]
 
     forward = [
-        Pass("norm", 1, h, h), *low_rank("q, k, v", h, qkv, 3), Pass("rope", 1, turned, turned),
-        Pass("attention", 1, qkv, h), *low_rank("output", h, h, 1), Pass("residual", 1, 2 * h, h),
-        Pass("norm", 1, h, h), *low_rank("gate, up", h, 2 * inner, 2),
-        Pass("gated", 1, 2 * inner, inner), *low_rank("down", inner, h, 1),
-        Pass("residual", 1, 2 * h, h)]
+        Pass("norm", 1, h, h), *low_rank("q, k, v", h, [h, kv, kv]),
+        Pass("rope", 1, turned, turned), Pass("attention", 1, qkv, h), *low_rank("output", h, [h]),
+        Pass("residual", 1, 2 * h, h), Pass("norm", 1, h, h),
+        *low_rank("gate, up", h, [inner, inner]), Pass("gated", 1, 2 * inner, inner),
+        *low_rank("down", inner, [h]), Pass("residual", 1, 2 * h, h)]
     backward = [
-        *gradients("down", inner, h, 1), Pass("gated, backward", 1, 3 * inner, 3 * inner),
-        Pass("norm again", 1, h, h), *gradients("gate, up", h, 2 * inner, 2),
-        Pass("norm, backward", 1, 3 * h, h), *gradients("output", h, h, 1),
+        *gradients("down", inner, [h], a_later=True),
+        Pass("gated, backward", 1, 3 * inner, 3 * inner), Pass("norm again", 1, h, h),
+        *gradients("gate, up", h, [inner, inner]), Pass("norm, backward", 1, 3 * h, h),
+        *gradients("output", h, [h]),
         # fp32 sums of the queries' gradient, keys' and values' of every query head, then theirs.
         Pass("attention, backward", 7, 2 * h + qkv + 2 * copies * h + 2 * h + 2 * h,
              2 * copies * h + h + 2 * h + 2 * kv),
         Pass("q, k, v together", 1, qkv, qkv), Pass("rope, backward", 1, turned, turned),
-        Pass("norm again", 1, h, h), *gradients("q, k, v", h, qkv, 3),
+        Pass("norm again", 1, h, h), *gradients("q, k, v", h, [h, kv, kv]),
         Pass("norm, backward", 1, 3 * h, h)]
     return forward + backward
 
@@ -83,7 +111,7 @@ def main() -> None:
     low_rank = arguments.rank * (3 * h + h + 2 * kv + 2 * h + 2 * h + 2 * inner + inner + h)
     head = h * c["vocab_size"]
     pairs = arguments.length / 2 * h * 2  # scores, and what they weigh, a token
-    listed = passes(c, arguments.documents)
+    listed = passes(c, arguments.documents, tokens, arguments.rank)
     passing = sum((p.read + p.written) * BF16 * tokens / BYTES_PER_SECOND for p in listed)
     layer = {
         "products with the base": 4 * weights * tokens / PRODUCT_FLOPS,

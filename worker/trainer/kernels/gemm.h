@@ -23,10 +23,11 @@ struct RowBlocks {
   std::int64_t stride = 0;  ///< units from one block of rows to the next
 };
 
-/// A product of some columns of x with few rows.
+/// A product of some columns of x with few rows, times scale.
 struct Projection {
   at::Tensor weight;              ///< [R, K]; contiguous rows, or contiguous columns
   std::int64_t first_column = 0;  ///< of the K columns of x that take part
+  double scale = 1;
 };
 
 /// The left operand of products: x [M, K], packed when it is first used.
@@ -37,8 +38,8 @@ class PackedRows {
   const at::Tensor& x() const { return x_; }
   /// Columns begin .. begin + count - 1 of all rows; kept until other columns are asked for.
   RowBlocks Get(std::int64_t begin, std::int64_t count);
-  /// Packs x and computes what Project does. False, and nothing done, where x is packed already or
-  /// not as a whole.
+  /// Packs x and computes what Project does, but for scales. False, and nothing done, where x is
+  /// packed already or not as a whole.
   bool PackWith(std::span<const Projection> projections, const at::Tensor& out);
 
  private:
@@ -76,8 +77,8 @@ void AddMultiplied(const at::Tensor& sums, PackedRows& x, const at::Tensor& weig
 /// rows or columns. By torch where there are no kernels here.
 at::Tensor BatchedProduct(const at::Tensor& left, const at::Tensor& right);
 
-/// x[:, columns] weight^T of each projection, side by side [M, sum of R]: computed while x is
-/// packed, if it is not yet.
+/// scale * x[:, columns] weight^T of each projection, side by side [M, sum of R]: computed while x
+/// is packed, if it is not yet.
 at::Tensor Project(PackedRows& x, std::span<const Projection> projections);
 
 }  // namespace lathe::trainer::kernels

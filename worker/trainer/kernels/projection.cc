@@ -87,12 +87,15 @@ at::Tensor Project(PackedRows& x, std::span<const Projection> projections) {
   std::int64_t width = 0;
   for (const Projection& projection : projections) width += projection.weight.size(0);
   at::Tensor out = at::empty({x.x().size(0), width}, x.x().options());
-  if (x.PackWith(projections, out)) return out;
+  const bool done = x.PackWith(projections, out);
   std::int64_t column = 0;
   for (const Projection& projection : projections) {
     const std::int64_t count = projection.weight.size(0);
-    MultiplyInto(out.narrow(1, column, count), x, projection.weight,
-                 {.first_column = projection.first_column});
+    const at::Tensor part = out.narrow(1, column, count);
+    if (!done) {
+      MultiplyInto(part, x, projection.weight, {.first_column = projection.first_column});
+    }
+    if (projection.scale != 1) part.mul_(projection.scale);
     column += count;
   }
   return out;

@@ -168,11 +168,11 @@ void AddMagnitudeGradients(const LowRankGroup& group, const at::Tensor& dy,
 at::Tensor BackwardThroughB(const LowRankGroup& group, const LinearBackward& arguments,
                             kernels::PackedRows& dy) {
   std::vector<kernels::Projection> projections;
-  for (const LowRankPart& part : group.parts) projections.push_back({part.b.t(), part.begin});
-  at::Tensor dz = ProjectRows(dy, projections);
+  for (const LowRankPart& part : group.parts)
+    projections.push_back({part.b.t(), part.begin, part.scale});
+  const at::Tensor dz = ProjectRows(dy, projections);
   std::vector<kernels::OuterTerm> terms;
   for (const LowRankPart& part : group.parts) {
-    dz.narrow(1, part.offset, part.rank).mul_(part.scale);
     terms.push_back({arguments.tape.low_rank.narrow(1, part.offset, part.rank),
                      dy.x().narrow(1, part.begin, part.size), part.scale, part.b_gradient.t()});
   }

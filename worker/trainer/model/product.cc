@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "worker/trainer/kernels/few_row_product.h"
+#include "worker/trainer/kernels/low_rank.h"
 
 namespace lathe::trainer::model {
 namespace {
@@ -82,10 +83,15 @@ at::Tensor Product(const at::Tensor& x, const at::Tensor& weight, const at::Tens
 
 at::Tensor ProjectRows(kernels::PackedRows& x, std::span<const kernels::Projection> projections) {
   if (kernels::HasGemm(x.x())) return kernels::Project(x, projections);
+  if (kernels::HasFusedProjections(x.x(), projections)) {
+    return kernels::FusedProjections(x.x(), projections);
+  }
   const auto columns = [&](const kernels::Projection& projection) {
     return x.x().narrow(1, projection.first_column, projection.weight.size(1));
   };
-  if (projections.size() == 1) return Product(columns(projections[0]), projections[0].weight);
+  if (projections.size() == 1 && projections[0].scale == 1) {
+    return Product(columns(projections[0]), projections[0].weight);
+  }
   std::int64_t width = 0;
   for (const kernels::Projection& projection : projections) width += projection.weight.size(0);
   at::Tensor z = at::empty({x.x().size(0), width}, x.x().options());
@@ -93,6 +99,7 @@ at::Tensor ProjectRows(kernels::PackedRows& x, std::span<const kernels::Projecti
   for (const kernels::Projection& projection : projections) {
     at::Tensor part = z.narrow(1, column, projection.weight.size(0));
     at::mm_out(part, columns(projection), projection.weight.t());
+    if (projection.scale != 1) part.mul_(projection.scale);
     column += projection.weight.size(0);
   }
   return z;
@@ -101,6 +108,8 @@ at::Tensor ProjectRows(kernels::PackedRows& x, std::span<const kernels::Projecti
 void AddGradients(std::span<const kernels::OuterTerm> terms) {
   if (std::all_of(terms.begin(), terms.end(), kernels::HasOuterProduct)) {
     kernels::AddOuterProducts(terms);
+  } else if (kernels::HasFusedOuterProducts(terms)) {
+    kernels::AddFusedOuterProducts(terms);
   } else {
     std::for_each(terms.begin(), terms.end(), AddByTorch);
   }

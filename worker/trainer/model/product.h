@@ -18,7 +18,7 @@ at::Tensor Product(kernels::PackedRows& x, const at::Tensor& weight,
 /// x weight^T (+ bias), where no other product takes x.
 at::Tensor Product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
-/// x[:, columns] weight^T of each projection, side by side: [N, sum of R].
+/// scale * x[:, columns] weight^T of each projection, side by side: [N, sum of R].
 at::Tensor ProjectRows(kernels::PackedRows& x, std::span<const kernels::Projection> projections);
 
 /// Adds each term to its gradient, in fp32 whatever type the passes compute in. Gradients do not

@@ -263,9 +263,9 @@ TEST_P(GemmTest, ProjectionsOfSomeColumns) {
   for (const std::int64_t begin : {20, 21}) {
     const at::Tensor part = Random(30, 7).t();
     const at::Tensor want = at::cat({at::mm(Double(x), Double(whole).t()),
-                                     at::mm(Double(x.narrow(1, begin, 30)), Double(part).t())},
+                                     at::mm(Double(x.narrow(1, begin, 30)), Double(part).t()) * 2},
                                     1);
-    const std::vector<Projection> projections = {{whole, 0}, {part, begin}};
+    const std::vector<Projection> projections = {{whole, 0}, {part, begin, 2}};
     PackedRows packed(x);
     EXPECT_LT(Difference(Project(packed, projections), want), Tolerance(60));
     // Now x is packed already.

@@ -1,6 +1,6 @@
 // Low-rank additions, with DoRA and without, forward and backward, against the formula in fp64: by
 // kernels of our own where the processor has them for the type, for few rows and for more, by
-// torch's products for fp16, and on a GPU.
+// torch's products for fp16; on a GPU by kernels of its own for bf16 and fp16, by torch's for fp32.
 
 #include "worker/trainer/model/linear.h"
 

@@ -6,6 +6,10 @@
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
+#if !defined(LATHE_TEST_ON_GPU)
+#include "worker/trainer/kernels/cuda/emulation.h"
+#endif
+
 namespace lathe::trainer::kernels::cuda {
 
 #if defined(LATHE_TEST_ON_GPU)
@@ -26,6 +30,20 @@ inline at::Tensor There(const at::Tensor& tensor) {
 }
 inline at::Tensor Back(const at::Tensor& tensor) {
   return tensor.to(at::kCPU);
+}
+
+/// Calls body for each order in which an emulated block's threads may run; on a GPU twice.
+template <class Body>
+void InEitherOrder(const Body& body) {
+#if defined(LATHE_TEST_ON_GPU)
+  body();
+  body();
+#else
+  for (const auto order : {emulation::Order::kFalling, emulation::Order::kRising}) {
+    emulation::SetOrder(order);
+    body();
+  }
+#endif
 }
 
 /// Fixed random values; skips the test where it needs a GPU and there is none.
