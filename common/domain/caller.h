@@ -7,6 +7,11 @@
 
 namespace lathe::domain {
 
+/// What a name begins with that is a service's: it sees what all users have.
+inline constexpr char kServicePrefix[] = "service:";
+/// What a certificate's common name begins with that is a worker's; the node's name follows.
+inline constexpr char kWorkerPrefix[] = "worker:";
+
 /// The project that everybody belongs to.
 inline constexpr char kDefaultProject[] = "default";
 

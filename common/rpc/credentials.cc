@@ -20,6 +20,7 @@ struct OpenSslDeleter {
   void operator()(BIO* bio) const { BIO_free(bio); }
   void operator()(X509* certificate) const { X509_free(certificate); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+  void operator()(unsigned char* text) const { OPENSSL_free(text); }
 };
 template <class T>
 using OpenSslPtr = std::unique_ptr<T, OpenSslDeleter>;
@@ -152,6 +153,21 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(const TlsFi
     options.pem_private_key = std::move(pair.key);
   }
   return grpc::SslCredentials(options);
+}
+
+Result<std::string> CommonNameOf(const std::filesystem::path& certificate) {
+  LATHE_ASSIGN_OR_RETURN(const std::string pem, ReadPem(certificate, "tls.cert"));
+  LATHE_ASSIGN_OR_RETURN(const auto parsed, ParseCertificate(pem, certificate));
+  const X509_NAME* subject = X509_get_subject_name(parsed.get());
+  const int place = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (place < 0) return std::string();
+  unsigned char* text = nullptr;
+  const int size =
+      ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)));
+  const OpenSslPtr<unsigned char> owned(text);
+  ERR_clear_error();
+  if (size < 0) return std::string();
+  return std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
 }
 
 bool LooksLikeTlsRefusal(std::string_view message) {

@@ -42,6 +42,10 @@ Result<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const TlsFile
 Result<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(const TlsFiles& files,
                                                                      std::string_view address);
 
+/// The common name of the first certificate in a PEM file, empty when it has none. kNotFound and
+/// kInvalidArgument as above.
+Result<std::string> CommonNameOf(const std::filesystem::path& certificate);
+
 /// Whether the words of a failed connection are those of a server that wants TLS and is spoken to
 /// without, or with files that it or this side does not accept. gRPC has no code of its own for it.
 bool LooksLikeTlsRefusal(std::string_view message);

@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <string_view>
 #include <system_error>
 
 #include "common/base/version.h"
+#include "common/domain/caller.h"
 #include "common/rpc/credentials.h"
 
 namespace lathe::worker {
@@ -30,6 +32,14 @@ void Require(bool holds, const char* key, const std::string& given, const char* 
                       .expected = expected});
 }
 
+/// The node that the worker's own certificate names, which is all that it may be; empty: none.
+std::string NodeOfCertificate(const rpc::TlsFiles& tls) {
+  if (tls.certificate.empty()) return {};
+  const std::string name = rpc::CommonNameOf(tls.certificate).value_or("");
+  constexpr std::string_view kPrefix = domain::kWorkerPrefix;
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : std::string();
+}
+
 }  // namespace
 
 daemon_config::Description Describe() {
@@ -44,7 +54,8 @@ daemon_config::Description Describe() {
            "Folder for jobs, cache and the node's id; one worker each"},
           {"models_dir", Kind::kPath, "",
            "Folder with base models: *.gguf files and model folders"},
-          {"node_id", Kind::kText, "", "Name of this node; default: made once, kept in data_dir"},
+          {"node_id", Kind::kText, "",
+           "Name of this node; default: that of tls.cert, else made once, kept in data_dir"},
           {"cpu_slots", Kind::kInteger, "1", "CPU-only trainers that may run at once", 0, 1024},
           {"cpu_threads", Kind::kInteger, "0", "Threads of a job; 0: cores / cpu_slots", 0, 4096},
           {"cpu_ranks", Kind::kInteger, "1",
@@ -66,7 +77,8 @@ daemon_config::Description Describe() {
           {"metrics_address_file", Kind::kPath, "",
            "The real address of /metrics is written there"},
           {"tls.ca", Kind::kPath, "", "Who signs the coordinator's certificate (PEM)"},
-          {"tls.cert", Kind::kPath, "", "This node's certificate, for mutual TLS (PEM)"},
+          {"tls.cert", Kind::kPath, "",
+           "This node's certificate, for mutual TLS: common name worker:NODE_ID (PEM)"},
           {"tls.key", Kind::kPath, "", "Its private key (PEM)"},
           {"log_level",
            Kind::kText,
@@ -95,6 +107,7 @@ Result<Config> MakeConfig(const daemon_config::Values& values) {
                         .key = values.Path("tls.key"),
                         .authority = values.Path("tls.ca")},
                 .log_level = values.Text("log_level")};
+  if (config.node_id.empty()) config.node_id = NodeOfCertificate(config.tls);
   if (config.trainer.empty()) config.trainer = BesideThisProgram("lathe-trainer");
   std::error_code ignored;
   std::vector<Finding> findings;

@@ -17,7 +17,7 @@ struct Config {
   std::string coordinator;
   std::filesystem::path data_dir;
   std::filesystem::path models_dir;
-  std::string node_id;  ///< empty: kept in data_dir/node-id
+  std::string node_id;  ///< empty: neither given nor named by tls.cert; see DataFolder
   unsigned cpu_slots = 1;
   unsigned cpu_threads = 0;  ///< of a job; 0: what the coordinator says, or cores / slots
   unsigned cpu_ranks = 1;    ///< trainers that share a CPU job and its threads

@@ -10,11 +10,12 @@ namespace lathe::rpc {
 namespace {
 
 /// A self-signed pair NAME.crt, NAME.key.
-void MakePair(const std::filesystem::path& folder, const std::string& name) {
+void MakePair(const std::filesystem::path& folder, const std::string& name,
+              const std::string& subject = "/CN=localhost") {
   auto openssl = ChildProcess::Start(
       {.program = "openssl",
        .arguments = {"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                     "-nodes", "-subj", "/CN=localhost", "-days", "1", "-keyout",
+                     "-nodes", "-utf8", "-subj", subject, "-days", "1", "-keyout",
                      (folder / (name + ".key")).string(), "-out",
                      (folder / (name + ".crt")).string()}});
   ASSERT_TRUE(openssl);
@@ -64,6 +65,18 @@ TEST(Credentials, ErrorsNameKeyAndFile) {
   EXPECT_NE(half.message.find("tls.key is not set"), std::string::npos) << half.message;
   const Error no_authority = ChannelCredentials({dir.path() / "a.crt", a_key, {}}, "x:1").error();
   EXPECT_NE(no_authority.message.find("tls.ca"), std::string::npos);
+}
+
+TEST(Credentials, ACertificatesCommonName) {
+  const TempDir dir = TempDir::Create().value();
+  MakePair(dir.path(), "worker", "/O=example/CN=worker:gpu-1");
+  MakePair(dir.path(), "other", "/CN=Zoë");
+  MakePair(dir.path(), "none", "/O=example");
+  EXPECT_EQ(CommonNameOf(dir.path() / "worker.crt").value(), "worker:gpu-1");
+  EXPECT_EQ(CommonNameOf(dir.path() / "other.crt").value(), "Zoë");
+  EXPECT_EQ(CommonNameOf(dir.path() / "none.crt").value(), "");
+  EXPECT_EQ(CommonNameOf(dir.path() / "missing.crt").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(CommonNameOf(dir.path() / "none.key").error().code, ErrorCode::kInvalidArgument);
 }
 
 }  // namespace
