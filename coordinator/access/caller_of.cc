@@ -1,16 +1,15 @@
 #include "coordinator/access/caller_of.h"
 
-#include <grpcpp/security/auth_context.h>
 #include <grpcpp/server_context.h>
 
 #include <algorithm>
+
+#include "coordinator/access/certificate_name.h"
 
 namespace lathe::access {
 namespace {
 
 constexpr std::size_t kMaxUser = 128;
-constexpr std::string_view kServicePrefix = "service:";
-constexpr char kCommonName[] = "x509_common_name";
 
 bool IsUsable(const std::string& user) {
   return user.size() <= kMaxUser && std::none_of(user.begin(), user.end(), [](unsigned char c) {
@@ -23,11 +22,7 @@ std::string Text(const grpc::string_ref& text) {
 }
 
 std::string UserOf(const grpc::ServerContextBase& call) {
-  const auto authenticated = call.auth_context();
-  if (authenticated && authenticated->IsPeerAuthenticated()) {
-    const auto names = authenticated->FindPropertyValues(kCommonName);
-    return names.empty() ? std::string() : Text(names.front());
-  }
+  if (auto name = CertificateName(call.auth_context().get())) return *std::move(name);
   const auto& metadata = call.client_metadata();
   const auto found = metadata.find(kUserMetadata);
   return found == metadata.end() ? std::string() : Text(found->second);
@@ -40,7 +35,7 @@ Result<domain::Caller> MakeCaller(const std::string& user) {
     return Failure(ErrorCode::kUnauthenticated,
                    "the caller's name must have at most 128 bytes, no / and no control characters");
   }
-  return domain::Caller{user, {domain::kDefaultProject}, user.starts_with(kServicePrefix)};
+  return domain::Caller{user, {domain::kDefaultProject}, user.starts_with(domain::kServicePrefix)};
 }
 
 Result<domain::Caller> CallerOf(const grpc::ServerContextBase& call) {

@@ -1,5 +1,5 @@
 #pragma once
-// Times every call that the server answers, by method and code. Thread-safe.
+// Times every call that reaches a service, by method and code. Thread-safe.
 
 #include <grpcpp/support/server_interceptor.h>
 

@@ -2,6 +2,7 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "common/rpc/channel.h"
+#include "coordinator/access/call_gate.h"
 #include "coordinator/api/artifact_service.h"
 #include "coordinator/api/call_metrics.h"
 #include "coordinator/api/configuration_service.h"
@@ -54,6 +56,9 @@ Result<std::unique_ptr<Server>> Server::Start(const Options& options, const Cont
                                               std::atomic<bool>& stopping) {
   LATHE_ASSIGN_OR_RETURN(const auto credentials,
                          rpc::ServerCredentials(options.tls, options.address));
+  if (!options.tls.authority.empty()) {
+    credentials->SetAuthMetadataProcessor(access::MakeCallGate());
+  }
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   auto parts = std::make_unique<Parts>(context, stopping);

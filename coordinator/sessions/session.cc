@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/rpc/status.h"
 #include "common/schema/features.h"
+#include "coordinator/access/roles.h"
 
 namespace lathe::sessions {
 namespace {
@@ -24,8 +25,9 @@ Error Overloaded() {
 
 }  // namespace
 
-grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Session::Open(SessionHub& hub) {
-  auto session = std::make_shared<Session>(hub);
+grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Session::Open(
+    SessionHub& hub, std::optional<std::string> certificate_name) {
+  auto session = std::make_shared<Session>(hub, std::move(certificate_name));
   session->self_ = session;
   session->ReadMore();
   return session.get();
@@ -120,6 +122,10 @@ void Session::HandleRegistration(const v1::Registration& registration) {
   }
   auto description = ToDescription(registration);
   if (!description) return Close(description.error());
+  if (certificate_name_) {
+    const Status allowed = access::MayBeNode(*certificate_name_, registration.node_id());
+    if (!allowed) return Close(allowed.error());
+  }
   core::NodeRegistered event{id_, *description, {}};
   for (const auto& attempt : registration.attempts()) {
     auto report = ToReport(attempt);

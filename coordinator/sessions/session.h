@@ -12,6 +12,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "coordinator/sessions/session_hub.h"
 #include "lathe/v1/worker_service.pb.h"
@@ -24,10 +26,13 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
   static constexpr std::size_t kMaxDeferred = 64;
   static constexpr std::size_t kMaxOutgoing = 4096;
 
-  /// Begins to read. gRPC owns the stream from here on.
-  static grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Open(SessionHub& hub);
+  /// Begins to read. gRPC owns the stream from here on. The worker may be the node alone that its
+  /// certificate names; nullopt: none was asked for, it may be any.
+  static grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Open(
+      SessionHub& hub, std::optional<std::string> certificate_name);
 
-  explicit Session(SessionHub& hub) : hub_(hub), id_(hub.DrawSession()) {}
+  Session(SessionHub& hub, std::optional<std::string> certificate_name)
+      : hub_(hub), certificate_name_(std::move(certificate_name)), id_(hub.DrawSession()) {}
 
   domain::SessionId id() const { return id_; }
   /// Fixed once registered.
@@ -61,6 +66,7 @@ class Session final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
   void PostOrClose(core::Event event);
 
   SessionHub& hub_;
+  const std::optional<std::string> certificate_name_;
   const domain::SessionId id_;
   domain::NodeDescription description_;
   bool combines_adapters_ = false;

@@ -26,8 +26,9 @@ class Authority:
     def issue(self, name: str, field: str = "CN") -> Identity:
         """A certificate for a program on this machine, valid as server and as client; its subject has the name in
         this field."""
-        request, certificate, key = (self.folder / f"{name}.{end}" for end in ("csr", "crt", "key"))
-        extensions = self.folder / f"{name}.ext"
+        stem = name.replace(":", "-")
+        request, certificate, key = (self.folder / f"{stem}.{end}" for end in ("csr", "crt", "key"))
+        extensions = self.folder / f"{stem}.ext"
         extensions.write_text("subjectAltName = IP:127.0.0.1, DNS:localhost\n")
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                       "-subj", f"/{field}={name}", "-keyout", key, "-out", request)

@@ -118,10 +118,11 @@ class Cluster:
         self.processes[name] = process
         return process
 
-    def identity(self, name: str) -> Identity | None:
-        """The certificate of a program of this cluster; None: it works without TLS."""
+    def identity(self, name: str, role: str = "") -> Identity | None:
+        """The certificate of a program of this cluster, its common name being role and name; None: it works
+        without TLS."""
         if self.authority and name not in self.identities:
-            self.identities[name] = self.authority.issue(name)
+            self.identities[name] = self.authority.issue(role + name)
         return self.identities.get(name)
 
     def start_redis(self) -> None:
@@ -177,12 +178,15 @@ class Cluster:
                       cpu_ranks: int = 1, settings: str = "") -> subprocess.Popen:
         """Like start_worker, for one that need not become ready."""
         config = self.folder / f"{name}.yaml"
+        identity = self.identity(name, "worker:")
+        if identity is None:  # else the certificate names the node
+            settings += f"node_id: {name}\n"
         config.write_text(
             f"coordinator: {self.address}\ndata_dir: {self.folder}/{name}\n"
-            f"models_dir: {self.folder}/models\nnode_id: {name}\ncpu_slots: {cpu_slots}\n"
+            f"models_dir: {self.folder}/models\ncpu_slots: {cpu_slots}\n"
             f"cpu_threads: {cpu_ranks}\ncpu_ranks: {cpu_ranks}\ngpus: none\nmetrics_listen: 127.0.0.1:0\n"
             f"metrics_address_file: {self.folder}/{name}.metrics\n" + settings +
-            tls_settings("ca", self.identity(name)))
+            tls_settings("ca", identity))
         command = [str(BINARIES / "lathe-worker"), "--config", str(config)]
         if disk_megabytes:
             folder = self.folder / name

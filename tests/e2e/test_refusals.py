@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 import unittest
 
-from certificates import Authority
 from cluster import (BINARIES, SOURCE, Cluster, tiny_configuration, wait_until,
                      write_tokenized)
 
@@ -185,16 +184,27 @@ class ExampleConfigurationTest(Refusals):
                                 capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual(answer.returncode, 0, answer.stderr)
 
+    def make_certificates(self) -> None:
+        """As deploy/docs/certificates.md says, in this folder."""
+        page = (SOURCE / "deploy/docs/certificates.md").read_text()
+        commands = page.split("```sh\n")[1].split("```")[0]
+        subprocess.run(["sh", "-euc", commands], cwd=self.folder, check=True, capture_output=True)
+        for name in ("coordinator", "worker", "ann"):
+            subprocess.run(["openssl", "verify", "-CAfile", "ca.crt", f"{name}.crt"], cwd=self.folder,
+                           check=True, capture_output=True)
+
     def test_both_are_right(self):
-        own = Authority(self.folder / "tls").issue("node")
+        self.make_certificates()
         (self.folder / "models").mkdir()
         keys = self.folder / "secrets.key"
         keys.touch(mode=0o600)
         keys.write_text("k1 " + "ab" * 32 + "\n")
-        self.check("lathe-coordinator", "coordinator.yaml", tls__client_ca=own.authority,
-                   tls__cert=own.certificate, tls__key=own.key, secrets_key_file=keys)
+        self.check("lathe-coordinator", "coordinator.yaml", tls__client_ca=self.folder / "ca.crt",
+                   tls__cert=self.folder / "coordinator.crt", tls__key=self.folder / "coordinator.key",
+                   secrets_key_file=keys)
         self.check("lathe-worker", "worker.yaml", models_dir=self.folder / "models",
-                   tls__ca=own.authority, tls__cert=own.certificate, tls__key=own.key)
+                   tls__ca=self.folder / "ca.crt", tls__cert=self.folder / "worker.crt",
+                   tls__key=self.folder / "worker.key")
 
 
 def can_mount() -> bool:

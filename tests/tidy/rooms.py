@@ -14,9 +14,8 @@ TIERS = [
     ["coordinator/core"],
     ["coordinator/storage", "coordinator/simulate"],
     ["coordinator/runtime"],
-    ["coordinator/sessions", "coordinator/resources"],
-    ["coordinator/datasets", "coordinator/providers", "coordinator/access",
-     "coordinator/estimation"],
+    ["coordinator/access", "coordinator/sessions", "coordinator/resources"],
+    ["coordinator/datasets", "coordinator/providers", "coordinator/estimation"],
     ["coordinator/api"],
     ["coordinator/gateway", "coordinator/console"],
     # The worker daemon's rooms.

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{200};
 constexpr std::chrono::seconds kLongestPause{1};
+// A refusal needs a person: another certificate, which each try reads anew.
+constexpr std::chrono::seconds kLongestPauseRefused{10};
 constexpr std::chrono::seconds kTellAgain{30};
 
 std::uint64_t Seed() {
@@ -83,7 +85,8 @@ void Session::Reopen() {
 }
 
 void Session::Run() {
-  rpc::Backoff backoff(kFirstPause, kLongestPause, Seed());
+  rpc::Backoff outage(kFirstPause, kLongestPause, Seed());
+  rpc::Backoff refusal(kFirstPause, kLongestPauseRefused, Seed());
   while (true) {
     bool welcomed = false;
     const Error error = RunOnce(welcomed);
@@ -94,10 +97,12 @@ void Session::Run() {
     if (error.code == ErrorCode::kFailedPrecondition) return callbacks_.refused(error);
     if (welcomed) {
       callbacks_.closed(error);
-      backoff.Reset();
+      outage.Reset();
+      refusal.Reset();
     }
     Tell(error, welcomed);
-    if (!Pause(backoff.Next())) return;
+    const bool refused = error.code == ErrorCode::kPermissionDenied;
+    if (!Pause(refused ? refusal.Next() : outage.Next())) return;
   }
 }
 
@@ -108,6 +113,9 @@ void Session::Tell(const Error& error, bool welcomed) {
   told_ = error.message;
   tell_again_ = now + kTellAgain;
   std::string text = ToString(error);
+  if (error.code == ErrorCode::kPermissionDenied) {
+    return log::Failure("session_refused", {{"error", text}});
+  }
   if (rpc::LooksLikeTlsRefusal(error.message)) {
     text += " (it may want TLS, or other certificates: see tls.ca, tls.cert and tls.key)";
   }

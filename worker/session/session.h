@@ -1,8 +1,8 @@
 #pragma once
 // The node's one stream to the coordinator: opens it, registers, keeps it open, opens it again with
-// growing, jittered pauses. What was sent on a broken stream may be lost; the owner sends again
-// what matters each time a session opens. Thread-safe; owns its threads. Callbacks come from those
-// threads, one at a time.
+// growing, jittered pauses, longer ones after a refusal. What was sent on a broken stream may be
+// lost; the owner sends again what matters each time a session opens. Thread-safe; owns its
+// threads. Callbacks come from those threads, one at a time.
 
 #include <condition_variable>
 #include <deque>

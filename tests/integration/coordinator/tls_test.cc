@@ -1,17 +1,24 @@
 // TLS and mutual TLS with certificates made by the openssl program.
 
+#include <gmock/gmock.h>
 #include <grpcpp/client_context.h>
 #include <gtest/gtest.h>
 
+#include "common/artifacts/client.h"
 #include "common/base/child_process.h"
 #include "common/base/temp_dir.h"
 #include "common/rpc/channel.h"
 #include "lathe/v1/job_service.grpc.pb.h"
+#include "lathe/v1/node_service.grpc.pb.h"
+#include "tests/integration/coordinator/client.h"
 #include "tests/integration/coordinator/coordinator_process.h"
+#include "tests/integration/coordinator/scripted_worker.h"
 #include "tests/support/redis_server.h"
 
 namespace lathe::testing {
 namespace {
+
+using ::testing::HasSubstr;
 
 class Authority {
  public:
@@ -30,6 +37,10 @@ class Authority {
              File(subject + ".crt")});
   }
   std::string File(const std::string& file) const { return (dir_.path() / file).string(); }
+  /// What a client with such a certificate calls with.
+  rpc::TlsFiles Client(const std::string& subject) const {
+    return {File(subject + ".crt"), File(subject + ".key"), File("ca.crt")};
+  }
 
  private:
   static void OpenSsl(std::vector<std::string> arguments) {
@@ -74,12 +85,97 @@ TEST(CoordinatorTls, MutualTlsWantsAClientOfItsAuthority) {
                                                 "--tls-client-ca=" + authority.File("ca.crt")});
   ASSERT_TRUE(coordinator.WaitUntilServing()) << coordinator.Log();
   const std::string ca = authority.File("ca.crt");
-  const auto own =
-      List(coordinator, {authority.File("client.crt"), authority.File("client.key"), ca});
+  const auto own = List(coordinator, authority.Client("client"));
   EXPECT_TRUE(own.ok()) << own.error_message();
   EXPECT_FALSE(List(coordinator, {{}, {}, ca}).ok());
   EXPECT_FALSE(
       List(coordinator, {stranger.File("client.crt"), stranger.File("client.key"), ca}).ok());
+}
+
+/// A coordinator with mutual TLS, and certificates of a person and of the worker of node-1.
+class Roles : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* subject : {"server", "ann", "worker:node-1"}) authority_.Sign(subject);
+    coordinator_.emplace(redis_->url(),
+                         std::vector<std::string>{"--tls-cert=" + authority_.File("server.crt"),
+                                                  "--tls-key=" + authority_.File("server.key"),
+                                                  "--tls-client-ca=" + authority_.File("ca.crt")});
+    ASSERT_TRUE(coordinator_->WaitUntilServing()) << coordinator_->Log();
+  }
+  std::shared_ptr<grpc::Channel> As(const std::string& subject) {
+    return coordinator_->Connect(authority_.Client(subject));
+  }
+  /// How a session ends that asks to be that node.
+  grpc::Status Refused(const std::string& subject, const std::string& node) {
+    ScriptedWorker worker(As(subject));
+    worker.Register(ScriptedWorker::Registration(node));
+    return worker.Finish();
+  }
+  int CountNodes() {
+    const auto stub = v1::NodeService::NewStub(As("ann"));
+    grpc::ClientContext context;
+    v1::ListNodesResponse response;
+    EXPECT_TRUE(stub->ListNodes(&context, {}, &response).ok());
+    return response.nodes_size();
+  }
+
+  std::unique_ptr<RedisServer> redis_ = RedisServer::Start().value();
+  Authority authority_{"authority"};
+  std::optional<CoordinatorProcess> coordinator_;
+};
+
+TEST_F(Roles, APersonIsNoWorker) {
+  const grpc::Status status = Refused("ann", "node-1");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(status.error_message(), HasSubstr("\"worker:NODE\""));
+  EXPECT_THAT(status.error_message(), HasSubstr("\"ann\""));
+  EXPECT_THAT(status.error_message(), HasSubstr("deploy/docs/certificates.md"));
+  EXPECT_EQ(CountNodes(), 0);
+  EXPECT_THAT(coordinator_->Log(), HasSubstr("call_refused caller=ann"));
+}
+
+TEST_F(Roles, AWorkerIsItsOwnNodeAlone) {
+  ScriptedWorker right(As("worker:node-1"));
+  right.Register(ScriptedWorker::Registration("node-1"));
+  right.Expect(v1::CoordinatorMessage::kWelcome);
+
+  const grpc::Status status = Refused("worker:node-1", "node-2");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_THAT(status.error_message(), HasSubstr("node \"node-1\" alone, not \"node-2\""));
+  EXPECT_EQ(CountNodes(), 1);
+  authority_.Sign("worker:node-2");
+  EXPECT_EQ(Refused("worker:node-2", "node-1").error_code(), grpc::StatusCode::PERMISSION_DENIED);
+  v1::WorkerMessage heartbeat;
+  heartbeat.mutable_heartbeat()->set_sequence(1);
+  EXPECT_TRUE(right.Write(heartbeat));
+  right.Expect(v1::CoordinatorMessage::kHeartbeatAck);  // nobody has taken its place
+}
+
+TEST_F(Roles, AWorkersCertificateIsNotForWhatPeopleDo) {
+  ScriptedWorker node(As("worker:node-1"));
+  node.Register(ScriptedWorker::Registration("node-1"));
+  node.Expect(v1::CoordinatorMessage::kWelcome);
+  TestClient person(As("ann"));
+  const v1::CreateJobRequest request = person.Request();
+  const auto job = person.Create(request);
+  ASSERT_TRUE(job) << job.error().message;
+
+  TestClient worker(As("worker:node-1"));
+  const std::string id = job->job().id();
+  for (const Error& error : {worker.Create(request).error(), worker.Get(id).error(),
+                             worker.Cancel(id).error(), worker.List().error()}) {
+    EXPECT_EQ(error.code, ErrorCode::kPermissionDenied);
+    EXPECT_THAT(error.message, HasSubstr("a worker may not call JobService/"));
+    EXPECT_THAT(error.message, HasSubstr("\"worker:node-1\""));
+  }
+  EXPECT_EQ(person.List()->jobs_size(), 1);
+
+  const artifacts::Client artifacts(As("worker:node-1"));
+  const auto blob = artifacts.UploadBytes("bytes");
+  ASSERT_TRUE(blob) << blob.error().message;
+  const TempDir dir = TempDir::Create().value();
+  EXPECT_TRUE(artifacts.Download(*blob, dir.path() / "bytes"));
 }
 
 }  // namespace
