@@ -163,12 +163,16 @@ TEST_F(Roles, AWorkersCertificateIsNotForWhatPeopleDo) {
 
   TestClient worker(As("worker:node-1"));
   const std::string id = job->job().id();
-  for (const Error& error : {worker.Create(request).error(), worker.Get(id).error(),
-                             worker.Cancel(id).error(), worker.List().error()}) {
-    EXPECT_EQ(error.code, ErrorCode::kPermissionDenied);
-    EXPECT_THAT(error.message, HasSubstr("a worker may not call JobService/"));
-    EXPECT_THAT(error.message, HasSubstr("\"worker:node-1\""));
-  }
+  const auto expect_refusal = [](const auto& answer) {
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, ErrorCode::kPermissionDenied);
+    EXPECT_THAT(answer.error().message, HasSubstr("a worker may not call JobService/"));
+    EXPECT_THAT(answer.error().message, HasSubstr("\"worker:node-1\""));
+  };
+  expect_refusal(worker.Create(request));
+  expect_refusal(worker.Get(id));
+  expect_refusal(worker.Cancel(id));
+  expect_refusal(worker.List());
   EXPECT_EQ(person.List()->jobs_size(), 1);
 
   const artifacts::Client artifacts(As("worker:node-1"));
