@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "common/rpc/guarded.h"
 #include "common/rpc/status.h"
 #include "common/schema/configuration.h"
 #include "coordinator/access/caller_of.h"
@@ -60,13 +61,13 @@ grpc::ServerUnaryReactor* JobService::CreateJob(grpc::CallbackServerContext* cal
 }
 
 void JobService::Create(const std::shared_ptr<Creation>& creation) {
-  if (const Status checked = Check(*creation); !checked) {
+  if (const Status checked = rpc::Guarded([&] { return Check(*creation); }); !checked) {
     return creation->reactor.Finish(ToGrpc(checked));
   }
   if (creation->request.validate_only()) {
     creation->job->spec = creation->submission.spec;
     creation->job->spec.id = domain::JobId();
-    return creation->reactor.Finish(ToGrpc(Answer(*creation)));
+    return creation->reactor.Finish(ToGrpc(rpc::Guarded([&] { return Answer(*creation); })));
   }
   const auto submitted = [&](core::Ticket ticket) {
     Submission& submission = creation->submission;
@@ -75,7 +76,9 @@ void JobService::Create(const std::shared_ptr<Creation>& creation) {
   };
   context_.loop.Call(submitted, [this, creation](Result<domain::Job> job) {
     creation->job = std::move(job);
-    lanes_.GoOn([this, creation] { creation->reactor.Finish(ToGrpc(Answer(*creation))); });
+    lanes_.GoOn([this, creation] {
+      creation->reactor.Finish(ToGrpc(rpc::Guarded([&] { return Answer(*creation); })));
+    });
   });
 }
 
