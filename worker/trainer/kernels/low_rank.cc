@@ -2,6 +2,7 @@
 
 #if defined(LATHE_CUDA_KERNELS)
 #include "worker/trainer/kernels/cuda/low_rank_cuda.h"
+#include "worker/trainer/kernels/cuda/tensor.h"
 #else
 #include "common/base/check.h"
 #endif
@@ -10,27 +11,14 @@ namespace lathe::trainer::kernels {
 
 #if defined(LATHE_CUDA_KERNELS)
 
-namespace {
-
-/// Whether kernels run where the tensor lies.
-bool HasKernels(const at::Tensor& x) {
-#if defined(LATHE_KERNELS_EMULATED)
-  return x.is_cpu();
-#else
-  return x.is_cuda();
-#endif
-}
-
-}  // namespace
-
 bool HasFusedProjections(const at::Tensor& x, std::span<const Projection> projections) {
-  return HasKernels(x) && cuda::Fits(x, projections);
+  return cuda::RunsKernels(x) && cuda::Fits(x, projections);
 }
 at::Tensor FusedProjections(const at::Tensor& x, std::span<const Projection> projections) {
   return cuda::Project(x, projections);
 }
 bool HasFusedOuterProducts(std::span<const OuterTerm> terms) {
-  return !terms.empty() && HasKernels(terms.front().left) && cuda::Fits(terms);
+  return !terms.empty() && cuda::RunsKernels(terms.front().left) && cuda::Fits(terms);
 }
 void AddFusedOuterProducts(std::span<const OuterTerm> terms) {
   cuda::AddOuterProducts(terms);

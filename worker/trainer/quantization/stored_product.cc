@@ -1,6 +1,7 @@
 #include "worker/trainer/quantization/stored_product.h"
 
 #if defined(LATHE_CUDA_KERNELS)
+#include "worker/trainer/kernels/cuda/tensor.h"
 #include "worker/trainer/quantization/stored_product_cuda.h"
 #else
 #include "common/base/check.h"
@@ -10,7 +11,7 @@ namespace lathe::trainer::quantization {
 
 #if defined(LATHE_CUDA_KERNELS)
 bool MultipliesStored(const QuantizedMatrix& matrix, const at::Tensor& x) {
-  return HasStoredKernels(x) && FitsStoredKernels(matrix, x);
+  return kernels::cuda::RunsKernels(x) && FitsStoredKernels(matrix, x);
 }
 
 void MultiplyStored(const QuantizedMatrix& matrix, const at::Tensor& x, const Added& added,
@@ -19,7 +20,7 @@ void MultiplyStored(const QuantizedMatrix& matrix, const at::Tensor& x, const Ad
 }
 
 bool MultipliesThroughStored(std::span<const QuantizedMatrix> parts, const at::Tensor& dy) {
-  return HasStoredKernels(dy) && FitsThroughStoredKernels(parts, dy);
+  return kernels::cuda::RunsKernels(dy) && FitsThroughStoredKernels(parts, dy);
 }
 
 at::Tensor MultiplyThroughStored(std::span<const QuantizedMatrix> parts, const at::Tensor& dy,

@@ -141,14 +141,6 @@ void SumTerms(const std::vector<Term>& terms, const void* bias, at::Tensor& y) {
 
 }  // namespace
 
-bool HasStoredKernels(const at::Tensor& x) {
-#if defined(LATHE_KERNELS_EMULATED)
-  return x.is_cpu();
-#else
-  return x.is_cuda();
-#endif
-}
-
 bool FitsStoredKernels(const QuantizedMatrix& matrix, const at::Tensor& x) {
   return x.size(0) > 0 && IsReadInSteps(matrix) && (FitsFewRows(x) || FitsTiles(x));
 }

@@ -8,9 +8,6 @@
 
 namespace lathe::trainer::quantization {
 
-/// Whether this program's kernels run where the tensor is: on a GPU, or emulated.
-bool HasStoredKernels(const at::Tensor& x);
-
 /// Of numbers of rows, lengths and places that kernels read in whole pieces.
 bool FitsStoredKernels(const QuantizedMatrix& matrix, const at::Tensor& x);
 void MultiplyStoredByKernels(const QuantizedMatrix& matrix, const at::Tensor& x, const Added& added,

@@ -14,6 +14,14 @@ Element ElementOf(const at::Tensor& tensor) {
   return Element::kFloat16;
 }
 
+bool RunsKernels(const at::Tensor& tensor) {
+#if defined(LATHE_KERNELS_EMULATED)
+  return tensor.is_cpu();
+#else
+  return tensor.is_cuda();
+#endif
+}
+
 void* StreamOf(const at::Tensor& tensor) {
   if (tensor.is_cpu()) return nullptr;
   const c10::impl::VirtualGuardImpl device(tensor.device().type());

@@ -16,6 +16,9 @@ T* Pointer(const at::Tensor& tensor) {
   return tensor.defined() ? static_cast<T*>(tensor.data_ptr()) : nullptr;
 }
 
+/// Whether kernels run where the tensor is: on a GPU or, in tests that emulate them, on a CPU.
+bool RunsKernels(const at::Tensor& tensor);
+
 /// The stream that tensor operations go to on the tensor's device.
 void* StreamOf(const at::Tensor& tensor);
 

@@ -66,8 +66,23 @@ class StoredProductCudaTest : public kernels::cuda::KernelTest {
     added.scale = 1.5;
     return added;
   }
+  /// Into columns of a wider result, all of whose others are left alone.
+  static void ExpectForward(const QuantizedMatrix& matrix, const at::Tensor& x, const Added& added,
+                            const std::string& what) {
+    const QuantizedMatrix there = MoveTo(matrix, KernelDevice());
+    ASSERT_TRUE(FitsStoredKernels(there, x)) << what;
+    const at::Tensor all = at::full({x.size(0), matrix.rows + 9}, 7.0, x.options());
+    at::Tensor y = all.narrow(1, 4, matrix.rows);
+    MultiplyStoredByKernels(there, x, added, y);
+    ExpectNear(y, at::mm(Wide(x), ValuesOf(matrix).t()) + ValueOf(added), what);
+    y.fill_(7);
+    EXPECT_TRUE(at::equal(all, at::full_like(all, 7))) << what;
+  }
   static at::Tensor ValueOf(const Added& added) {
-    at::Tensor value = at::mm(Wide(added.left), Wide(added.right).t()) * added.scale;
+    at::Tensor value = at::zeros({1, 1}, at::kDouble);
+    if (added.left.defined()) {
+      value = at::mm(Wide(added.left), Wide(added.right).t()) * added.scale;
+    }
     return added.bias.defined() ? value + Wide(added.bias) : value;
   }
 };
@@ -87,24 +102,13 @@ TEST_P(StoredProductCudaTest, FewRows) {
     // A block's worth of outputs and one more; rows that end within a warp's step, and beyond it.
     for (const auto& [out, in] : {std::pair{17L, 96L}, {5L, 1184L}}) {
       const QuantizedMatrix matrix = RandomMatrix(settings, out, in);
-      const QuantizedMatrix there = MoveTo(matrix, KernelDevice());
       for (const std::int64_t rows : {1, 2, 3, 7, 8}) {
         const at::Tensor x = Draw({rows, in});
-        ASSERT_TRUE(FitsStoredKernels(there, x));
-        // Columns of a wider result, all of whose others are left alone.
-        const at::Tensor all = at::full({rows, out + 9}, 7.0, x.options());
-        at::Tensor y = all.narrow(1, 4, out);
-        const at::Tensor product = at::mm(Wide(x), ValuesOf(matrix).t());
-        MultiplyStoredByKernels(there, x, {}, y);
-        ExpectNear(y, product, Named(rows, matrix));
+        ExpectForward(matrix, x, {}, Named(rows, matrix));
         Added added = DrawAddition(rows, out, 40, rows == 3);
-        MultiplyStoredByKernels(there, x, added, y);
-        ExpectNear(y, product + ValueOf(added), Named(rows, matrix) + " and a low-rank product");
+        ExpectForward(matrix, x, added, Named(rows, matrix) + " and a low-rank product");
         added.bias = Draw({out});
-        MultiplyStoredByKernels(there, x, added, y);
-        ExpectNear(y, product + ValueOf(added), Named(rows, matrix) + " and a bias");
-        y.fill_(7);
-        EXPECT_TRUE(at::equal(all, at::full_like(all, 7)));
+        ExpectForward(matrix, x, added, Named(rows, matrix) + " and a bias");
       }
     }
   }
@@ -115,23 +119,14 @@ TEST_P(StoredTilesCudaTest, ManyRows) {
     // Less than a tile, one and a bit; a sum that several blocks share.
     for (const auto& [out, in] : {std::pair{9L, 32L}, {70L, 96L}, {8L, 1056L}}) {
       const QuantizedMatrix matrix = RandomMatrix(settings, out, in);
-      const QuantizedMatrix there = MoveTo(matrix, KernelDevice());
       // Every height of tile, full and not.
       for (const std::int64_t rows : {9, 16, 17, 64, 65, 130}) {
         if (in > 1000 && rows > 17) continue;
         const at::Tensor x = Draw({rows, in + 8}).narrow(1, 8, in);
-        ASSERT_TRUE(FitsStoredKernels(there, x));
-        const at::Tensor all = at::full({rows, out + 9}, 7.0, x.options());
-        at::Tensor y = all.narrow(1, 4, out);
-        const at::Tensor product = at::mm(Wide(x), ValuesOf(matrix).t());
-        MultiplyStoredByKernels(there, x, {}, y);
-        ExpectNear(y, product, Named(rows, matrix));
+        ExpectForward(matrix, x, {}, Named(rows, matrix));
         Added added = DrawAddition(rows, out, rows == 16 ? 70 : 5, false);
         added.bias = Draw({out});
-        MultiplyStoredByKernels(there, x, added, y);
-        ExpectNear(y, product + ValueOf(added), Named(rows, matrix) + " and what is added");
-        y.fill_(7);
-        EXPECT_TRUE(at::equal(all, at::full_like(all, 7)));
+        ExpectForward(matrix, x, added, Named(rows, matrix) + " and what is added");
       }
     }
   }
